@@ -1,0 +1,198 @@
+//! What a job is before it runs: the client's description, and the part of it that workers need.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AttemptId, ByteSize, JobId, PartitionId, RawPath, Split};
+
+/// Chosen at random by the client; a submit that repeats a key is the same job, not a second one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct JobKey(pub u128);
+
+/// How the bytes of an input file are cut into records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Format {
+    /// A record a line, without its LF or CRLF. A last line without an end counts; an empty file has none.
+    #[default]
+    Lines,
+    /// A record a file, however long (it must fit the memory budget).
+    Files,
+    /// Lines, and a map task for every N of them (Hadoop's NLineInputFormat).
+    NLine(NonZeroU32),
+    /// A record for every N bytes; a file whose length is no multiple of N is refused.
+    Fixed(NonZeroU32),
+}
+
+/// Why a text is no [`Format`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is not a format: use lines, files, nline:N (N lines a map task) or fixed:N (records of N bytes)"
+)]
+pub struct FormatError(pub String);
+
+impl FromStr for Format {
+    type Err = FormatError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = || FormatError(text.to_owned());
+        match text.split_once(':') {
+            None if text == "lines" => Ok(Self::Lines),
+            None if text == "files" => Ok(Self::Files),
+            Some(("nline", n)) => n.parse().map(Self::NLine).map_err(|_| error()),
+            Some(("fixed", n)) => n.parse().map(Self::Fixed).map_err(|_| error()),
+            _ => Err(error()),
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lines => write!(f, "lines"),
+            Self::Files => write!(f, "files"),
+            Self::NLine(n) => write!(f, "nline:{n}"),
+            Self::Fixed(n) => write!(f, "fixed:{n}"),
+        }
+    }
+}
+
+/// One input as the user named it: a file, a folder or a glob.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputName {
+    /// As typed. Names in rows and messages are made from it, so they do not depend on where the
+    /// master was started.
+    pub typed: RawPath,
+    /// The same as an absolute path (a glob keeps its wildcards).
+    pub absolute: RawPath,
+}
+
+/// A job as a client submits it. The plan follows from it and the input alone, never from the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobSpec {
+    /// Makes submitting idempotent.
+    pub key: JobKey,
+    /// Name of the job in the catalog, for example `wordcount`.
+    pub job: String,
+    /// Parameters as typed (`-p KEY=VALUE`), already checked by the client against the catalog.
+    pub params: BTreeMap<String, String>,
+    /// What to read, in the order given.
+    pub inputs: Vec<InputName>,
+    /// How inputs are cut into records.
+    pub format: Format,
+    /// Size of a split; by default a function of the input's size.
+    pub split_size: Option<ByteSize>,
+    /// Number of reduce tasks, and so of part files; by default a function of the input's size.
+    pub reducers: Option<NonZeroU32>,
+    /// The output folder, absolute.
+    pub output: RawPath,
+    /// Exchange an output folder that exists, rather than refuse.
+    pub overwrite: bool,
+    /// Failed attempts of one task that fail the job.
+    pub max_attempts: NonZeroU32,
+}
+
+/// What every attempt of a job must know of it. Travels with each order; small.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobBrief {
+    /// The job's id at this master.
+    pub job: JobId,
+    /// Name in the catalog.
+    pub name: String,
+    /// Parameters as typed.
+    pub params: BTreeMap<String, String>,
+    /// How inputs are cut into records.
+    pub format: Format,
+    /// Number of reduce tasks R; partitions are `0..R`.
+    pub reducers: u32,
+    /// Number of map tasks M.
+    pub maps: u32,
+    /// Attempts of reduce tasks leave their part in a folder of their own below this one.
+    pub staging: RawPath,
+}
+
+/// What a worker is told to do. Orders may arrive twice; each is safe to receive again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Order {
+    /// Run a map attempt. An attempt id is executed at most once.
+    Map {
+        /// The attempt.
+        attempt: AttemptId,
+        /// What to read.
+        split: Split,
+        /// The job.
+        brief: JobBrief,
+    },
+    /// Run a reduce attempt over the runs of all map tasks.
+    Reduce {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The share of keys to merge.
+        partition: PartitionId,
+        /// The job.
+        brief: JobBrief,
+    },
+    /// Stop an attempt; its outcome no longer matters.
+    Cancel(AttemptId),
+    /// Delete the run of a map attempt; nobody will ask for it.
+    Discard(AttemptId),
+    /// The job has ended: stop its attempts and delete its runs.
+    Forget(JobId),
+    /// No more work will come: stop.
+    Stop,
+}
+
+/// What a job tells about itself, for `list`, `describe` and checks before anything runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobInfo {
+    /// Name in the catalog.
+    pub name: String,
+    /// One line.
+    pub summary: String,
+    /// A few paragraphs: what a row is, what counts as a record, limits.
+    pub help: String,
+    /// The parameters it takes, sorted by name.
+    pub params: Vec<ParamInfo>,
+    /// Kinds of the key's columns in a row, for example `text` or `text, u64`.
+    pub key: String,
+    /// Kind of the value in a row.
+    pub value: String,
+    /// Whether the job has a combiner.
+    pub folds: bool,
+}
+
+/// One parameter of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParamInfo {
+    /// As typed before the `=`.
+    pub name: String,
+    /// Kind of value: `bool`, `text`, `u64`, ...
+    pub kind: String,
+    /// The value taken when it is not given; `None` if it must be given.
+    pub default: Option<String>,
+    /// One line.
+    pub help: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_parse_and_print_alike() {
+        for text in ["lines", "files", "nline:5", "fixed:100"] {
+            assert_eq!(
+                text.parse::<Format>().map(|format| format.to_string()),
+                Ok(text.to_owned())
+            );
+        }
+        for text in [
+            "", "line", "nline", "nline:0", "fixed:", "fixed:-1", "lines:2",
+        ] {
+            assert!(text.parse::<Format>().is_err(), "{text}");
+        }
+    }
+}

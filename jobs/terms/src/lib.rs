@@ -1,0 +1,31 @@
+//! Mapfold's words as types: ids, sizes, job descriptions, plans, outcomes, reports.
+//!
+//! Everything that crosses a border inside the engine (scheduler, protocol, master, worker, job) is
+//! said in these types. They hold facts and know how to print themselves; they decide nothing, do no
+//! I/O and use nothing else of ours.
+
+mod digest;
+mod id;
+mod job;
+mod outcome;
+mod plan;
+mod raw_path;
+mod report;
+mod size;
+
+pub use digest::{Digest, InputsDigest};
+pub use id::{AttemptId, JobId, MasterEpoch, PartitionId, TaskId, TaskKind, Token, WorkerId};
+pub use job::{
+    Format, FormatError, InputName, JobBrief, JobInfo, JobKey, JobSpec, Order, ParamInfo,
+};
+pub use outcome::{
+    FailClass, Failure, FetchCause, FetchFailure, MapReport, Outcome, PartSummary, RecordAt,
+    ReduceReport, RunSummary,
+};
+pub use plan::{Codec, Fingerprint, InputFile, Piece, Plan, Split};
+pub use raw_path::RawPath;
+pub use report::{
+    Counters, FailReason, JobEnd, JobReport, JobState, JobStatus, Notice, NoticeKind, PhaseStatus,
+    Progress, TaskTiming, WorkerStatus,
+};
+pub use size::{ByteSize, ByteSizeError};

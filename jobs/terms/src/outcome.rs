@@ -1,0 +1,182 @@
+//! How an attempt ended, as the worker reports it.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AttemptId, ByteSize, Counters, Digest, InputsDigest, RawPath, WorkerId};
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// A map attempt left its run, which stays with the worker.
+    Mapped(MapReport),
+    /// A reduce attempt left its part in staging, fsynced.
+    Reduced(ReduceReport),
+    /// It failed.
+    Failed(Failure),
+    /// A reduce attempt could not get a run that was said to exist. Not the task's fault.
+    FetchFailed(FetchFailure),
+    /// It stopped because it was told to.
+    Cancelled,
+}
+
+/// What a map attempt did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MapReport {
+    /// Records read.
+    pub records_in: u64,
+    /// Bytes of input read, as stored.
+    pub bytes_in: u64,
+    /// Records that `map` emitted, before any fold.
+    pub records_out: u64,
+    /// The run it left.
+    pub run: RunSummary,
+    /// Bytes written as spills before the run.
+    pub spilled: ByteSize,
+    /// Number of spills.
+    pub spills: u32,
+    /// The job's own counters.
+    pub counters: Counters,
+    /// Wall time of the attempt.
+    pub elapsed: Duration,
+}
+
+/// A finished run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// Records in all partitions, after folding.
+    pub records: u64,
+    /// Length of the run.
+    pub bytes: u64,
+    /// Over the records; see [`Digest`].
+    pub digest: Digest,
+}
+
+/// What a reduce attempt did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReduceReport {
+    /// The runs it consumed, exactly one a map task.
+    pub consumed: InputsDigest,
+    /// Number of runs it consumed; must be the number of map tasks.
+    pub runs: u32,
+    /// Records read from runs.
+    pub records_in: u64,
+    /// Bytes of runs read or fetched.
+    pub fetched: ByteSize,
+    /// Those of them that came over a socket.
+    pub fetched_remote: ByteSize,
+    /// Distinct keys.
+    pub groups: u64,
+    /// The part file.
+    pub part: PartSummary,
+    /// Bytes written as intermediate merges.
+    pub spilled: ByteSize,
+    /// The job's own counters.
+    pub counters: Counters,
+    /// Wall time of getting the runs.
+    pub fetch_elapsed: Duration,
+    /// Wall time of the attempt.
+    pub elapsed: Duration,
+}
+
+/// A finished part file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartSummary {
+    /// Rows written.
+    pub rows: u64,
+    /// Length of the file.
+    pub bytes: u64,
+    /// BLAKE3 of its bytes.
+    pub hash: [u8; 32],
+}
+
+/// Whose fault a failure is; this alone decides what the scheduler does about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum FailClass {
+    /// The job's code failed or panicked: counted, and after `max_attempts` the job fails.
+    Job,
+    /// This worker's disk, memory or sockets: try elsewhere.
+    Worker,
+    /// The input is missing, unreadable or changed: the job fails at once.
+    Input,
+}
+
+/// A failure, flattened for travel and for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Whose fault.
+    pub class: FailClass,
+    /// What went wrong, then its causes, outermost first. Never empty.
+    pub chain: Vec<String>,
+    /// The record at which it happened, if it was at one.
+    pub at: Option<RecordAt>,
+    /// What the person may do about it.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure from an error and its chain of sources.
+    pub fn new(class: FailClass, error: &dyn std::error::Error) -> Self {
+        let mut chain = vec![error.to_string()];
+        let mut source = error.source();
+        while let Some(error) = source {
+            chain.push(error.to_string());
+            source = error.source();
+        }
+        Self {
+            class,
+            chain,
+            at: None,
+            hint: None,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.chain.join(": "))
+    }
+}
+
+/// A place in the input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordAt {
+    /// Name of the file as in rows.
+    pub file: RawPath,
+    /// Offset of the record's first byte in the file (in the unpacked bytes, if it is packed).
+    pub offset: u64,
+    /// The first bytes of the record, at most [`RecordAt::EXCERPT_MAX`].
+    #[serde(with = "serde_bytes")]
+    pub excerpt: Vec<u8>,
+}
+
+impl RecordAt {
+    /// Enough of a record to recognise it by, little enough for a terminal line.
+    pub const EXCERPT_MAX: usize = 80;
+}
+
+/// A run could not be had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchFailure {
+    /// The map attempt whose run it is.
+    pub map: AttemptId,
+    /// The worker that should hold it.
+    pub holder: WorkerId,
+    /// What happened.
+    pub cause: FetchCause,
+    /// For people.
+    pub message: String,
+}
+
+/// Why a run could not be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FetchCause {
+    /// The holder answers that it has no such run.
+    NotFound,
+    /// Its bytes at the holder do not match their checksums or the digest.
+    Corrupt,
+    /// The holder did not answer within the budget of tries.
+    Unreachable,
+}

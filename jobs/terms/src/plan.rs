@@ -1,0 +1,90 @@
+//! How an input is divided into map tasks.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Format, RawPath};
+
+/// How a file is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Codec {
+    /// As it is.
+    Plain,
+    /// gzip, any number of members; cannot be cut into splits.
+    Gzip,
+    /// Zstandard, any number of frames; not cut into splits.
+    Zstd,
+}
+
+/// What identifies one version of a file. A file whose fingerprint differs from the plan's has
+/// changed, and the job fails. The device is left out, as one folder may be mounted under different
+/// device numbers on different machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// Inode number.
+    pub inode: u64,
+    /// Length in bytes.
+    pub len: u64,
+    /// Modification time, nanoseconds since 1970.
+    pub modified_ns: i128,
+    /// Time of the last change of content or attributes, nanoseconds since 1970.
+    pub changed_ns: i128,
+}
+
+/// One file of the input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputFile {
+    /// The name rows and messages use: as typed, with what a folder or glob added.
+    pub name: RawPath,
+    /// Absolute path to open.
+    pub path: RawPath,
+    /// How it is packed.
+    pub codec: Codec,
+    /// The version that was planned.
+    pub fingerprint: Fingerprint,
+}
+
+/// A byte range of one file. A record belongs to the piece in which it begins.
+/// A compressed file is always one piece, `0..len` of the packed bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// The file, whole so that a worker needs nothing else.
+    pub file: InputFile,
+    /// First byte.
+    pub start: u64,
+    /// Byte after the last.
+    pub end: u64,
+}
+
+/// What one map task reads: one piece of a large file, or many small files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Split {
+    /// Index of the map task.
+    pub index: u32,
+    /// In plan order; never empty.
+    pub pieces: Vec<Piece>,
+}
+
+impl Split {
+    /// Bytes of input, as stored.
+    pub fn bytes(&self) -> u64 {
+        self.pieces
+            .iter()
+            .map(|piece| piece.end - piece.start)
+            .sum()
+    }
+}
+
+/// All map tasks of a job. A function of the input alone (names, sizes, format, split size).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// How records are cut.
+    pub format: Format,
+    /// In input order; pieces tile every file. May be empty (an empty folder).
+    pub splits: Vec<Split>,
+    /// Number of files read, empty ones included.
+    pub files: u64,
+    /// Bytes of all files, as stored.
+    pub bytes: u64,
+    /// Number of reduce tasks.
+    pub reducers: u32,
+}

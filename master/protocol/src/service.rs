@@ -1,0 +1,154 @@
+//! The services that a master offers, one a connection, chosen by the handshake.
+
+use std::time::Duration;
+
+use mapfold_terms::{
+    AttemptId, ByteSize, Digest, JobId, JobSpec, JobStatus, Order, Outcome, Progress, RawPath,
+    WorkerId, WorkerStatus,
+};
+use serde::{Deserialize, Serialize};
+
+/// What workers ask of the master. All methods are idempotent; none runs a task or waits longer
+/// than [`POLL_MAX`].
+#[tarpc::service]
+pub trait WorkerDesk {
+    /// Registers a worker (a new life of it) and returns its id and the terms of its lease.
+    async fn join(hello: JoinRequest) -> Result<JoinReply, Refusal>;
+    /// Bounded long poll for orders: returns those numbered above `acked`, at once if there are any,
+    /// else as soon as there are, else empty after [`POLL_MAX`]. Orders up to `acked` are dropped.
+    /// Changes nothing else, so a cut poll loses nothing.
+    async fn poll(worker: WorkerId, acked: u64) -> Result<Orders, Refusal>;
+    /// Reports the end of an attempt; re-sent until it is answered.
+    async fn ended(worker: WorkerId, attempt: AttemptId, outcome: Outcome) -> Result<(), Refusal>;
+    /// Where the runs of a job are: map tasks from index `from` on, at most [`LOCATIONS_MAX`].
+    async fn locate(worker: WorkerId, job: JobId, from: u32) -> Result<Vec<Location>, Refusal>;
+    /// The worker leaves in good order; its attempts are given to others.
+    async fn leave(worker: WorkerId) -> Result<(), Refusal>;
+}
+
+/// The heartbeat, on a connection of its own that no order, report or run can block.
+#[tarpc::service]
+pub trait Pulse {
+    /// Renews the lease. Lists what the worker holds, so that lost orders are noticed.
+    async fn beat(beat: Heartbeat) -> Result<(), Refusal>;
+}
+
+/// What clients ask of the master.
+#[tarpc::service]
+pub trait ClientDesk {
+    /// Accepts a job. Planning goes on after the answer; its failure shows in the status.
+    async fn submit(spec: JobSpec) -> Result<JobId, Refusal>;
+    /// Bounded long poll: returns when the job's version is above `seen`, else after [`POLL_MAX`].
+    /// Notices from number `notices` on are included.
+    async fn watch(job: JobId, seen: u64, notices: u64) -> Result<JobStatus, Refusal>;
+    /// Asks for the end of a job. Ended jobs stay as they are.
+    async fn cancel(job: JobId) -> Result<(), Refusal>;
+    /// The workers that are alive.
+    async fn workers() -> Result<Vec<WorkerStatus>, Refusal>;
+}
+
+/// The longest that a poll waits before it answers empty.
+pub const POLL_MAX: Duration = Duration::from_secs(5);
+
+/// Entries in one answer to `locate`. About 150 bytes each, so well below the frame limit.
+pub const LOCATIONS_MAX: usize = 2048;
+
+/// A worker introduces itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinRequest {
+    /// For people: host and process id.
+    pub name: String,
+    /// Attempts it can run at once; at least 1.
+    pub slots: u32,
+    /// Identifies the machine (its boot id): reducers on the same one open run files directly.
+    pub machine: String,
+    /// Where it serves runs.
+    pub data: DataAddress,
+    /// Must accompany each request for a run; drawn at random by the worker.
+    pub data_secret: u128,
+}
+
+/// Where a worker serves its runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DataAddress {
+    /// Nowhere: it is the only worker there will be, in the master's own process.
+    InProcess,
+    /// A Unix socket on the same machine.
+    Unix(RawPath),
+    /// `host:port`.
+    Tcp(String),
+}
+
+/// The master's answer to a join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinReply {
+    /// The worker's id for this life.
+    pub worker: WorkerId,
+    /// A worker that is silent for so long is dead to the master.
+    pub lease: Duration,
+    /// How often it must beat.
+    pub beat_every: Duration,
+}
+
+/// A batch of orders.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Orders {
+    /// Number of the last order here (or the acknowledged number, if none): acknowledge it next time.
+    pub upto: u64,
+    /// In order of number. Cut so that the frame limit holds.
+    pub orders: Vec<Order>,
+}
+
+/// Where the run of one map task is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Location {
+    /// The winning attempt; its task is the map task. `None` while the task has no winner.
+    pub attempt: Option<AttemptId>,
+    /// Who holds it.
+    pub holder: WorkerId,
+    /// The holder's machine.
+    pub machine: String,
+    /// Where to ask.
+    pub data: DataAddress,
+    /// What to show when asking.
+    pub data_secret: u128,
+    /// What the run must hold.
+    pub digest: Digest,
+    /// Length of the whole run.
+    pub bytes: ByteSize,
+}
+
+/// A sign of life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// Who.
+    pub worker: WorkerId,
+    /// Attempts that run, and how far they are.
+    pub running: Vec<Progress>,
+    /// Attempts that ended and whose report is not acknowledged yet.
+    pub ended: Vec<AttemptId>,
+}
+
+/// Why the master does not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum Refusal {
+    /// The worker's lease ran out, or it was never known: join again, under a new id.
+    #[error("{0} is not a live worker of this master")]
+    UnknownWorker(WorkerId),
+    /// No such job, or it ended too long ago.
+    #[error("there is no job {0} at this master")]
+    UnknownJob(JobId),
+    /// A list is longer than the protocol allows.
+    #[error("{what} has {got} entries; at most {max} are allowed")]
+    TooLong {
+        /// Which list.
+        what: String,
+        /// Its length.
+        got: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// The master ends.
+    #[error("the master is shutting down")]
+    ShuttingDown,
+}

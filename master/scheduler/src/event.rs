@@ -1,0 +1,193 @@
+//! What the scheduler is told, and what it asks for.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use mapfold_terms::{AttemptId, FailReason, Failure, JobId, NoticeKind, Outcome, TaskId, WorkerId};
+
+/// Time since the master started, on its own monotonic clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub Duration);
+
+/// What the scheduler must know of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobPlan {
+    /// Number of map tasks; may be 0.
+    pub maps: u32,
+    /// Number of reduce tasks; at least 1.
+    pub reduces: u32,
+    /// Failed attempts of one task that fail the job.
+    pub max_attempts: u32,
+}
+
+/// A fact the shell learned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A job was accepted and planned.
+    JobPlanned {
+        /// Not seen before.
+        job: JobId,
+        /// Its size.
+        plan: JobPlan,
+    },
+    /// Somebody asked for the end of a job.
+    JobCancelled {
+        /// The job; unknown and ended ones are ignored.
+        job: JobId,
+    },
+    /// The commit that [`Action::Commit`] asked for has ended.
+    CommitEnded {
+        /// The job.
+        job: JobId,
+        /// How.
+        outcome: CommitOutcome,
+    },
+    /// A worker joined under a new id.
+    WorkerJoined {
+        /// Never seen before.
+        worker: WorkerId,
+        /// Attempts it can run at once; at least 1.
+        slots: u32,
+    },
+    /// A worker said something on its heartbeat connection; stamped when it was read.
+    Heartbeat {
+        /// Dead ids are ignored.
+        worker: WorkerId,
+        /// Attempts that it runs, or that ended and are not acknowledged yet.
+        holds: BTreeSet<AttemptId>,
+    },
+    /// A worker is certainly gone.
+    WorkerGone {
+        /// The worker.
+        worker: WorkerId,
+        /// How that is known.
+        why: WorkerGone,
+    },
+    /// A worker reports the end of an attempt. May come late, twice, or from a dead worker.
+    AttemptEnded {
+        /// Who reports.
+        worker: WorkerId,
+        /// The attempt.
+        attempt: AttemptId,
+        /// How it ended.
+        outcome: Outcome,
+    },
+}
+
+/// How the end of a worker is known, when it is not by silence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkerGone {
+    /// It said that it leaves.
+    Left,
+    /// Its process ended (local workers: the parent saw it).
+    Exited,
+}
+
+/// How a commit ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommitOutcome {
+    /// The output is in place.
+    Done {
+        /// Root hash of the manifest.
+        root: [u8; 32],
+    },
+    /// It is not, and nothing is visible.
+    Failed {
+        /// Decides the exit code.
+        reason: FailReason,
+        /// What happened.
+        failure: Failure,
+    },
+}
+
+/// A thing the shell must do. The scheduler only asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send the order for an attempt to a worker. It has a free slot.
+    Launch {
+        /// The attempt, new.
+        attempt: AttemptId,
+        /// Where.
+        on: WorkerId,
+    },
+    /// Tell a worker to stop an attempt.
+    Cancel {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Where it runs.
+        on: WorkerId,
+    },
+    /// Tell a worker to delete the run of a map attempt that did not win, or no longer wins.
+    Discard {
+        /// The map attempt.
+        attempt: AttemptId,
+        /// Who holds it.
+        on: WorkerId,
+    },
+    /// Put the parts of these reduce attempts in place as the job's output; answer with
+    /// [`Event::CommitEnded`]. Asked at most once a job.
+    Commit {
+        /// The job.
+        job: JobId,
+        /// The winners, by partition.
+        parts: Vec<AttemptId>,
+    },
+    /// The job has ended: tell who waits, delete its staging folder, and tell all workers to forget it.
+    Finish {
+        /// The job.
+        job: JobId,
+        /// How it ended.
+        result: JobResult,
+    },
+    /// The worker is dead to the master: refuse whatever else it says, until it joins anew.
+    Fence {
+        /// The worker.
+        worker: WorkerId,
+    },
+    /// Something a person may want to know.
+    Notice {
+        /// The job it is about; `None` for all running jobs.
+        job: Option<JobId>,
+        /// What kind.
+        kind: NoticeKind,
+        /// A sentence fragment.
+        text: String,
+    },
+    /// A task is won (or lost its winner, `by: None`): for progress and reports.
+    Won {
+        /// The job.
+        job: JobId,
+        /// The task.
+        task: TaskId,
+        /// The winning attempt and who ran it; `None` when the result was lost or rolled back.
+        by: Option<(AttemptId, WorkerId)>,
+    },
+}
+
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobResult {
+    /// The output is in place.
+    Succeeded {
+        /// Root hash of the manifest.
+        root: [u8; 32],
+    },
+    /// It failed.
+    Failed {
+        /// One line.
+        what: String,
+        /// Kind of reason.
+        reason: FailReason,
+        /// The first real error.
+        failure: Option<Failure>,
+    },
+    /// It was cancelled.
+    Cancelled,
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3} s", self.0.as_secs_f64())
+    }
+}

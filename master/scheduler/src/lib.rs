@@ -1,0 +1,9 @@
+//! Mapfold's decisions: which attempt runs where, what happens when one ends or a worker falls
+//! silent, and when a job may commit.
+//!
+//! A sans-IO state machine: events in, actions out. It holds no sockets and reads no clock, so a test
+//! can play a day of failures in a millisecond. The shell that drives it is the master.
+
+mod event;
+
+pub use event::{Action, CommitOutcome, Event, JobPlan, JobResult, Moment, WorkerGone};
