@@ -1,1 +1,24 @@
-//! placeholder
+//! Mapfold's bytes: everything between an input file and a part file that needs no job's types.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`partition`] | which reduce task owns a key |
+//! | [`fold_table`], [`sort_buffer`] | what a map attempt emits, before it is a run |
+//! | [`run`] | sorted records on disk or in memory, checked to the byte |
+//! | [`merge`] | many runs, or segments of runs, as one |
+//! | [`scratch`] | where temporary files live, and how they vanish |
+//! | [`part`], [`manifest`], [`output`] | part files, what an output folder says of itself, its commit |
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
+
+pub mod fold_table;
+pub mod manifest;
+pub mod merge;
+mod mmap;
+pub mod output;
+pub mod part;
+pub mod partition;
+pub mod run;
+pub mod scratch;
+pub mod sort_buffer;
+mod storage;

@@ -1,0 +1,101 @@
+//! The bytes of a run, in memory or in a mapped file.
+
+use std::fmt;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::ReadRunError;
+use crate::mmap::Mapped;
+use crate::scratch::{ScratchFile, ScratchPath};
+
+/// The bytes of a finished run, or of a segment of one. Cheap to clone. A file made by this process is deleted
+/// when its last clone is dropped.
+#[derive(Clone)]
+pub struct RunBytes(Inner);
+
+#[derive(Clone)]
+enum Inner {
+    Memory(Arc<Vec<u8>>),
+    File(Arc<RunFile>),
+}
+
+struct RunFile {
+    mapped: Mapped,
+    name: FileName,
+}
+
+enum FileName {
+    Ours(ScratchPath),
+    Foreign(PathBuf),
+}
+
+/// Where a run is, for messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunPlace {
+    /// In this process, without a file.
+    Memory,
+    /// In a file.
+    File(PathBuf),
+    /// In this process; it came from the run of a map task.
+    Fetched {
+        /// Index of the map task.
+        map: u32,
+    },
+}
+
+impl RunBytes {
+    /// Maps a finished temporary file of this process, which is deleted with the last clone.
+    pub fn from_scratch(file: ScratchFile) -> Result<Self, ReadRunError> {
+        todo!()
+    }
+
+    /// Maps the run file of another process on this machine; it is never deleted from here. The bytes
+    /// stay readable when the owner deletes the file.
+    pub fn open(path: &Path) -> Result<Self, ReadRunError> {
+        todo!()
+    }
+
+    /// The file, if there is one.
+    pub fn path(&self) -> Option<&Path> {
+        todo!()
+    }
+
+    /// Whether the bytes occupy memory of this process.
+    pub fn in_memory(&self) -> bool {
+        matches!(self.0, Inner::Memory(_))
+    }
+}
+
+impl From<Vec<u8>> for RunBytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Inner::Memory(Arc::new(bytes)))
+    }
+}
+
+impl Deref for RunBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Inner::Memory(bytes) => bytes,
+            Inner::File(file) => file.mapped.as_slice(),
+        }
+    }
+}
+
+impl fmt::Debug for RunBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RunBytes({} bytes)", self.len())
+    }
+}
+
+impl fmt::Display for RunPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => write!(f, "a run in memory"),
+            Self::File(path) => write!(f, "run {}", path.display()),
+            Self::Fetched { map } => write!(f, "what was fetched of map task {map}"),
+        }
+    }
+}
