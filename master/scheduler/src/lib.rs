@@ -4,6 +4,15 @@
 //! A sans-IO state machine: events in, actions out. It holds no sockets and reads no clock, so a test
 //! can play a day of failures in a millisecond. The shell that drives it is the master.
 
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
+
 mod event;
+mod scheduler;
+mod settings;
+mod stats;
 
 pub use event::{Action, CommitOutcome, Event, JobPlan, JobResult, Moment, WorkerGone};
+pub use scheduler::Scheduler;
+pub use settings::Settings;
+pub use stats::{JobStats, LiveWorker, PhaseCounts, Winner};

@@ -1,0 +1,82 @@
+//! The bounds of every wait and retry of the scheduler, by name.
+
+use std::time::Duration;
+
+/// Bounds. [`Settings::default`] is for a cluster; tests and local runs shorten the times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// A worker that hears no answer to its heartbeats for so long stops by itself. Default 10 s.
+    pub lease: Duration,
+    /// Added by the master, which counts from receipt while the worker counts from sending: a worker
+    /// silent for `lease + lease_slack` is dead. Default 2 s.
+    pub lease_slack: Duration,
+    /// A job that has seen no live worker for so long fails. Default 30 s.
+    pub grace_without_workers: Duration,
+    /// An attempt ordered longer ago than this that its worker's heartbeat does not list is lost. Must
+    /// be longer than the way of an order plus the way of a heartbeat. Default 5 s.
+    pub confirm_within: Duration,
+    /// So many attempts lost in a row without a sign that the worker takes orders: it is dead. Default 3.
+    pub unconfirmed_max: u32,
+    /// Times that won reduce tasks of one job may be rolled back; one more fails it. Default 3.
+    pub rollbacks_max: u32,
+    /// Times that the run of one map task may be found missing, corrupt or unreachable by reduce
+    /// attempts (while its worker lives); one more fails the job. Default 8.
+    pub run_losses_max: u32,
+    /// First wait after a failure that is the worker's, or an unreachable run; doubles up to
+    /// [`Settings::retry_max`]. Default 250 ms.
+    pub retry_first: Duration,
+    /// Longest wait before a retry. Default 30 s.
+    pub retry_max: Duration,
+    /// Tries beyond one on each live worker that a task gets when all of them fail for reasons of the
+    /// workers (no space, no memory); one more fails the job. Default 3.
+    pub worker_faults_spare: u32,
+    /// A reduce attempt gives up its slot when a lost map task of its job has waited so long for one.
+    /// Default 2 s.
+    pub yield_after: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(10),
+            lease_slack: Duration::from_secs(2),
+            grace_without_workers: Duration::from_secs(30),
+            confirm_within: Duration::from_secs(5),
+            unconfirmed_max: 3,
+            rollbacks_max: 3,
+            run_losses_max: 8,
+            retry_first: Duration::from_millis(250),
+            retry_max: Duration::from_secs(30),
+            worker_faults_spare: 3,
+            yield_after: Duration::from_secs(2),
+        }
+    }
+}
+
+impl Settings {
+    /// The same bounds around another lease; the slack and the time to confirm follow it.
+    #[must_use]
+    pub fn with_lease(lease: Duration) -> Self {
+        Self {
+            lease,
+            lease_slack: lease / 5,
+            confirm_within: lease / 2,
+            ..Self::default()
+        }
+    }
+
+    /// Silence after which a worker is dead.
+    pub(crate) fn silence_max(&self) -> Duration {
+        self.lease + self.lease_slack
+    }
+
+    /// The scheduler asks for a tick at least so often while it watches anything.
+    pub(crate) fn watch_every(&self) -> Duration {
+        self.lease / 4
+    }
+
+    /// A longer gap between two calls than this means that the master itself did not run.
+    pub(crate) fn gap_max(&self) -> Duration {
+        self.lease / 2
+    }
+}
