@@ -1,1 +1,5 @@
-//! placeholder
+//! x
+#![forbid(unsafe_code)]
+mod commit;
+mod files;
+mod staging;
