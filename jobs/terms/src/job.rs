@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -93,6 +94,10 @@ pub struct JobSpec {
     pub overwrite: bool,
     /// Failed attempts of one task that fail the job.
     pub max_attempts: NonZeroU32,
+    /// What rows hold, from the catalog ([`JobInfo::key`]); for the manifest alone.
+    pub row_key: String,
+    /// The same of the value ([`JobInfo::value`]).
+    pub row_value: String,
 }
 
 /// What every attempt of a job must know of it. Travels with each order; small.
@@ -112,6 +117,14 @@ pub struct JobBrief {
     pub maps: u32,
     /// Attempts of reduce tasks leave their part in a folder of their own below this one.
     pub staging: RawPath,
+}
+
+impl JobBrief {
+    /// The folder of one reduce attempt below [`JobBrief::staging`], which holds its part file alone. The
+    /// attempt makes this one level and none above: a staging folder that is gone must stay so.
+    pub fn attempt_folder(&self, attempt: AttemptId) -> PathBuf {
+        self.staging.as_path().join(attempt.token.to_string())
+    }
 }
 
 /// What a worker is told to do. Orders may arrive twice; each is safe to receive again.
