@@ -15,7 +15,7 @@ use rustix::io::Errno;
 /// What a commit and its preparation do to a file system. All of it blocks.
 ///
 /// Errors are the operating system's; callers add the path.
-pub trait Files: Send + Sync + 'static {
+pub(crate) trait Files: Send + Sync + 'static {
     /// Makes a folder that only its owner may enter. Fails if the name exists.
     fn create_private_folder(&self, path: &Path) -> io::Result<()>;
     /// Makes a folder with the usual permissions. Fails if the name exists.
@@ -40,7 +40,7 @@ pub trait Files: Send + Sync + 'static {
 
 /// The operating system's files.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct SystemFiles;
+pub(crate) struct SystemFiles;
 
 impl Files for SystemFiles {
     fn create_private_folder(&self, path: &Path) -> io::Result<()> {

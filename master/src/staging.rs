@@ -83,8 +83,8 @@ impl Staging {
                 Err(error) => return Err(failed(&root, error)),
             }
             match lock(&root, true) {
-                Ok(Some(lock)) => return Ok(Self { root, _lock: lock }),
-                Ok(None) => {}
+                Ok(Lock::Held(lock)) => return Ok(Self { root, _lock: lock }),
+                Ok(Lock::Foreign | Lock::Absent) => {}
                 Err(error) => {
                     // Empty, or holding only the lock file: nothing is lost if this fails too, as the
                     // next sweep finds it.
@@ -130,15 +130,38 @@ pub(crate) fn sweep(files: &dyn Files, output: &Path) -> usize {
         .map(|entry| entry.path());
     let mut swept = 0;
     for root in leftovers {
-        // One that died between making the folder and its lock left it empty, which `rmdir` proves;
-        // one that died while it deleted left the name that says so.
-        let gone = fs::remove_dir(&root).is_ok()
-            || (root.as_os_str().as_bytes().ends_with(DEAD.as_bytes())
-                && files.remove_tree(&root).is_ok())
-            || matches!(lock(&root, false), Ok(Some(_lock)) if remove(files, &root).is_ok());
-        swept += usize::from(gone);
+        swept += usize::from(remove_dead(files, &root));
     }
     swept
+}
+
+/// Deletes a staging folder if it is provably dead, and tells whether it did.
+fn remove_dead(files: &dyn Files, root: &Path) -> bool {
+    // A master that died between making the folder and its lock left it empty.
+    if fs::remove_dir(root).is_ok() {
+        return true;
+    }
+    // One that died while it deleted left the name that says so.
+    if root.as_os_str().as_bytes().ends_with(DEAD.as_bytes()) {
+        return files.remove_tree(root).is_ok();
+    }
+    match lock(root, false) {
+        Ok(Lock::Held(_lock)) => remove(files, root).is_ok(),
+        // The lock is a living folder's first entry and its last: this one was made anew by an attempt
+        // that had not heard of the end.
+        Ok(Lock::Absent) => remove(files, root).is_ok(),
+        Ok(Lock::Foreign) | Err(_) => false,
+    }
+}
+
+/// What became of an attempt to take the lock of a staging folder.
+enum Lock {
+    /// We hold it.
+    Held(File),
+    /// Another process does.
+    Foreign,
+    /// There is no lock file (any more).
+    Absent,
 }
 
 /// Takes the name away first, so that an attempt that still writes cannot put files where we delete.
@@ -153,22 +176,23 @@ fn remove(files: &dyn Files, root: &Path) -> io::Result<()> {
     }
 }
 
-/// The lock of a staging folder; `None` if another process holds it or the folder is gone.
-fn lock(root: &Path, create: bool) -> io::Result<Option<File>> {
+fn lock(root: &Path, create: bool) -> io::Result<Lock> {
     let path = root.join(LOCK);
     let file = match File::options().write(true).create_new(create).open(&path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Lock::Absent),
         Err(error) => return Err(error),
     };
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+        Err(rustix::io::Errno::WOULDBLOCK) => return Ok(Lock::Foreign),
         Err(error) => return Err(error.into()),
     }
     // A sweeper may have deleted the file between our open and our lock.
-    let live = file.metadata()?.nlink() > 0;
-    Ok(live.then_some(file))
+    Ok(match file.metadata()?.nlink() {
+        0 => Lock::Absent,
+        _ => Lock::Held(file),
+    })
 }
 
 fn sibling(output: &Path, nonce: u64) -> PathBuf {
@@ -233,13 +257,22 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_that_a_late_attempt_made_anew_is_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("counts");
+        let staging = Staging::create(&SystemFiles, &output).unwrap();
+        let late = staging.root().join("1-1");
+        staging.remove(&SystemFiles).unwrap();
+        fs::create_dir_all(late).unwrap();
+        assert_eq!(sweep(&SystemFiles, &output), 1);
+        assert!(names(folder.path()).is_empty());
+    }
+
+    #[test]
     fn only_the_owner_may_enter() {
         let folder = tempfile::tempdir().unwrap();
         let staging = Staging::create(&SystemFiles, &folder.path().join("out")).unwrap();
-        assert_eq!(
-            fs::metadata(staging.root()).unwrap().mode() & 0o777,
-            0o700
-        );
+        assert_eq!(fs::metadata(staging.root()).unwrap().mode() & 0o777, 0o700);
         staging.remove(&SystemFiles).unwrap();
         assert!(names(folder.path()).is_empty());
     }

@@ -133,7 +133,10 @@ fn assert_whole(commit: &Commit) {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["_SUCCESS", "part-00000", "part-00001", "part-00002"]);
+    assert_eq!(
+        names,
+        ["_SUCCESS", "part-00000", "part-00001", "part-00002"]
+    );
     assert_eq!(
         fs::read(commit.output.join(MANIFEST)).unwrap(),
         commit.manifest
@@ -222,7 +225,14 @@ fn a_part_that_is_missing_or_cut_is_refused() {
     fs::write(&commit.parts[2].source, "row").unwrap();
     let error = commit.run(&SystemFiles).unwrap_err();
     assert!(
-        matches!(error, CommitError::PartLength { got: 3, want: 6, .. }),
+        matches!(
+            error,
+            CommitError::PartLength {
+                got: 3,
+                want: 6,
+                ..
+            }
+        ),
         "{error}"
     );
     assert!(!commit.output.exists());
