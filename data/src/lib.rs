@@ -2,6 +2,7 @@
 //!
 //! | module | holds |
 //! | --- | --- |
+//! | [`input`] | files to read, their splits, the records in them |
 //! | [`partition`] | which reduce task owns a key |
 //! | [`fold_table`], [`sort_buffer`] | what a map attempt emits, before it is a run |
 //! | [`run`] | sorted records on disk or in memory, checked to the byte |
@@ -12,6 +13,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
 pub mod fold_table;
+pub mod input;
 pub mod manifest;
 pub mod merge;
 mod mmap;

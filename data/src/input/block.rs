@@ -1,0 +1,237 @@
+//! What a job sees of its input: a block of whole records, and the records in it.
+
+use std::borrow::Cow;
+
+use mapfold_terms::{Format, InputFile, RecordAt};
+use memchr::memchr;
+
+/// Some whole records that follow each other in one file.
+///
+/// A job takes it record by record ([`Block::records`]) or, where it does not care where records
+/// end, as it is ([`Block::bytes`]). A block may be empty: an empty file is one empty block.
+#[derive(Clone, Copy, Debug)]
+pub struct Block<'a> {
+    file: &'a InputFile,
+    offset: u64,
+    bytes: &'a [u8],
+    format: Format,
+}
+
+impl<'a> Block<'a> {
+    /// A block of `bytes`, which begin at `offset` of `file` and are whole records of `format`.
+    pub const fn new(file: &'a InputFile, offset: u64, bytes: &'a [u8], format: Format) -> Self {
+        Self {
+            file,
+            offset,
+            bytes,
+            format,
+        }
+    }
+
+    /// The file.
+    pub const fn file(&self) -> &'a InputFile {
+        self.file
+    }
+
+    /// Where the block begins in the file: counted in unpacked bytes, if it is packed.
+    pub const fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The records as they stand in the file, line ends included.
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Whether a record never ends inside a word, so that a job that counts words may take the whole
+    /// block as one text: true of lines and of whole files, false of fixed-length records.
+    pub const fn line_based(&self) -> bool {
+        match self.format {
+            Format::Lines | Format::NLine(_) | Format::Files => true,
+            Format::Fixed(_) => false,
+        }
+    }
+
+    /// The records, in the order of the file.
+    #[inline]
+    pub fn records(&self) -> Records<'a> {
+        Records {
+            file: self.file,
+            offset: self.offset,
+            rest: self.bytes,
+            cut: match self.format {
+                Format::Lines | Format::NLine(_) => Cut::Line,
+                Format::Files => Cut::Whole,
+                Format::Fixed(len) => Cut::Fixed(len.get() as usize),
+            },
+        }
+    }
+}
+
+impl<'a> IntoIterator for Block<'a> {
+    type Item = Record<'a>;
+    type IntoIter = Records<'a>;
+
+    #[inline]
+    fn into_iter(self) -> Records<'a> {
+        self.records()
+    }
+}
+
+/// One record, and where it stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// Its content; a line is without its LF or CRLF.
+    pub bytes: &'a [u8],
+    /// Offset of its first byte in the file: counted in unpacked bytes, if it is packed.
+    pub offset: u64,
+    /// The file.
+    pub file: &'a InputFile,
+}
+
+impl<'a> Record<'a> {
+    /// The content as text; bytes that are not UTF-8 become replacement characters.
+    pub fn text(&self) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.bytes)
+    }
+
+    /// The place of the record, for an error that is about it.
+    pub fn at(&self) -> RecordAt {
+        RecordAt {
+            file: self.file.name.clone(),
+            offset: self.offset,
+            excerpt: excerpt(self.bytes),
+        }
+    }
+}
+
+/// The first bytes of a record.
+pub(super) fn excerpt(bytes: &[u8]) -> Vec<u8> {
+    bytes[..bytes.len().min(RecordAt::EXCERPT_MAX)].to_vec()
+}
+
+/// The records of a [`Block`].
+#[derive(Clone, Debug)]
+pub struct Records<'a> {
+    file: &'a InputFile,
+    offset: u64,
+    rest: &'a [u8],
+    cut: Cut,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Cut {
+    Line,
+    Whole,
+    Fixed(usize),
+    Done,
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Record<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Record<'a>> {
+        let (bytes, step) = match self.cut {
+            Cut::Line if self.rest.is_empty() => return None,
+            Cut::Line => first_line(self.rest),
+            Cut::Fixed(_) if self.rest.is_empty() => return None,
+            Cut::Fixed(len) => {
+                let len = len.min(self.rest.len());
+                (&self.rest[..len], len)
+            }
+            Cut::Whole => {
+                self.cut = Cut::Done;
+                (self.rest, self.rest.len())
+            }
+            Cut::Done => return None,
+        };
+        let record = Record {
+            bytes,
+            offset: self.offset,
+            file: self.file,
+        };
+        self.rest = &self.rest[step..];
+        self.offset += step as u64;
+        Some(record)
+    }
+}
+
+impl std::iter::FusedIterator for Records<'_> {}
+
+/// The first line without its end, and its length with it. A CR counts as part of the end only
+/// before an LF.
+#[inline]
+fn first_line(bytes: &[u8]) -> (&[u8], usize) {
+    match memchr(b'\n', bytes) {
+        Some(end) => {
+            let line = &bytes[..end];
+            (line.strip_suffix(b"\r").unwrap_or(line), end + 1)
+        }
+        None => (bytes, bytes.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use mapfold_terms::{Codec, Fingerprint, RawPath};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(format: Format, bytes: &[u8], want: &[(&[u8], u64)]) {
+        let name = RawPath::from(std::path::Path::new("a.txt"));
+        let file = InputFile {
+            name: name.clone(),
+            path: name,
+            codec: Codec::Plain,
+            fingerprint: Fingerprint {
+                inode: 0,
+                len: 0,
+                modified_ns: 0,
+                changed_ns: 0,
+            },
+        };
+        let got: Vec<_> = Block::new(&file, 100, bytes, format)
+            .records()
+            .map(|record| (record.bytes, record.offset))
+            .collect();
+        assert_eq!(got, want);
+    }
+
+    #[test]
+    fn lines_lose_their_ends_and_nothing_else() {
+        check(Format::Lines, b"", &[]);
+        check(Format::Lines, b"\n", &[(b"", 100)]);
+        check(
+            Format::Lines,
+            b"a\r\nb\nc",
+            &[(b"a", 100), (b"b", 103), (b"c", 105)],
+        );
+        check(
+            Format::Lines,
+            b"a\rb\r\r\n\r",
+            &[(b"a\rb\r", 100), (b"\r", 106)],
+        );
+        check(
+            Format::Lines,
+            b"\0\xff\n\n",
+            &[(b"\0\xff", 100), (b"", 103)],
+        );
+    }
+
+    #[test]
+    fn a_file_is_one_record_even_if_empty() {
+        check(Format::Files, b"", &[(b"", 100)]);
+        check(Format::Files, b"a\nb\n", &[(b"a\nb\n", 100)]);
+    }
+
+    #[test]
+    fn fixed_records_keep_every_byte() {
+        let three = Format::Fixed(NonZeroU32::new(3).unwrap());
+        check(three, b"", &[]);
+        check(three, b"a\nbcd\r", &[(b"a\nb", 100), (b"cd\r", 103)]);
+    }
+}

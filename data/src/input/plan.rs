@@ -1,0 +1,214 @@
+//! Cuts and packs input files into splits.
+//!
+//! | format | plain file | packed file |
+//! | --- | --- | --- |
+//! | `lines` | cut at multiples of the split size; the reader repairs the cuts | one piece |
+//! | `fixed:N` | cut at multiples of N | one piece |
+//! | `files` | one piece | one piece |
+//! | `nline:N` | a split for every N lines | a split |
+//!
+//! Pieces that are smaller than a split share one, in input order. A function of the files and the options
+//! alone: the same input gives the same splits, and so the same output, on every machine.
+
+use std::num::{NonZeroU32, NonZeroU64};
+
+use mapfold_terms::{ByteSize, Codec, Format, InputFile, Piece, Plan, RawPath};
+use memchr::memchr_iter;
+
+use super::ReadSplitError;
+use super::checked_file::CheckedFile;
+use super::packing::Packing;
+
+/// The most splits that a job may have. Google's largest jobs had 200,000; at the default split size
+/// this is 256 TiB of input. Each costs the master some hundred bytes.
+pub const SPLITS_MAX: u32 = 1_000_000;
+
+/// The most reduce tasks that a job gets by default.
+pub const REDUCERS_MAX: u32 = 1024;
+
+/// Bytes that are read at a time to count lines.
+const SCAN_BYTES: usize = 256 << 10;
+
+/// Divides `files` into map tasks, in order.
+///
+/// Reads no file, except for `nline:N`, which must count lines.
+///
+/// # Errors
+/// See [`PlanError`].
+pub fn plan(
+    files: Vec<InputFile>,
+    format: Format,
+    split_size: Option<ByteSize>,
+    reducers: Option<NonZeroU32>,
+) -> Result<Plan, PlanError> {
+    let count = files.len() as u64;
+    let total = ByteSize(files.iter().map(|file| file.fingerprint.len).sum());
+    let size = split_size.unwrap_or_else(|| split_size_for(total));
+    let size = NonZeroU64::new(size.bytes()).ok_or(PlanError::ZeroSplitSize)?;
+    let mut packing = Packing::new(size.get());
+    for file in files {
+        let packed = file.codec != Codec::Plain;
+        match format {
+            Format::Files => packing.push_whole(file)?,
+            Format::NLine(lines) => push_lines(&mut packing, file, lines)?,
+            _ if packed => packing.push_whole(file)?,
+            Format::Lines => packing.push_cut(file, size.get())?,
+            Format::Fixed(record) => push_fixed(&mut packing, file, record, size)?,
+        }
+    }
+    Ok(Plan {
+        format,
+        splits: packing.finish()?,
+        files: count,
+        bytes: total.bytes(),
+        reducers: reducers.map_or_else(|| reducers_for(total), NonZeroU32::get),
+    })
+}
+
+/// The size of a split by default.
+///
+/// Two wishes pull apart. A job that folds writes each distinct key once a split, so large splits are
+/// faster: word count of 1 GiB took 2.3, 1.35, 1.22 and 1.1 times the limit with splits of 32, 64, 128 and
+/// 256 MiB. But slots that have no split idle, and the larger the input, the more slots there
+/// may be. So up to 1 GiB there are 16 to 32 splits, and their number doubles with each fourfold of the
+/// input (1 GiB: 16 of 64 MiB, 4 GiB: 32 of 128 MiB, 16 GiB: 64 of 256 MiB). Below 1 MiB the cost of a
+/// task would show; above 256 MiB little is won and a lost attempt costs more.
+pub fn split_size_for(total: ByteSize) -> ByteSize {
+    const AT_LEAST: ByteSize = ByteSize::mib(1);
+    const AT_MOST: ByteSize = ByteSize::mib(256);
+    const WANTED: u64 = 16;
+    let wanted = WANTED * (total.bytes() >> 30).isqrt().max(1);
+    let size = (total.bytes() / wanted)
+        .checked_ilog2()
+        .map_or(0, |log| 1 << log);
+    ByteSize(size).clamp(AT_LEAST, AT_MOST)
+}
+
+/// The number of reduce tasks by default.
+///
+/// It grows with the square root of the input, as map tasks do, so that the number of pairs of a map and a
+/// reduce task stays in proportion to the input: 1 below 16 MiB, then 16 at 1 GiB, 64 at 16 GiB, and at most
+/// [`REDUCERS_MAX`], from 4 TiB on. More part files than that are a burden to whoever reads them.
+pub fn reducers_for(total: ByteSize) -> u32 {
+    let wanted = (total.bytes() >> 22).isqrt();
+    u32::try_from(wanted)
+        .unwrap_or(REDUCERS_MAX)
+        .clamp(1, REDUCERS_MAX)
+}
+
+/// Cuts between fixed-length records.
+fn push_fixed(
+    packing: &mut Packing,
+    file: InputFile,
+    record: NonZeroU32,
+    size: NonZeroU64,
+) -> Result<(), PlanError> {
+    let record = NonZeroU64::from(record);
+    let len = file.fingerprint.len;
+    if len % record != 0 {
+        return Err(PlanError::PartialRecord {
+            name: file.name,
+            len,
+            record,
+        });
+    }
+    let step = (size.get() - size.get() % record).max(record.get());
+    packing.push_cut(file, step)
+}
+
+/// Cuts after every `lines` lines, each piece a split of its own. A packed file is one piece. An empty file
+/// shares the split of the file after it.
+fn push_lines(packing: &mut Packing, file: InputFile, lines: NonZeroU32) -> Result<(), PlanError> {
+    let len = file.fingerprint.len;
+    let mut start = 0;
+    if file.codec == Codec::Plain {
+        for end in line_ends(&file, lines).map_err(PlanError::Scan)? {
+            let file = file.clone();
+            packing.push(Piece { file, start, end })?;
+            packing.seal()?;
+            start = end;
+        }
+    }
+    if start == len && len > 0 {
+        return Ok(());
+    }
+    packing.push(Piece {
+        file,
+        start,
+        end: len,
+    })?;
+    if len > 0 {
+        packing.seal()?;
+    }
+    Ok(())
+}
+
+/// Where every line whose number is a multiple of `lines` ends, but no more than make too many splits.
+fn line_ends(planned: &InputFile, lines: NonZeroU32) -> Result<Vec<u64>, ReadSplitError> {
+    let file = CheckedFile::open(planned)?;
+    let mut buf = vec![0; SCAN_BYTES];
+    let mut ends = Vec::new();
+    let mut offset = 0;
+    let mut counted = 0;
+    while offset < planned.fingerprint.len && ends.len() <= SPLITS_MAX as usize {
+        let left = ByteSize(planned.fingerprint.len - offset).as_usize();
+        let read = &mut buf[..left.min(SCAN_BYTES)];
+        file.read_exact_at(read, offset)?;
+        for at in memchr_iter(b'\n', read) {
+            counted += 1;
+            if counted == lines.get() {
+                counted = 0;
+                ends.push(offset + at as u64 + 1);
+            }
+        }
+        offset += read.len() as u64;
+    }
+    file.verify()?;
+    Ok(ends)
+}
+
+/// Why inputs cannot be divided into splits.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A split of no bytes was asked for.
+    #[error("a split size of 0 is not possible")]
+    ZeroSplitSize,
+    /// There would be more splits than [`SPLITS_MAX`].
+    #[error("the input would be cut into more than {SPLITS_MAX} splits")]
+    TooManySplits,
+    /// A file does not hold a whole number of fixed-length records.
+    #[error(
+        "{} is {len} bytes long, which is no whole number of records of {record} bytes",
+        name.display()
+    )]
+    PartialRecord {
+        /// The file's name as in rows.
+        name: RawPath,
+        /// Its length.
+        len: u64,
+        /// Bytes of a record.
+        record: NonZeroU64,
+    },
+    /// A file could not be read while its lines were counted.
+    #[error("cannot count the lines of the input")]
+    Scan(#[source] ReadSplitError),
+}
+
+impl PlanError {
+    /// What a person may do about it.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::ZeroSplitSize => "leave --split-size out, or give at least 1 byte".to_owned(),
+            Self::TooManySplits => {
+                "give a larger --split-size, or with --format nline:N a larger N".to_owned()
+            }
+            Self::PartialRecord { record, .. } => {
+                format!(
+                    "with --format fixed:{record} each file must hold a whole number of records"
+                )
+            }
+            Self::Scan(error) => return error.hint(),
+        };
+        Some(hint)
+    }
+}

@@ -1,0 +1,314 @@
+//! Reads a split as blocks of whole records.
+//!
+//! A line belongs to the piece in which it begins, and a line begins at the start of the file and
+//! after every LF. So the reader of a piece that starts inside a file looks at the byte before it,
+//! skips to the first line that begins here, and reads the last one to its end, which may lie in the
+//! pieces that follow. Those look for a line that begins in them, find none, and yield nothing:
+//! each line is read once wherever the cuts fall, and skipping holds no more than a buffer.
+
+use std::slice;
+
+use mapfold_terms::{ByteSize, Format, InputFile, Piece, RecordAt, Split};
+use memchr::{memchr, memrchr};
+
+use super::block::excerpt;
+use super::source::Source;
+use super::{Block, ReadBuffer, ReadSplitError};
+
+/// Least number of bytes that are read at a time beyond the end of a piece, to finish its last line.
+const TAIL_READ_BYTES: usize = 8 << 10;
+
+/// Reads one [`Split`], in the order of its pieces.
+///
+/// ```text
+/// let mut reader = SplitReader::new(&split, format, max_record);
+/// while let Some(block) = reader.next_block()? {
+///     for record in block.records() { ... }
+/// }
+/// ```
+pub struct SplitReader<'s> {
+    format: Format,
+    /// Bytes of the longest record.
+    limit: usize,
+    pieces: slice::Iter<'s, Piece>,
+    current: Option<PieceReader<'s>>,
+    buffer: ReadBuffer,
+    /// Bytes of the pieces that are done.
+    done_bytes: u64,
+}
+
+impl<'s> SplitReader<'s> {
+    /// A reader in front of the first piece. Opens nothing yet. A record longer than `max_record` (and
+    /// than the buffer of 256 KiB) is an error.
+    pub fn new(split: &'s Split, format: Format, max_record: ByteSize) -> Self {
+        Self::with_buffer(split, format, max_record, ReadBuffer::new())
+    }
+
+    /// The same with memory that another reader has given back.
+    pub fn with_buffer(
+        split: &'s Split,
+        format: Format,
+        max_record: ByteSize,
+        buffer: ReadBuffer,
+    ) -> Self {
+        Self {
+            format,
+            limit: max_record.as_usize().max(buffer.size()),
+            pieces: split.pieces.iter(),
+            current: None,
+            buffer,
+            done_bytes: 0,
+        }
+    }
+
+    /// The next block, or `None` after the last. The split was read as it was planned only if `None`
+    /// has been returned: the last check of a file comes after its last block.
+    ///
+    /// # Errors
+    /// See [`ReadSplitError`]; the reader is of no use afterwards.
+    pub fn next_block(&mut self) -> Result<Option<Block<'_>>, ReadSplitError> {
+        loop {
+            let Some(current) = &mut self.current else {
+                let Some(piece) = self.pieces.next() else {
+                    return Ok(None);
+                };
+                self.current = Some(PieceReader::open(piece)?);
+                continue;
+            };
+            let file: &'s InputFile = &current.piece.file;
+            match current.next(&mut self.buffer, self.format, self.limit)? {
+                Some(len) => {
+                    let offset = self.buffer.offset();
+                    let block = self.buffer.take(len);
+                    let bytes = self.buffer.taken(block);
+                    return Ok(Some(Block::new(file, offset, bytes, self.format)));
+                }
+                None => {
+                    current.source.verify()?;
+                    self.done_bytes += current.piece.end - current.piece.start;
+                    self.current = None;
+                }
+            }
+        }
+    }
+
+    /// Bytes of the split's own ranges that have been read so far, as stored; at the end
+    /// [`Split::bytes`].
+    pub fn bytes_read(&self) -> u64 {
+        let current = self.current.as_ref();
+        self.done_bytes + current.map_or(0, |current| current.bytes_read(&self.buffer))
+    }
+
+    /// Gives the memory back for the next reader.
+    pub fn into_buffer(self) -> ReadBuffer {
+        self.buffer
+    }
+}
+
+/// Reads one piece.
+struct PieceReader<'s> {
+    piece: &'s Piece,
+    source: Source<'s>,
+    /// Where the piece ends, in unpacked bytes; beyond everything if that is not known.
+    end: u64,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Opened,
+    Reading,
+    Done,
+}
+
+impl<'s> PieceReader<'s> {
+    fn open(piece: &'s Piece) -> Result<Self, ReadSplitError> {
+        let source = Source::open(&piece.file)?;
+        Ok(Self {
+            piece,
+            end: source.len().map_or(u64::MAX, |_| piece.end),
+            source,
+            state: State::Opened,
+        })
+    }
+
+    /// Brings whole records to the front of `buffer` and tells their length. `None`: there are no more.
+    fn next(
+        &mut self,
+        buffer: &mut ReadBuffer,
+        format: Format,
+        limit: usize,
+    ) -> Result<Option<usize>, ReadSplitError> {
+        let first = self.state == State::Opened;
+        let begins = match self.state {
+            State::Opened => self.begin(buffer, format)?,
+            State::Reading => true,
+            State::Done => false,
+        };
+        let records = match format {
+            _ if !begins => None,
+            Format::Lines | Format::NLine(_) => self.lines(buffer, limit)?,
+            Format::Fixed(record) => self.fixed(buffer, limit, record.get() as usize)?,
+            Format::Files if first => Some(self.whole(buffer, limit)?),
+            Format::Files => None,
+        };
+        self.state = match records {
+            Some(_) => State::Reading,
+            None => State::Done,
+        };
+        // An empty file is shown to the job as one empty block.
+        let empty = first && records.is_none() && self.piece.start == 0;
+        Ok(if empty { Some(0) } else { records })
+    }
+
+    /// Goes to the first record; tells whether there may be one.
+    fn begin(&mut self, buffer: &mut ReadBuffer, format: Format) -> Result<bool, ReadSplitError> {
+        match (format, self.piece.start) {
+            (Format::Lines | Format::NLine(_), 1..) => self.skip_to_line(buffer),
+            (_, start) => {
+                buffer.seek(start);
+                Ok(true)
+            }
+        }
+    }
+
+    /// Goes to the first line that begins in the piece; tells whether there is one.
+    fn skip_to_line(&mut self, buffer: &mut ReadBuffer) -> Result<bool, ReadSplitError> {
+        buffer.seek(self.piece.start - 1);
+        let stop = self.end.saturating_sub(1);
+        while buffer.offset() < stop {
+            let total = bytes_between(buffer.offset(), stop).min(buffer.size());
+            self.source.fill(buffer, total)?;
+            if let Some(end) = memchr(b'\n', buffer.bytes()) {
+                buffer.take(end + 1);
+                return Ok(true);
+            }
+            buffer.take(buffer.len());
+        }
+        Ok(false)
+    }
+
+    /// Lines that begin in the piece. A line begins at the front of `buffer`.
+    ///
+    /// Up to the end of the piece, as many as fit; what is left then is a line that crosses the end,
+    /// or nothing.
+    fn lines(
+        &mut self,
+        buffer: &mut ReadBuffer,
+        limit: usize,
+    ) -> Result<Option<usize>, ReadSplitError> {
+        if buffer.offset() >= self.end {
+            return Ok(None);
+        }
+        let longest = limit.saturating_add("\r\n".len());
+        let mut size = buffer.size();
+        let mut scanned = 0;
+        loop {
+            let inside = buffer.end() < self.end;
+            let total = if inside {
+                bytes_between(buffer.offset(), self.end)
+            } else {
+                buffer.len() + buffer.len().max(TAIL_READ_BYTES)
+            };
+            let ended = self.source.fill(buffer, total.min(size))?;
+            let fresh = &buffer.bytes()[scanned..];
+            let line_end = match inside {
+                true if ended => None,
+                true => memrchr(b'\n', fresh),
+                false => memchr(b'\n', fresh),
+            };
+            if let Some(line_end) = line_end {
+                return Ok(Some(scanned + line_end + 1));
+            }
+            scanned = buffer.len();
+            if ended {
+                return Ok((scanned > 0).then_some(scanned));
+            }
+            if scanned >= longest {
+                return Err(self.too_long(buffer, limit));
+            }
+            if scanned >= size {
+                size = size.saturating_mul(2).min(longest);
+            }
+        }
+    }
+
+    /// Records of `record` bytes, up to the end of the piece.
+    fn fixed(
+        &mut self,
+        buffer: &mut ReadBuffer,
+        limit: usize,
+        record: usize,
+    ) -> Result<Option<usize>, ReadSplitError> {
+        if buffer.offset() >= self.end {
+            return Ok(None);
+        }
+        if record > limit {
+            self.source.fill(buffer, RecordAt::EXCERPT_MAX)?;
+            return Err(self.too_long(buffer, limit));
+        }
+        let size = (buffer.size() - buffer.size() % record).max(record);
+        let total = bytes_between(buffer.offset(), self.end).min(size);
+        self.source.fill(buffer, total)?;
+        let whole = buffer.len() - buffer.len() % record;
+        match (whole, buffer.len()) {
+            (0, 0) => Ok(None),
+            (0, got) => {
+                self.source.verify()?;
+                Err(ReadSplitError::PartialRecord {
+                    name: self.piece.file.name.clone(),
+                    offset: buffer.offset(),
+                    got: got as u64,
+                    want: record as u64,
+                })
+            }
+            _ => Ok(Some(whole)),
+        }
+    }
+
+    /// The whole file.
+    fn whole(&mut self, buffer: &mut ReadBuffer, limit: usize) -> Result<usize, ReadSplitError> {
+        let len = self.source.len().map(|len| ByteSize(len).as_usize());
+        if len.is_some_and(|len| len > limit) {
+            self.source.fill(buffer, RecordAt::EXCERPT_MAX)?;
+            return Err(self.too_long(buffer, limit));
+        }
+        let mut total = len.unwrap_or(buffer.size());
+        loop {
+            let ended = self.source.fill(buffer, total)?;
+            if buffer.len() > limit {
+                return Err(self.too_long(buffer, limit));
+            }
+            if ended {
+                return Ok(buffer.len());
+            }
+            total = total.saturating_mul(2).min(limit.saturating_add(1));
+        }
+    }
+
+    /// The record at the front of `buffer` is longer than `limit`. If the file changed, say so instead.
+    fn too_long(&self, buffer: &ReadBuffer, limit: usize) -> ReadSplitError {
+        if let Err(changed) = self.source.verify() {
+            return changed;
+        }
+        ReadSplitError::RecordTooLong {
+            name: self.piece.file.name.clone(),
+            offset: buffer.offset(),
+            limit: ByteSize(limit as u64),
+            excerpt: excerpt(buffer.bytes()),
+        }
+    }
+
+    fn bytes_read(&self, buffer: &ReadBuffer) -> u64 {
+        match self.source.packed_bytes() {
+            Some(bytes) => bytes,
+            None if self.state == State::Opened => 0,
+            None => buffer.end().clamp(self.piece.start, self.piece.end) - self.piece.start,
+        }
+    }
+}
+
+/// From `from` to `to`, as far as memory can hold.
+fn bytes_between(from: u64, to: u64) -> usize {
+    ByteSize(to - from).as_usize()
+}
