@@ -1,28 +1,53 @@
 //! Files of our own, mapped into memory.
+//!
+//! A run is read once, front to back, by readers of which each wants a part of it. Mapped, it needs no buffer of
+//! its own and no copy. Pages that were read count as this process's memory, so readers
+//! [`release`](Mapped::release) what is behind them.
 #![expect(
     unsafe_code,
-    reason = "mapping a file is unsafe: others could change it"
+    reason = "a mapped file is memory that others could change"
 )]
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
+
+use memmap2::{Mmap, UncheckedAdvice};
+
+/// Pages are released in whole ones of this size or a multiple of it; no Linux has smaller ones.
+const PAGE: usize = 4096;
 
 /// An immutable file of ours as bytes.
 #[derive(Debug)]
 pub(crate) struct Mapped {
-    map: memmap2::Mmap,
+    map: Mmap,
 }
 
 impl Mapped {
     /// Maps the whole of a file that nobody will write to again.
     pub(crate) fn new(file: &File) -> io::Result<Self> {
-        // SAFETY: the caller hands over a finished file in a folder that only this user can enter, and
-        // the engine never writes to a finished file.
-        let map = unsafe { memmap2::Mmap::map(file) }?;
+        // SAFETY: the bytes must not change while they are mapped. Callers pass finished runs, which the engine never
+        // writes to again and which lie in a folder that no other user can enter (scratch.rs).
+        let map = unsafe { Mmap::map(file) }?;
         Ok(Self { map })
     }
 
     pub(crate) fn as_slice(&self) -> &[u8] {
         &self.map
+    }
+
+    /// Gives back the memory of the pages that lie wholly in `range`. Their bytes stay valid: whoever touches
+    /// them again gets them from the file. Best effort.
+    pub(crate) fn release(&self, range: Range<usize>) {
+        let start = range.start.next_multiple_of(PAGE);
+        let end = range.end.min(self.map.len()) / PAGE * PAGE;
+        if start < end {
+            // SAFETY: DONTNEED on a read-only mapping of a file discards nothing that is not in the file, so
+            // slices of it keep their contents; that the file does not change is what `new` relies on too.
+            let _ = unsafe {
+                self.map
+                    .unchecked_advise_range(UncheckedAdvice::DontNeed, start, end - start)
+            };
+        }
     }
 }

@@ -31,3 +31,59 @@ pub fn partition_of_hash(hash: u64, partitions: u32) -> PartitionId {
 pub fn partition_of(key: &[u8], partitions: u32) -> PartitionId {
     partition_of_hash(key_hash(key), partitions)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_the_one_that_others_compute() {
+        // From the reference implementation of XXH3: the empty input, seed 0.
+        assert_eq!(xxh3_64_with_seed(b"", 0), 0x2d06_8005_38d3_94c2);
+    }
+
+    #[test]
+    fn partitions_of_known_keys_never_change() {
+        for (key, hash, of_10) in [
+            (&b""[..], 0xd094_4cbf_36f2_6255, 8),
+            (b"a", 0x8e81_6ba1_a9ff_7385, 5),
+            (b"the", 0x95b4_052b_401d_8aa2, 5),
+            (b"Alice", 0xd577_3769_0e63_203e, 8),
+            (
+                b"a key of more than sixteen bytes",
+                0x064a_424c_331d_8579,
+                0,
+            ),
+            (&[0xff; 300], 0x4f25_a5ed_470a_3193, 3),
+        ] {
+            let got = (key_hash(key), partition_of(key, 10).0);
+            assert_eq!(got, (hash, of_10), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn a_partition_is_a_range_of_hashes() {
+        for (hash, partitions, want) in [
+            (0, 1, 0),
+            (u64::MAX, 1, 0),
+            (u64::MAX, u32::MAX, u32::MAX - 1),
+            (u64::MAX / 2, 2, 0),
+            (u64::MAX / 2 + 1, 2, 1),
+        ] {
+            assert_eq!(partition_of_hash(hash, partitions), PartitionId(want));
+        }
+    }
+
+    #[test]
+    fn partitions_are_of_about_equal_size() {
+        let mut sizes = [0_u32; 10];
+        for n in 0..10_000_u32 {
+            let PartitionId(partition) = partition_of(&n.to_be_bytes(), 10);
+            sizes[usize::try_from(partition).unwrap()] += 1;
+        }
+        assert!(
+            sizes.iter().all(|size| (850..1150).contains(size)),
+            "{sizes:?}"
+        );
+    }
+}

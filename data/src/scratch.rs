@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! <base>/mapfold-<uid>/            mode 0700; ours or refused
-//!     <pid>-<random>.lock          held with flock for the life of the process
-//!     <pid>-<random>/              the process
+//!     <pid>-<n>.lock          held with flock for the life of the process
+//!     <pid>-<n>/              the process
 //!         <attempt>/               one Scratch
 //!             spill-0  spill-1 ...
 //! ```
@@ -12,23 +12,53 @@
 //! had belongs to nobody. The lock is taken before its folder exists and removed after it, so a folder
 //! without a lock is dead too.
 
-use std::fs::File;
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::storage::is_no_space;
+
+/// How often the folder of the process is tried for again when others remove what was just made.
+const HOME_TRIES_MAX: u32 = 100;
 
 /// The temporary files of one process. Cheap to clone; removed with everything in it when the last clone,
 /// and the last file made through it, is dropped.
 #[derive(Clone, Debug)]
-pub struct ScratchRoot {
-    inner: Arc<()>,
+pub struct ScratchRoot(Arc<Root>);
+
+#[derive(Debug)]
+struct Root {
+    /// `<base>/mapfold-<uid>`.
+    user: PathBuf,
+    /// Made with the first file.
+    home: Mutex<Option<Home>>,
+}
+
+/// The folder of this process, and the lock that says that it lives.
+#[derive(Debug)]
+struct Home {
+    folder: PathBuf,
+    lock: PathBuf,
+    _held: File,
 }
 
 /// The temporary files of one attempt. Cheap to clone; its folder goes when the last clone and the
 /// last [`ScratchPath`] in it are dropped.
 #[derive(Clone, Debug)]
-pub struct Scratch {
-    inner: Arc<()>,
+pub struct Scratch(Arc<Folder>);
+
+#[derive(Debug)]
+struct Folder {
+    root: Arc<Root>,
+    name: String,
+    files: AtomicU32,
+    /// Made with the first file.
+    made: Mutex<Option<PathBuf>>,
 }
 
 /// A new temporary file, open for reading and writing.
@@ -44,6 +74,7 @@ pub struct ScratchFile {
 #[derive(Debug)]
 pub struct ScratchPath {
     path: PathBuf,
+    _folder: Scratch,
 }
 
 /// Why there is no temporary file.
@@ -96,20 +127,48 @@ impl ScratchRoot {
     /// # Errors
     /// The folder exists and is not safe to use.
     pub fn open(base: &Path) -> Result<Self, ScratchError> {
-        todo!()
+        let uid = rustix::process::geteuid().as_raw();
+        let user = base.join(format!("mapfold-{uid}"));
+        if check_user_folder(&user, uid)? {
+            remove_dead(&user);
+        }
+        Ok(Self(Arc::new(Root {
+            user,
+            home: Mutex::new(None),
+        })))
     }
 
     /// A scratch folder called `name` (unique within the process: an attempt's token). Nothing is
     /// created yet.
     pub fn scratch(&self, name: &str) -> Scratch {
-        todo!()
+        Scratch(Arc::new(Folder {
+            root: Arc::clone(&self.0),
+            name: name.to_owned(),
+            files: AtomicU32::new(0),
+            made: Mutex::new(None),
+        }))
     }
 }
 
 impl Scratch {
     /// Creates an empty file, called `name` and a number. Creates the folders above it if this is the first.
     pub fn create(&self, name: &str) -> Result<ScratchFile, ScratchError> {
-        todo!()
+        let number = self.0.files.fetch_add(1, Ordering::Relaxed);
+        let path = self.0.path()?.join(format!("{name}-{number}"));
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|source| ScratchError::creating(&path, source))?;
+        Ok(ScratchFile {
+            file,
+            path: ScratchPath {
+                path,
+                _folder: self.clone(),
+            },
+        })
     }
 }
 
@@ -124,5 +183,287 @@ impl ScratchError {
     /// Whether the cause is a full disk.
     pub fn is_no_space(&self) -> bool {
         matches!(self, Self::NoSpace { .. })
+    }
+
+    fn creating(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        if is_no_space(&source) {
+            Self::NoSpace { path, source }
+        } else {
+            Self::Create { path, source }
+        }
+    }
+}
+
+impl Folder {
+    fn path(&self) -> Result<PathBuf, ScratchError> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(path) = &*made {
+            return Ok(path.clone());
+        }
+        let path = self.root.home()?.join(&self.name);
+        make_folder(&path)?;
+        Ok(made.insert(path).clone())
+    }
+}
+
+impl Root {
+    fn home(&self) -> Result<PathBuf, ScratchError> {
+        let mut home = self.home.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(home) = &*home {
+            return Ok(home.folder.clone());
+        }
+        Ok(home.insert(Home::make(&self.user)?).folder.clone())
+    }
+}
+
+impl Home {
+    /// Makes the user's folder if it is not there, then a lock that no janitor has taken from us, then the folder.
+    fn make(user: &Path) -> Result<Self, ScratchError> {
+        let pid = std::process::id();
+        let mut tries = 0;
+        loop {
+            let lock = user.join(format!("{pid}-{tries}.lock"));
+            tries += 1;
+            match Self::try_lock(user, &lock) {
+                Ok(Some(held)) => {
+                    let home = Self {
+                        folder: lock.with_extension(""),
+                        lock,
+                        _held: held,
+                    };
+                    make_folder(&home.folder)?;
+                    return Ok(home);
+                }
+                Ok(None) if tries < HOME_TRIES_MAX => {}
+                Ok(None) => {
+                    let busy = io::Error::from(io::ErrorKind::ResourceBusy);
+                    return Err(ScratchError::creating(&lock, busy));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// `None` if the name is taken, or a janitor was quicker than the lock.
+    fn try_lock(user: &Path, lock: &Path) -> Result<Option<File>, ScratchError> {
+        let uid = rustix::process::geteuid().as_raw();
+        if !check_user_folder(user, uid)? {
+            match DirBuilder::new().mode(0o700).create(user) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+                made => made.map_err(|source| ScratchError::creating(user, source))?,
+            }
+        }
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(lock);
+        let file = match file {
+            Ok(file) => file,
+            // Taken; or the last other process has just removed the user's folder.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound
+                ) && user.parent().is_some_and(Path::exists) =>
+            {
+                return Ok(None);
+            }
+            Err(source) => return Err(ScratchError::creating(lock, source)),
+        };
+        let held = flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+        Ok((held && is_linked(&file)).then_some(file))
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        // What cannot be removed now is removed by the next process: the lock is free once we are gone.
+        let _ = std::fs::remove_dir_all(&self.folder);
+        let _ = std::fs::remove_file(&self.lock);
+        if let Some(user) = self.lock.parent() {
+            let _ = std::fs::remove_dir(user);
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let made = self.made.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(path) = made {
+            let _ = std::fs::remove_dir_all(path);
+        }
+    }
+}
+
+impl Drop for ScratchPath {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Whether the folder exists.
+fn check_user_folder(user: &Path, uid: u32) -> Result<bool, ScratchError> {
+    let found = match std::fs::symlink_metadata(user) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(source) => return Err(ScratchError::creating(user, source)),
+    };
+    let why = if !found.is_dir() {
+        UnsafeFolder::NotAFolder
+    } else if found.uid() != uid {
+        UnsafeFolder::Owner(found.uid())
+    } else if found.mode() & 0o077 != 0 {
+        UnsafeFolder::Mode
+    } else {
+        return Ok(true);
+    };
+    Err(ScratchError::Unsafe {
+        path: user.to_owned(),
+        why,
+    })
+}
+
+/// Removes the folders whose lock nobody holds. Best effort: what fails now is tried by the next process.
+fn remove_dead(user: &Path) {
+    let Ok(entries) = std::fs::read_dir(user) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "lock")
+        {
+            remove_if_dead(&path);
+        } else if !path.with_extension("lock").exists() {
+            let _ = std::fs::remove_dir_all(&path);
+        }
+    }
+}
+
+fn remove_if_dead(lock: &Path) {
+    let Ok(file) = OpenOptions::new().write(true).open(lock) else {
+        return;
+    };
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() && is_linked(&file) {
+        let _ = std::fs::remove_dir_all(lock.with_extension(""));
+        let _ = std::fs::remove_file(lock);
+    }
+}
+
+/// False if the file was deleted between our opening it and our locking it.
+fn is_linked(file: &File) -> bool {
+    file.metadata().is_ok_and(|found| found.nlink() > 0)
+}
+
+fn make_folder(path: &Path) -> Result<(), ScratchError> {
+    DirBuilder::new()
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| ScratchError::creating(path, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn entries(folder: &Path) -> Vec<PathBuf> {
+        let mut found: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        found.sort();
+        found
+    }
+
+    #[test]
+    fn nothing_is_created_before_the_first_file() {
+        let base = tempfile::tempdir().unwrap();
+        let root = ScratchRoot::open(base.path()).unwrap();
+        let scratch = root.scratch("1-1");
+        assert_eq!(entries(base.path()), Vec::<PathBuf>::new());
+        scratch.create("spill").unwrap();
+        assert_eq!(entries(base.path()).len(), 1);
+    }
+
+    #[test]
+    fn everything_goes_with_the_last_owner() {
+        let base = tempfile::tempdir().unwrap();
+        let root = ScratchRoot::open(base.path()).unwrap();
+        let scratch = root.scratch("1-1");
+        let file = scratch.create("spill").unwrap();
+        let path = file.path.as_path().to_owned();
+        drop((root, scratch));
+        assert!(path.exists());
+        drop(file);
+        assert_eq!(entries(base.path()), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn folders_are_private_and_names_never_clash() {
+        let base = tempfile::tempdir().unwrap();
+        let root = ScratchRoot::open(base.path()).unwrap();
+        let other = ScratchRoot::open(base.path()).unwrap();
+        let files = [
+            root.scratch("1-1").create("run").unwrap(),
+            other.scratch("1-1").create("run").unwrap(),
+        ];
+        assert_ne!(files[0].path.as_path(), files[1].path.as_path());
+        let user = &entries(base.path())[0];
+        assert_eq!(user.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn the_dead_are_removed_and_the_living_are_not() {
+        let base = tempfile::tempdir().unwrap();
+        let root = ScratchRoot::open(base.path()).unwrap();
+        let living = root.scratch("1-1").create("run").unwrap();
+        let user = entries(base.path())[0].clone();
+        std::fs::write(user.join("99-0.lock"), "").unwrap();
+        std::fs::create_dir_all(user.join("99-0/1-7")).unwrap();
+        std::fs::write(user.join("99-0/1-7/spill-0"), "left").unwrap();
+        std::fs::create_dir_all(user.join("98-0/1-7")).unwrap();
+
+        let _second = ScratchRoot::open(base.path()).unwrap();
+        assert!(living.path.as_path().exists());
+        assert_eq!(entries(&user).len(), 2, "{:?}", entries(&user));
+    }
+
+    #[test]
+    fn a_folder_that_others_could_enter_is_refused() {
+        let base = tempfile::tempdir().unwrap();
+        let uid = rustix::process::geteuid().as_raw();
+        let user = base.path().join(format!("mapfold-{uid}"));
+        let refused = |base: &Path| match ScratchRoot::open(base) {
+            Err(ScratchError::Unsafe { why, .. }) => why,
+            other => panic!("{other:?}"),
+        };
+        std::fs::create_dir(&user).unwrap();
+        std::fs::set_permissions(&user, PermissionsExt::from_mode(0o755)).unwrap();
+        assert_eq!(refused(base.path()), UnsafeFolder::Mode);
+        std::fs::remove_dir(&user).unwrap();
+        std::os::unix::fs::symlink("/tmp", &user).unwrap();
+        assert_eq!(refused(base.path()), UnsafeFolder::NotAFolder);
+    }
+
+    #[test]
+    fn many_processes_at_once_do_not_disturb_each_other() {
+        let base = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..20 {
+                        let root = ScratchRoot::open(base.path()).unwrap();
+                        let file = root.scratch("1-1").create("run").unwrap();
+                        assert!(file.path.as_path().exists());
+                    }
+                });
+            }
+        });
+        assert_eq!(entries(base.path()), Vec::<PathBuf>::new());
     }
 }

@@ -1,7 +1,9 @@
 //! The bytes of a run, in memory or in a mapped file.
 
 use std::fmt;
-use std::ops::Deref;
+use std::fs::File;
+use std::io;
+use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -47,23 +49,57 @@ pub enum RunPlace {
 impl RunBytes {
     /// Maps a finished temporary file of this process, which is deleted with the last clone.
     pub fn from_scratch(file: ScratchFile) -> Result<Self, ReadRunError> {
-        todo!()
+        let path = file.path.as_path().to_owned();
+        Self::map_scratch(file).map_err(|source| ReadRunError::Io { path, source })
     }
 
     /// Maps the run file of another process on this machine; it is never deleted from here. The bytes
     /// stay readable when the owner deletes the file.
     pub fn open(path: &Path) -> Result<Self, ReadRunError> {
-        todo!()
+        let error = |source| ReadRunError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let file = File::open(path).map_err(error)?;
+        Ok(Self(Inner::File(Arc::new(RunFile {
+            mapped: Mapped::new(&file).map_err(error)?,
+            name: FileName::Foreign(path.to_owned()),
+        }))))
+    }
+
+    pub(super) fn map_scratch(file: ScratchFile) -> io::Result<Self> {
+        Ok(Self(Inner::File(Arc::new(RunFile {
+            mapped: Mapped::new(&file.file)?,
+            name: FileName::Ours(file.path),
+        }))))
     }
 
     /// The file, if there is one.
     pub fn path(&self) -> Option<&Path> {
-        todo!()
+        match &self.0 {
+            Inner::Memory(_) => None,
+            Inner::File(file) => Some(match &file.name {
+                FileName::Ours(path) => path.as_path(),
+                FileName::Foreign(path) => path,
+            }),
+        }
     }
 
     /// Whether the bytes occupy memory of this process.
     pub fn in_memory(&self) -> bool {
         matches!(self.0, Inner::Memory(_))
+    }
+
+    pub(super) fn place(&self) -> RunPlace {
+        self.path()
+            .map_or(RunPlace::Memory, |path| RunPlace::File(path.to_owned()))
+    }
+
+    /// Gives back the memory of a range that has been read, where the bytes are also in a file.
+    pub(super) fn release(&self, range: Range<usize>) {
+        if let Inner::File(file) = &self.0 {
+            file.mapped.release(range);
+        }
     }
 }
 

@@ -1,13 +1,28 @@
 //! The records of one partition of one run.
 
+use std::ops::Range;
+
 use mapfold_terms::PartitionId;
 
-use super::{ReadRunError, RunBytes};
+use super::layout::{
+    BLOCK_HEADER_LEN, IndexEntry, block_checksum, chain, read_u32, read_u64, take_varint,
+};
+use super::{Fault, ReadRunError, RunBytes, RunPlace};
 use crate::merge::Cursor;
+
+/// A cursor over a mapped run gives back the memory behind it in steps of this size; with its block it is
+/// what a cursor occupies.
+pub(crate) const RELEASE_BYTES: usize = 256 << 10;
 
 /// The blocks of one partition of one run. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Segment {
+    bytes: RunBytes,
+    /// Where the blocks lie in `bytes`.
+    range: Range<usize>,
+    map: u32,
+    fetched: bool,
+    partition: PartitionId,
     head: SegmentHead,
 }
 
@@ -33,22 +48,72 @@ impl Segment {
         head: SegmentHead,
         bytes: RunBytes,
     ) -> Result<Self, ReadRunError> {
-        todo!()
+        if bytes.len() as u64 != head.bytes {
+            return Err(ReadRunError::Corrupt {
+                place: RunPlace::Fetched { map },
+                offset: bytes.len() as u64,
+                fault: Fault::Truncated,
+            });
+        }
+        Ok(Self {
+            range: 0..bytes.len(),
+            bytes,
+            map,
+            fetched: true,
+            partition,
+            head,
+        })
+    }
+
+    pub(super) fn of_run(bytes: &RunBytes, entry: &IndexEntry) -> Self {
+        let start =
+            usize::try_from(entry.offset).expect("the index was checked against the length");
+        let length =
+            usize::try_from(entry.bytes).expect("the index was checked against the length");
+        Self {
+            bytes: bytes.clone(),
+            range: start..start + length,
+            map: 0,
+            fetched: false,
+            partition: entry.partition,
+            head: SegmentHead {
+                records: entry.records,
+                checksum: entry.checksum,
+                bytes: entry.bytes,
+            },
+        }
+    }
+
+    pub(super) fn empty(partition: PartitionId) -> Self {
+        Self {
+            bytes: RunBytes::from(Vec::new()),
+            range: 0..0,
+            map: 0,
+            fetched: false,
+            partition,
+            head: SegmentHead {
+                records: 0,
+                checksum: 0,
+                bytes: 0,
+            },
+        }
     }
 
     /// The same segment, marked as that of map task `map` (for messages; 0 if never set).
+    #[must_use]
     pub fn with_map(mut self, map: u32) -> Self {
-        todo!()
+        self.map = map;
+        self
     }
 
     /// Index of the map task it belongs to.
     pub fn map(&self) -> u32 {
-        todo!()
+        self.map
     }
 
     /// The partition.
     pub fn partition(&self) -> PartitionId {
-        todo!()
+        self.partition
     }
 
     /// Number of records.
@@ -68,22 +133,50 @@ impl Segment {
 
     /// Its blocks as stored.
     pub fn bytes(&self) -> &[u8] {
-        todo!()
+        &self.bytes[self.range.clone()]
     }
 
     /// Whether its bytes occupy memory of this process.
     pub fn in_memory(&self) -> bool {
-        todo!()
+        self.bytes.in_memory()
     }
 
     /// A cursor before the first record.
     pub fn cursor(&self) -> SegmentCursor<'_> {
-        todo!()
+        SegmentCursor {
+            segment: self,
+            bytes: self.bytes(),
+            next_block: 0,
+            released: 0,
+            payload: &[],
+            left: 0,
+            ordinal: 0,
+            records: 0,
+            checksum: 0,
+            key: &[],
+            value: &[],
+        }
     }
 
     /// Reads and checks every byte, to tell a bad disk from a bad network.
     pub fn verify(&self) -> Result<(), ReadRunError> {
-        todo!()
+        let mut cursor = self.cursor();
+        while cursor.advance()? {}
+        Ok(())
+    }
+
+    fn place(&self) -> RunPlace {
+        if self.fetched {
+            RunPlace::Fetched { map: self.map }
+        } else {
+            self.bytes.place()
+        }
+    }
+
+    /// Gives back the memory of a part of the segment that has been read.
+    fn release(&self, part: Range<usize>) {
+        self.bytes
+            .release(self.range.start + part.start..self.range.start + part.end);
     }
 }
 
@@ -92,6 +185,23 @@ impl Segment {
 #[derive(Debug)]
 pub struct SegmentCursor<'a> {
     segment: &'a Segment,
+    bytes: &'a [u8],
+    /// Offset of the block after the current one.
+    next_block: usize,
+    /// Memory before this offset has been given back.
+    released: usize,
+    /// What is left of the current block.
+    payload: &'a [u8],
+    /// Records that are left in it.
+    left: u32,
+    /// Blocks begun.
+    ordinal: u64,
+    /// Records in them.
+    records: u64,
+    /// Chained over them.
+    checksum: u64,
+    key: &'a [u8],
+    value: &'a [u8],
 }
 
 impl SegmentCursor<'_> {
@@ -106,10 +216,61 @@ impl SegmentCursor<'_> {
     )]
     pub fn next(&mut self) -> Result<Option<(&[u8], &[u8])>, ReadRunError> {
         Ok(if self.advance()? {
-            Some((self.key(), self.value()))
+            Some((self.key, self.value))
         } else {
             None
         })
+    }
+
+    /// Goes to the next block and verifies it; false at the end of the segment.
+    #[cold]
+    fn begin_block(&mut self) -> Result<bool, ReadRunError> {
+        if !self.payload.is_empty() {
+            return Err(self.corrupt(Fault::Record));
+        }
+        if self.next_block == self.bytes.len() {
+            return self.check_end();
+        }
+        if self.next_block - self.released >= RELEASE_BYTES {
+            self.segment.release(self.released..self.next_block);
+            self.released = self.next_block;
+        }
+        let block = &self.bytes[self.next_block..];
+        let (length, records, want, payload) =
+            split_block(block).ok_or_else(|| self.corrupt(Fault::Truncated))?;
+        let got = block_checksum(self.segment.partition, self.ordinal, records, payload);
+        if got != want {
+            return Err(self.corrupt(Fault::BlockChecksum { got, want }));
+        }
+        if records == 0 {
+            return Err(self.corrupt(Fault::Record));
+        }
+        self.next_block += length;
+        self.ordinal += 1;
+        self.records += u64::from(records);
+        self.checksum = chain(self.checksum, want);
+        self.payload = payload;
+        self.left = records;
+        Ok(true)
+    }
+
+    fn check_end(&self) -> Result<bool, ReadRunError> {
+        if self.records != self.segment.head.records {
+            Err(self.corrupt(Fault::RecordCount))
+        } else if self.checksum != self.segment.head.checksum {
+            Err(self.corrupt(Fault::PartitionChecksum))
+        } else {
+            Ok(false)
+        }
+    }
+
+    #[cold]
+    fn corrupt(&self, fault: Fault) -> ReadRunError {
+        ReadRunError::Corrupt {
+            place: self.segment.place(),
+            offset: (self.segment.range.start + self.next_block - self.payload.len()) as u64,
+            fault,
+        }
     }
 }
 
@@ -118,16 +279,44 @@ impl Cursor for SegmentCursor<'_> {
 
     #[inline]
     fn advance(&mut self) -> Result<bool, ReadRunError> {
-        todo!()
+        if self.left == 0 && !self.begin_block()? {
+            return Ok(false);
+        }
+        match take_record(self.payload) {
+            Some((key, value, rest)) => {
+                (self.key, self.value, self.payload) = (key, value, rest);
+                self.left -= 1;
+                Ok(true)
+            }
+            None => Err(self.corrupt(Fault::Record)),
+        }
     }
 
     #[inline]
     fn key(&self) -> &[u8] {
-        todo!()
+        self.key
     }
 
     #[inline]
     fn value(&self) -> &[u8] {
-        todo!()
+        self.value
     }
+}
+
+/// The first block of `bytes`: its whole length, records, checksum, payload.
+fn split_block(bytes: &[u8]) -> Option<(usize, u32, u64, &[u8])> {
+    let length = usize::try_from(read_u32(bytes, 0)?).ok()?;
+    let (records, checksum) = (read_u32(bytes, 4)?, read_u64(bytes, 8)?);
+    let end = length.checked_add(BLOCK_HEADER_LEN)?;
+    Some((end, records, checksum, bytes.get(BLOCK_HEADER_LEN..end)?))
+}
+
+/// The first record of `payload`: key, value, what comes after it.
+#[inline]
+fn take_record(mut payload: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let key_len = take_varint(&mut payload)?;
+    let value_len = take_varint(&mut payload)?;
+    let (key, rest) = payload.split_at_checked(usize::try_from(key_len).ok()?)?;
+    let (value, rest) = rest.split_at_checked(usize::try_from(value_len).ok()?)?;
+    Some((key, value, rest))
 }

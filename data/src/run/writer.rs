@@ -1,20 +1,69 @@
 //! Writes a run.
 
+use std::io::{self, Write};
+
 use mapfold_terms::{ByteSize, PartitionId, RunSummary, Token};
 
+use super::layout::{
+    BLOCK_HEADER_LEN, HEADER_LEN, Header, IndexEntry, PAYLOAD_TARGET, RECORD_BYTES_MAX,
+    block_checksum, chain, footer_checksum, length_u32, run_digest, varint_len, write_end,
+    write_varint,
+};
 use super::{RunBytes, WriteRunError};
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, ScratchFile};
+use crate::storage::is_no_space;
+
+/// A file is written in pieces of about this size: beyond it, larger ones are no faster.
+const WRITE_BYTES: usize = 1 << 20;
 
 /// Writes one run: in memory first, in a file once that grows too large. The bytes are the same either way.
 #[derive(Debug)]
-pub struct RunWriter {}
+pub struct RunWriter {
+    header: Header,
+    scratch: Scratch,
+    in_memory_max: usize,
+    /// What is not in the file yet: whole blocks, then the one that is being filled.
+    out: Vec<u8>,
+    /// Length of the file.
+    written: u64,
+    file: Option<ScratchFile>,
+    /// Where the payload of the block being filled begins in `out`. Without one, where it would.
+    payload: usize,
+    /// Records in it. A block is begun with its first record.
+    block_records: u32,
+    /// Blocks of the current partition that are closed.
+    ordinal: u64,
+    /// The partition of the last record; `None` before the first.
+    current: Option<IndexEntry>,
+    /// The partitions before it.
+    index: Vec<IndexEntry>,
+    #[cfg(debug_assertions)]
+    last_key: Vec<u8>,
+}
 
 impl RunWriter {
     /// A writer for the run of attempt `token` over `partitions` partitions. A run of at most
     /// `in_memory_max` stays in memory; a longer one goes to a file in `scratch`, in large sequential writes,
     /// holding about 1 MiB here.
     pub fn new(token: Token, partitions: u32, scratch: Scratch, in_memory_max: ByteSize) -> Self {
-        todo!()
+        let header = Header { token, partitions };
+        let mut out = Vec::new();
+        header.write(&mut out);
+        Self {
+            header,
+            scratch,
+            in_memory_max: in_memory_max.as_usize(),
+            out,
+            written: 0,
+            file: None,
+            payload: 0,
+            block_records: 0,
+            ordinal: 0,
+            current: None,
+            index: Vec::new(),
+            #[cfg(debug_assertions)]
+            last_key: Vec::new(),
+        }
     }
 
     /// Adds a record. Records come in nondecreasing order of (partition, key); equal keys stay in the order
@@ -32,16 +81,174 @@ impl RunWriter {
         key: &[u8],
         value: &[u8],
     ) -> Result<(), WriteRunError> {
-        todo!()
+        let record = key.len().saturating_add(value.len());
+        if record > RECORD_BYTES_MAX {
+            return Err(WriteRunError::RecordTooLong { bytes: record });
+        }
+        #[cfg(debug_assertions)]
+        self.check_order(partition, key);
+        let (key_len, value_len) = (length_u32(key.len()), length_u32(value.len()));
+        let size = record + varint_len(key_len) + varint_len(value_len);
+        if self
+            .current
+            .is_none_or(|entry| entry.partition != partition)
+        {
+            self.begin_partition(partition)?;
+        }
+        if self.block_records == 0 {
+            self.begin_block();
+        } else if self.out.len() - self.payload + size > PAYLOAD_TARGET {
+            self.end_block()?;
+            self.begin_block();
+        }
+        write_varint(key_len, &mut self.out);
+        write_varint(value_len, &mut self.out);
+        self.out.extend_from_slice(key);
+        self.out.extend_from_slice(value);
+        self.block_records += 1;
+        Ok(())
     }
 
     /// Bytes of the run so far, those still to be written included.
     pub fn bytes(&self) -> u64 {
-        todo!()
+        self.written + self.out.len() as u64
     }
 
     /// Ends the run. It is not fsynced: a run that is lost costs time only.
-    pub fn finish(self) -> Result<(RunBytes, RunSummary), WriteRunError> {
-        todo!()
+    pub fn finish(mut self) -> Result<(RunBytes, RunSummary), WriteRunError> {
+        self.end_partition()?;
+        let summary = self.write_index();
+        if self.file.is_none() && self.out.len() <= self.in_memory_max {
+            self.out.shrink_to_fit();
+            return Ok((RunBytes::from(self.out), summary));
+        }
+        self.write_out()?;
+        let file = self.file.expect("write_out made it");
+        let path = file.path.as_path().to_owned();
+        let bytes =
+            RunBytes::map_scratch(file).map_err(|source| WriteRunError::Io { path, source })?;
+        Ok((bytes, summary))
+    }
+
+    #[cold]
+    fn begin_partition(&mut self, partition: PartitionId) -> Result<(), WriteRunError> {
+        self.end_partition()?;
+        self.ordinal = 0;
+        self.current = Some(IndexEntry {
+            partition,
+            offset: self.bytes(),
+            bytes: 0,
+            records: 0,
+            checksum: 0,
+        });
+        Ok(())
+    }
+
+    fn end_partition(&mut self) -> Result<(), WriteRunError> {
+        self.end_block()?;
+        self.index.extend(self.current.take());
+        Ok(())
+    }
+
+    fn begin_block(&mut self) {
+        self.out.resize(self.out.len() + BLOCK_HEADER_LEN, 0);
+        self.payload = self.out.len();
+    }
+
+    /// Fills in the header of the block; does nothing if no record is in it.
+    #[cold]
+    fn end_block(&mut self) -> Result<(), WriteRunError> {
+        let Some(entry) = &mut self.current else {
+            return Ok(());
+        };
+        if self.block_records == 0 {
+            return Ok(());
+        }
+        let (before, payload) = self.out.split_at_mut(self.payload);
+        let header = &mut before[self.payload - BLOCK_HEADER_LEN..];
+        let checksum = block_checksum(entry.partition, self.ordinal, self.block_records, payload);
+        header[..4].copy_from_slice(&length_u32(payload.len()).to_le_bytes());
+        header[4..8].copy_from_slice(&self.block_records.to_le_bytes());
+        header[8..].copy_from_slice(&checksum.to_le_bytes());
+        entry.bytes += (BLOCK_HEADER_LEN + payload.len()) as u64;
+        entry.records += u64::from(self.block_records);
+        entry.checksum = chain(entry.checksum, checksum);
+        self.ordinal += 1;
+        self.block_records = 0;
+        let write_at = match self.file {
+            None => self.in_memory_max,
+            Some(_) => WRITE_BYTES,
+        };
+        if self.out.len() > write_at {
+            self.write_out()?;
+        }
+        Ok(())
+    }
+
+    fn write_index(&mut self) -> RunSummary {
+        let index_offset = self.bytes();
+        let mut index = Vec::new();
+        for entry in &self.index {
+            entry.write(&mut index);
+        }
+        let digest = run_digest(self.index.iter().copied());
+        let mut header = Vec::with_capacity(HEADER_LEN);
+        self.header.write(&mut header);
+        let mut footer = Vec::new();
+        footer.extend_from_slice(&index_offset.to_le_bytes());
+        footer.extend_from_slice(&(index.len() as u64).to_le_bytes());
+        footer.extend_from_slice(&digest.0.to_le_bytes());
+        let checksum = footer_checksum(&header, &index, &footer);
+        footer.extend_from_slice(&checksum.to_le_bytes());
+        write_end(&mut footer);
+        self.out.extend_from_slice(&index);
+        self.out.extend_from_slice(&footer);
+        RunSummary {
+            records: self.index.iter().map(|entry| entry.records).sum(),
+            bytes: self.bytes(),
+            digest,
+        }
+    }
+
+    /// Moves what there is to the file, which is made if this is the first time.
+    fn write_out(&mut self) -> Result<(), WriteRunError> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(self.scratch.create("run")?),
+        };
+        file.file
+            .write_all(&self.out)
+            .map_err(|source| write_error(file, source))?;
+        self.written += self.out.len() as u64;
+        self.out.clear();
+        self.out.shrink_to(WRITE_BYTES + 2 * PAYLOAD_TARGET);
+        Ok(())
+    }
+
+    #[cfg(debug_assertions)]
+    fn check_order(&mut self, partition: PartitionId, key: &[u8]) {
+        assert!(
+            partition.0 < self.header.partitions,
+            "{partition} is not one of the run"
+        );
+        if let Some(entry) = &self.current {
+            let last = (entry.partition, self.last_key.as_slice());
+            assert!(
+                last <= (partition, key),
+                "{last:?} then {:?}",
+                (partition, key)
+            );
+        }
+        self.last_key.clear();
+        self.last_key.extend_from_slice(key);
+    }
+}
+
+fn write_error(file: &ScratchFile, source: io::Error) -> WriteRunError {
+    let path = file.path.as_path().to_owned();
+    if is_no_space(&source) {
+        WriteRunError::NoSpace { path, source }
+    } else {
+        WriteRunError::Io { path, source }
     }
 }

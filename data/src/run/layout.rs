@@ -1,0 +1,245 @@
+//! The numbers of the run format, and the parts of it that writer and reader share.
+
+use mapfold_terms::{Digest, MasterEpoch, PartitionId, Token};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
+
+/// The longest record, key and value together. Keeps every length of the format far inside a u32.
+pub const RECORD_BYTES_MAX: usize = 1 << 30;
+
+/// A payload grows to about this size: large enough that checksums and headers cost nothing, small enough to be in
+/// cache between its verification and its reading.
+pub(super) const PAYLOAD_TARGET: usize = 64 << 10;
+
+pub(super) const VERSION: u16 = 1;
+pub(super) const HEADER_LEN: usize = 24;
+pub(super) const BLOCK_HEADER_LEN: usize = 16;
+pub(super) const INDEX_ENTRY_LEN: usize = 36;
+pub(super) const FOOTER_LEN: usize = 48;
+/// Bytes of the footer that its checksum covers.
+pub(super) const FOOTER_CHECKED_LEN: usize = 32;
+
+const MAGIC_BEGIN: [u8; 6] = *b"MFRUN\0";
+const MAGIC_END: [u8; 6] = *b"NURFM\0";
+
+/// What a run begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) token: Token,
+    pub(super) partitions: u32,
+}
+
+impl Header {
+    pub(super) fn write(self, out: &mut Vec<u8>) {
+        write_magic(MAGIC_BEGIN, out);
+        out.extend_from_slice(&self.token.epoch.0.to_le_bytes());
+        out.extend_from_slice(&self.token.counter.to_le_bytes());
+        out.extend_from_slice(&self.partitions.to_le_bytes());
+    }
+
+    /// The fields; the magic is checked by [`begin_version`].
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        Some(Self {
+            token: Token {
+                epoch: MasterEpoch(read_u32(bytes, 8)?),
+                counter: read_u64(bytes, 12)?,
+            },
+            partitions: read_u32(bytes, 20)?,
+        })
+    }
+}
+
+/// The version in front of a run; `None` if it does not begin like one.
+pub(super) fn begin_version(bytes: &[u8]) -> Option<u16> {
+    magic_version(bytes, MAGIC_BEGIN)
+}
+
+/// The version in the last bytes of a run; `None` if it does not end like one.
+pub(super) fn end_version(bytes: &[u8]) -> Option<u16> {
+    magic_version(bytes.get(bytes.len().checked_sub(8)?..)?, MAGIC_END)
+}
+
+pub(super) fn write_end(out: &mut Vec<u8>) {
+    write_magic(MAGIC_END, out);
+}
+
+fn write_magic(magic: [u8; 6], out: &mut Vec<u8>) {
+    out.extend_from_slice(&magic);
+    out.extend_from_slice(&VERSION.to_le_bytes());
+}
+
+fn magic_version(bytes: &[u8], magic: [u8; 6]) -> Option<u16> {
+    let version = bytes.get(6..8)?;
+    (bytes[..6] == magic).then(|| u16::from_le_bytes([version[0], version[1]]))
+}
+
+/// One line of the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct IndexEntry {
+    pub(super) partition: PartitionId,
+    pub(super) offset: u64,
+    pub(super) bytes: u64,
+    pub(super) records: u64,
+    pub(super) checksum: u64,
+}
+
+impl IndexEntry {
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.partition.0.to_le_bytes());
+        for number in [self.offset, self.bytes, self.records, self.checksum] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+    }
+
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        Some(Self {
+            partition: PartitionId(read_u32(bytes, 0)?),
+            offset: read_u64(bytes, 4)?,
+            bytes: read_u64(bytes, 12)?,
+            records: read_u64(bytes, 20)?,
+            checksum: read_u64(bytes, 28)?,
+        })
+    }
+}
+
+/// Digest of a run, fed with the lines of its index in order.
+pub(super) fn run_digest(entries: impl IntoIterator<Item = IndexEntry>) -> Digest {
+    let mut hasher = Xxh3::new();
+    for entry in entries {
+        hasher.update(&entry.partition.0.to_le_bytes());
+        hasher.update(&entry.records.to_le_bytes());
+        hasher.update(&entry.checksum.to_le_bytes());
+    }
+    Digest(hasher.digest128())
+}
+
+/// Checksum of all that is neither block nor magic.
+pub(super) fn footer_checksum(header: &[u8], index: &[u8], footer: &[u8]) -> u64 {
+    let mut hasher = Xxh3::new();
+    hasher.update(header);
+    hasher.update(index);
+    hasher.update(footer);
+    hasher.digest()
+}
+
+/// Checksum of one block.
+pub(super) fn block_checksum(
+    partition: PartitionId,
+    ordinal: u64,
+    records: u32,
+    payload: &[u8],
+) -> u64 {
+    let mut place = [0; 20];
+    place[..4].copy_from_slice(&partition.0.to_le_bytes());
+    place[4..12].copy_from_slice(&ordinal.to_le_bytes());
+    place[12..16].copy_from_slice(&length_u32(payload.len()).to_le_bytes());
+    place[16..].copy_from_slice(&records.to_le_bytes());
+    xxh3_64_with_seed(payload, xxh3_64(&place))
+}
+
+/// Checksum of a partition, one block further.
+pub(super) fn chain(partition_checksum: u64, block_checksum: u64) -> u64 {
+    let mut both = [0; 16];
+    both[..8].copy_from_slice(&partition_checksum.to_le_bytes());
+    both[8..].copy_from_slice(&block_checksum.to_le_bytes());
+    xxh3_64(&both)
+}
+
+/// A length that [`RECORD_BYTES_MAX`] keeps inside a u32.
+#[inline]
+pub(super) fn length_u32(length: usize) -> u32 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "records are at most RECORD_BYTES_MAX long, and a payload is one record or at most its target"
+    )]
+    {
+        length as u32
+    }
+}
+
+#[inline]
+pub(super) fn varint_len(number: u32) -> usize {
+    match number {
+        0..0x80 => 1,
+        0x80..0x4000 => 2,
+        0x4000..0x20_0000 => 3,
+        0x20_0000..0x1000_0000 => 4,
+        0x1000_0000.. => 5,
+    }
+}
+
+#[inline]
+pub(super) fn write_varint(mut number: u32, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push(number.to_le_bytes()[0] | 0x80);
+        number >>= 7;
+    }
+    out.push(number.to_le_bytes()[0]);
+}
+
+/// Takes a varint off the front; `None` if it does not end within five bytes or within the input.
+#[inline]
+pub(super) fn take_varint(bytes: &mut &[u8]) -> Option<u32> {
+    let (&first, rest) = bytes.split_first()?;
+    *bytes = rest;
+    if first < 0x80 {
+        return Some(u32::from(first));
+    }
+    take_long_varint(u32::from(first & 0x7f), bytes)
+}
+
+fn take_long_varint(mut number: u32, bytes: &mut &[u8]) -> Option<u32> {
+    for shift in [7, 14, 21, 28] {
+        let (&byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u32::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+#[inline]
+pub(super) fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+#[inline]
+pub(super) fn read_u64(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+pub(super) fn read_u128(bytes: &[u8], at: usize) -> Option<u128> {
+    Some(u128::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn varints_read_back_as_written() {
+        for number in [
+            0,
+            1,
+            0x7f,
+            0x80,
+            0x3fff,
+            0x4000,
+            0x1f_ffff,
+            0x20_0000,
+            0xfff_ffff,
+            0x1000_0000,
+            u32::MAX,
+        ] {
+            let mut out = Vec::new();
+            write_varint(number, &mut out);
+            assert_eq!(out.len(), varint_len(number), "{number}");
+            let mut bytes = out.as_slice();
+            assert_eq!(take_varint(&mut bytes), Some(number));
+            assert!(bytes.is_empty());
+            assert_eq!(take_varint(&mut &out[..out.len() - 1]), None);
+        }
+        assert_eq!(take_varint(&mut [0xff; 6].as_slice()), None);
+    }
+}

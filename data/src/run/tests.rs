@@ -1,0 +1,267 @@
+use mapfold_terms::{ByteSize, Digest, MasterEpoch, PartitionId, RunSummary, Token};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::scratch::{Scratch, ScratchRoot};
+
+type Record = (u32, Vec<u8>, Vec<u8>);
+
+const PARTITIONS: u32 = 5;
+const TOKEN: Token = Token {
+    epoch: MasterEpoch(3),
+    counter: 77,
+};
+const IN_MEMORY: ByteSize = ByteSize(u64::MAX);
+
+fn scratch() -> (tempfile::TempDir, Scratch) {
+    let base = tempfile::tempdir().unwrap();
+    let scratch = ScratchRoot::open(base.path()).unwrap().scratch("3-77");
+    (base, scratch)
+}
+
+fn write(records: &[Record], in_memory_max: ByteSize, scratch: &Scratch) -> (RunBytes, RunSummary) {
+    let mut writer = RunWriter::new(TOKEN, PARTITIONS, scratch.clone(), in_memory_max);
+    for (partition, key, value) in records {
+        writer.push(PartitionId(*partition), key, value).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+/// Every record of a run, or the first thing that is wrong with it.
+fn read(bytes: RunBytes) -> Result<Vec<Record>, ReadRunError> {
+    let run = Run::open(bytes)?;
+    let mut records = Vec::new();
+    for partition in 0..run.partitions() {
+        let segment = run.segment(PartitionId(partition));
+        let mut cursor = segment.cursor();
+        while let Some((key, value)) = cursor.next()? {
+            records.push((partition, key.to_vec(), value.to_vec()));
+        }
+    }
+    Ok(records)
+}
+
+fn sorted_records() -> impl Strategy<Value = Vec<Record>> {
+    let bytes = prop_oneof![
+        8 => vec(any::<u8>(), 0..20),
+        1 => vec(any::<u8>(), 100..300),
+        1 => (60_000_usize..70_000, any::<u8>()).prop_map(|(length, byte)| vec![byte; length]),
+    ];
+    vec((0..PARTITIONS, bytes.clone(), bytes), 0..60).prop_map(|mut records| {
+        records.sort();
+        records
+    })
+}
+
+fn small_run() -> (Vec<Record>, Vec<u8>) {
+    let record = |partition, key: &str, value: &str| (partition, key.into(), value.into());
+    let mut records = vec![
+        record(0, "", ""),
+        record(0, "a", "1"),
+        record(0, "a", "2"),
+        record(3, "b", "a longer value"),
+    ];
+    // Enough for two blocks in the last partition.
+    records.push((4, vec![7; 40], vec![8; PAYLOAD]));
+    records.push((4, vec![8; 40], vec![9; PAYLOAD]));
+    let (_base, scratch) = scratch();
+    let (bytes, _) = write(&records, IN_MEMORY, &scratch);
+    (records, bytes.to_vec())
+}
+
+const PAYLOAD: usize = 40_000;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_run_reads_back_as_written_from_memory_or_file(records in sorted_records(), max in 0..300_000_u64) {
+        let (_base, scratch) = scratch();
+        let (memory, summary) = write(&records, IN_MEMORY, &scratch);
+        let (file, same) = write(&records, ByteSize(max), &scratch);
+        prop_assert_eq!(file.in_memory(), memory.len() as u64 <= max);
+        prop_assert_eq!(summary, same);
+        prop_assert!(memory[..] == file[..]);
+        prop_assert_eq!(summary.bytes, memory.len() as u64);
+        prop_assert_eq!(summary.records, records.len() as u64);
+        let run = Run::open(memory.clone()).unwrap();
+        prop_assert_eq!((run.token(), run.digest(), run.records()), (TOKEN, summary.digest, summary.records));
+        prop_assert_eq!(&read(memory).unwrap(), &records);
+        prop_assert_eq!(&read(file).unwrap(), &records);
+    }
+
+    #[test]
+    fn the_digest_tells_different_records_apart(one in sorted_records(), two in sorted_records()) {
+        let (_base, scratch) = scratch();
+        let digests = [&one, &two].map(|records| write(records, IN_MEMORY, &scratch).1.digest);
+        prop_assert_eq!(one == two, digests[0] == digests[1]);
+    }
+}
+
+#[test]
+fn the_bytes_are_those_of_the_documented_format() {
+    let (_base, scratch) = scratch();
+    let records = [(1, b"key".to_vec(), b"value".to_vec()), (4, vec![], vec![])];
+    let (bytes, summary) = write(&records, IN_MEMORY, &scratch);
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let want = [
+        "4d4652554e000100 03000000 4d00000000000000 05000000",
+        "0a000000 01000000 89239ef4fa2f9db0 0305 6b6579 76616c7565",
+        "02000000 01000000 42039aa3ad847d6e 0000",
+        "01000000 1800000000000000 1a00000000000000 0100000000000000 13f10435a576ef83",
+        "04000000 3200000000000000 1200000000000000 0100000000000000 53ab8588e248c18d",
+        "4400000000000000 4800000000000000 2b45ab4efecd31af040722490e10ccca 4335f781f60b5771 4e5552464d000100",
+    ]
+    .join("")
+    .replace(' ', "");
+    assert_eq!(hex, want, "digest {}", summary.digest);
+}
+
+#[test]
+fn the_digest_is_not_that_of_the_attempt() {
+    let (_base, scratch) = scratch();
+    let digest = |counter| -> Digest {
+        let token = Token { counter, ..TOKEN };
+        let mut writer = RunWriter::new(token, PARTITIONS, scratch.clone(), IN_MEMORY);
+        writer.push(PartitionId(2), b"key", b"value").unwrap();
+        writer.finish().unwrap().1.digest
+    };
+    assert_eq!(digest(1), digest(2));
+}
+
+#[test]
+fn any_changed_byte_is_an_error() {
+    let (records, good) = small_run();
+    assert_eq!(read(RunBytes::from(good.clone())).unwrap(), records);
+    // Every byte but those deep inside the large values, of which a sample will do.
+    let deep = |at: usize| at > 300 && at + 300 < good.len() && !at.is_multiple_of(997);
+    for at in (0..good.len()).filter(|at| !deep(*at)) {
+        for flip in [0x01, 0x80, 0xff] {
+            let mut bad = good.clone();
+            bad[at] ^= flip;
+            let read = read(RunBytes::from(bad));
+            assert!(
+                read.is_err(),
+                "byte {at} of {} changed by {flip:x}",
+                good.len()
+            );
+        }
+    }
+}
+
+#[test]
+fn any_missing_or_added_byte_is_an_error() {
+    let (_, good) = small_run();
+    let deep = |at: usize| at > 300 && at + 300 < good.len() && !at.is_multiple_of(997);
+    for length in (0..good.len()).filter(|length| !deep(*length)) {
+        assert!(
+            read(RunBytes::from(good[..length].to_vec())).is_err(),
+            "{length}"
+        );
+        let mut cut = good.clone();
+        cut.remove(length);
+        assert!(read(RunBytes::from(cut)).is_err(), "without byte {length}");
+        let mut grown = good.clone();
+        grown.insert(length, 0);
+        assert!(read(RunBytes::from(grown)).is_err(), "one more at {length}");
+    }
+    let grown = [good.as_slice(), &[0]].concat();
+    assert!(read(RunBytes::from(grown)).is_err());
+}
+
+/// The segment of one partition with its bytes replaced.
+fn forged(segment: &Segment, bytes: Vec<u8>) -> Result<(), ReadRunError> {
+    let head = SegmentHead {
+        bytes: bytes.len() as u64,
+        ..segment.head()
+    };
+    Segment::from_parts(9, segment.partition(), head, RunBytes::from(bytes))?.verify()
+}
+
+#[test]
+fn blocks_that_were_swapped_dropped_or_doubled_are_errors() {
+    let records: Vec<Record> = (0..3).map(|n| (1, vec![n], vec![n; PAYLOAD])).collect();
+    let (_base, scratch) = scratch();
+    let (bytes, _) = write(&records, IN_MEMORY, &scratch);
+    let segment = Run::open(bytes).unwrap().segment(PartitionId(1));
+    let blocks: Vec<&[u8]> = segment.bytes().chunks(segment.bytes().len() / 3).collect();
+    let check = |order: &[usize], good: bool| {
+        let bytes: Vec<u8> = order.iter().flat_map(|n| blocks[*n].to_vec()).collect();
+        assert_eq!(forged(&segment, bytes).is_ok(), good, "{order:?}");
+    };
+    check(&[0, 1, 2], true);
+    check(&[1, 0, 2], false);
+    check(&[0, 2, 1], false);
+    check(&[0, 1], false);
+    check(&[1, 2], false);
+    check(&[0, 1, 2, 2], false);
+    check(&[], false);
+}
+
+#[test]
+fn a_block_of_another_run_is_an_error() {
+    let write_one = |value: u8| {
+        let (_base, scratch) = scratch();
+        let (bytes, _) = write(&[(1, vec![1], vec![value])], IN_MEMORY, &scratch);
+        Run::open(bytes).unwrap().segment(PartitionId(1))
+    };
+    let (one, two) = (write_one(1), write_one(2));
+    assert!(forged(&one, one.bytes().to_vec()).is_ok());
+    let error = forged(&one, two.bytes().to_vec()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "what was fetched of map task 9 is corrupt at byte 20: the partition's checksum does not match"
+    );
+}
+
+#[test]
+fn a_segment_that_is_not_as_long_as_said_is_an_error() {
+    let head = SegmentHead {
+        records: 0,
+        checksum: 0,
+        bytes: 1,
+    };
+    let none = RunBytes::from(Vec::new());
+    assert!(Segment::from_parts(0, PartitionId(0), head, none).is_err());
+}
+
+#[test]
+fn files_are_deleted_with_the_last_clone() {
+    let (_base, scratch) = scratch();
+    let (bytes, _) = write(&[(0, vec![1], vec![2])], ByteSize(0), &scratch);
+    let path = bytes.path().unwrap().to_owned();
+    let foreign = RunBytes::open(&path).unwrap();
+    let segment = Run::open(bytes).unwrap().segment(PartitionId(0));
+    assert!(path.exists());
+    drop(segment);
+    assert!(!path.exists());
+    assert_eq!(
+        read(foreign).unwrap().len(),
+        1,
+        "who mapped it still reads it"
+    );
+}
+
+#[test]
+fn a_record_beyond_the_limit_is_refused() {
+    let (_base, scratch) = scratch();
+    let mut writer = RunWriter::new(TOKEN, 1, scratch, ByteSize(0));
+    let value = vec![0; RECORD_BYTES_MAX];
+    assert!(matches!(
+        writer.push(PartitionId(0), b"k", &value),
+        Err(WriteRunError::RecordTooLong { .. })
+    ));
+}
+
+#[test]
+fn large_runs_are_written_in_pieces_and_read_with_memory_given_back() {
+    let records: Vec<Record> = (0..40_000_u32)
+        .map(|n| (n / 10_000, n.to_be_bytes().to_vec(), vec![b'v'; 100]))
+        .collect();
+    let (_base, scratch) = scratch();
+    let (memory, _) = write(&records, IN_MEMORY, &scratch);
+    let (file, _) = write(&records, ByteSize::kib(100), &scratch);
+    assert!(memory[..] == file[..]);
+    assert!(read(file).unwrap() == records);
+}
