@@ -1,1 +1,88 @@
-//! placeholder
+//! What authors of Mapfold jobs depend on.
+//!
+//! A job is a type that implements [`Job`]: `map` turns records into keys and values, an optional
+//! combiner folds values of one key together, `reduce` turns each key and its values into rows.
+//! ```
+//! use mapfold_job::{Emitter, Fold, Job, JobError, NoParams, Record, Rows, Values};
+//!
+//! /// Counts words between blanks.
+//! struct BlankWords;
+//!
+//! impl Job for BlankWords {
+//!     type Params = NoParams;
+//!     type Key = Vec<u8>;
+//!     type Value = u64;
+//!     const NAME: &'static str = "blank-words";
+//!     const SUMMARY: &'static str = "count words between blanks";
+//!     const FOLD: Option<Fold<Self>> = Some(|_, _, sum, n| *sum += n);
+//!
+//!     fn new(_: NoParams) -> Result<Self, JobError> {
+//!         Ok(Self)
+//!     }
+//!
+//!     fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+//!         for word in record.bytes.split(|byte| *byte == b' ').filter(|word| !word.is_empty()) {
+//!             out.emit(word, 1);
+//!         }
+//!         Ok(())
+//!     }
+//!
+//!     fn reduce(
+//!         &self,
+//!         word: &[u8],
+//!         counts: &mut Values<'_, Self>,
+//!         rows: &mut Rows<'_>,
+//!     ) -> Result<(), JobError> {
+//!         let mut sum = 0;
+//!         while let Some(n) = counts.next() {
+//!             sum += n;
+//!         }
+//!         rows.row(word, sum);
+//!         Ok(())
+//!     }
+//! }
+//! ```
+//!
+//! All that happens per record is generic code compiled together with the job ([`map_attempt`] and
+//! [`reduce_attempt`]); the engine sees batches only, through [`Runner`]: "map this split into this run",
+//! "reduce these runs into this part". A stock job, a plugin and a streaming job are three ways to get the
+//! same object.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
+
+mod catalog;
+mod coded;
+mod combine;
+mod emitter;
+mod guard;
+mod job;
+mod key;
+mod map_attempt;
+mod param;
+mod reduce_attempt;
+mod row;
+mod runner;
+mod value;
+mod values;
+
+pub use catalog::{BuildError, Catalog, JobTable, Maker};
+pub use coded::Coded;
+pub use emitter::Emitter;
+pub use job::{Fold, Job, JobError, KeyRef, ValueOwned, ValueRef};
+pub use key::{DecodeKeyError, Key, KeyPart};
+pub use mapfold_data::input::{Block, Record};
+pub use mapfold_terms::{Counters, JobInfo, ParamInfo};
+pub use param::{NoParams, ParamError, ParamValue, Params};
+pub use row::{Field, Rows};
+pub use runner::{MapDone, MapTask, Monitor, ReduceDone, ReduceTask, Runner, TaskError};
+pub use value::{DecodeValueError, Value};
+pub use values::Values;
+
+#[doc(hidden)]
+pub mod macro_support {
+    //! What the [`params!`](crate::params) macro expands to.
+    pub use std::collections::BTreeMap;
+
+    pub use crate::param::{refuse_unknown, take};
+}

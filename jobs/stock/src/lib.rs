@@ -1,1 +1,33 @@
-//! placeholder
+//! The jobs that ship with Mapfold, written against the public job interface alone.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
+
+mod grep;
+mod index;
+mod linecount;
+mod word;
+mod wordcount;
+
+use mapfold_job::{JobTable, Maker};
+
+pub use grep::Grep;
+pub use index::Index;
+pub use linecount::LineCount;
+pub use word::words;
+pub use wordcount::WordCount;
+
+/// The makers of all stock jobs, for a catalog that holds others beside them.
+pub fn makers() -> [Maker; 4] {
+    [
+        Maker::of::<Grep>(),
+        Maker::of::<Index>(),
+        Maker::of::<LineCount>(),
+        Maker::of::<WordCount>(),
+    ]
+}
+
+/// A catalog of all stock jobs.
+pub fn catalog() -> JobTable {
+    JobTable::new(makers())
+}

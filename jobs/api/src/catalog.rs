@@ -1,0 +1,166 @@
+//! Which jobs there are, and how one is made from its name and parameters.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mapfold_terms::JobInfo;
+
+use crate::param::{ParamError, Params};
+use crate::runner::Runner;
+use crate::{Job, Key, Value};
+
+/// Where jobs are looked up by name.
+pub trait Catalog: Send + Sync {
+    /// All jobs, sorted by name.
+    fn list(&self) -> Vec<JobInfo>;
+
+    /// Makes a job ready to run.
+    ///
+    /// # Errors
+    /// No job has the name, or the parameters are not its.
+    fn build(
+        &self,
+        name: &str,
+        params: &BTreeMap<String, String>,
+    ) -> Result<Arc<dyn Runner>, BuildError>;
+}
+
+/// Why a job cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BuildError {
+    /// No job has this name.
+    #[error("there is no job `{name}`")]
+    UnknownJob {
+        /// As typed.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// A parameter is unknown, missing or does not parse.
+    #[error("job `{job}` cannot take these parameters")]
+    Param {
+        /// The job.
+        job: String,
+        /// What is wrong.
+        source: ParamError,
+    },
+    /// The job itself refuses its parameters.
+    #[error("job `{job}` refuses its parameters: {message}")]
+    Refused {
+        /// The job.
+        job: String,
+        /// In the job's words.
+        message: String,
+    },
+}
+
+/// Makes one kind of job; `Maker::of::<WordCount>()`.
+#[derive(Clone)]
+pub struct Maker {
+    info: JobInfo,
+    build: Build,
+}
+
+type Build = fn(&BTreeMap<String, String>) -> Result<Arc<dyn Runner>, BuildError>;
+
+impl Maker {
+    /// The maker of `J`.
+    pub fn of<J: Job>() -> Self {
+        Self {
+            info: info::<J>(),
+            build: build::<J>,
+        }
+    }
+}
+
+/// A catalog that is a list of makers.
+#[derive(Clone, Default)]
+pub struct JobTable(BTreeMap<String, Maker>);
+
+impl JobTable {
+    /// A catalog of these; of two with one name the later counts.
+    pub fn new(makers: impl IntoIterator<Item = Maker>) -> Self {
+        Self(
+            makers
+                .into_iter()
+                .map(|maker| (maker.info.name.clone(), maker))
+                .collect(),
+        )
+    }
+}
+
+impl Catalog for JobTable {
+    fn list(&self) -> Vec<JobInfo> {
+        self.0.values().map(|maker| maker.info.clone()).collect()
+    }
+
+    fn build(
+        &self,
+        name: &str,
+        params: &BTreeMap<String, String>,
+    ) -> Result<Arc<dyn Runner>, BuildError> {
+        let maker = self.0.get(name).ok_or_else(|| BuildError::UnknownJob {
+            name: name.to_owned(),
+            known: self.0.keys().cloned().collect(),
+        })?;
+        (maker.build)(params)
+    }
+}
+
+fn info<J: Job>() -> JobInfo {
+    JobInfo {
+        name: J::NAME.to_owned(),
+        summary: J::SUMMARY.to_owned(),
+        help: J::HELP.to_owned(),
+        params: J::Params::describe(),
+        key: J::Key::kind(),
+        value: J::Value::kind(),
+        folds: J::FOLD.is_some(),
+    }
+}
+
+fn build<J: Job>(params: &BTreeMap<String, String>) -> Result<Arc<dyn Runner>, BuildError> {
+    let job = J::NAME.to_owned();
+    let params = match J::Params::parse(params) {
+        Ok(params) => params,
+        Err(source) => return Err(BuildError::Param { job, source }),
+    };
+    match J::new(params) {
+        Ok(made) => Ok(Arc::new(Attempts {
+            info: info::<J>(),
+            job: made,
+        })),
+        Err(error) => Err(BuildError::Refused {
+            job,
+            message: error.to_string(),
+        }),
+    }
+}
+
+/// A job of this process as a runner.
+struct Attempts<J> {
+    info: JobInfo,
+    job: J,
+}
+
+impl<J: Job> Runner for Attempts<J> {
+    fn info(&self) -> &JobInfo {
+        &self.info
+    }
+
+    fn map(
+        &self,
+        task: &crate::MapTask<'_>,
+        monitor: &dyn crate::Monitor,
+    ) -> Result<crate::MapDone, crate::TaskError> {
+        crate::map_attempt::map_attempt(&self.job, task, monitor)
+    }
+
+    fn reduce(
+        &self,
+        task: crate::ReduceTask<'_>,
+        monitor: &dyn crate::Monitor,
+    ) -> Result<crate::ReduceDone, crate::TaskError> {
+        crate::reduce_attempt::reduce_attempt(&self.job, task, monitor)
+    }
+}

@@ -1,0 +1,226 @@
+//! Where `map` puts keys and values: the fold table or the sort buffer, and spills when over budget.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+
+use mapfold_data::fold_table::{FoldTable, Weigh};
+use mapfold_data::partition::partition_of;
+use mapfold_data::run::{Run, RunBytes, RunWriter, WriteRunError};
+use mapfold_data::scratch::Scratch;
+use mapfold_data::sort_buffer::SortBuffer;
+use mapfold_terms::{ByteSize, Counters, RunSummary, Token};
+
+use crate::combine::{MergeError, combine_runs};
+use crate::{Fold, Job, Key, KeyRef, Record, Value, ValueOwned, ValueRef};
+
+/// Where `map` puts keys and values.
+pub struct Emitter<'a, J: Job> {
+    job: &'a J,
+    budget: Budget<'a>,
+    sink: Sink<J>,
+    /// Space for encoding keys.
+    encoded: Vec<u8>,
+    spills: Vec<Run>,
+    spilled: ByteSize,
+    /// The first error; what is emitted after it is dropped, and the attempt fails at the end of the block.
+    error: Option<MergeError>,
+    counters: Counters,
+    records_out: u64,
+    place: Place,
+}
+
+/// What an attempt's runs are called and may use.
+pub(crate) struct Budget<'a> {
+    pub(crate) token: Token,
+    pub(crate) partitions: u32,
+    pub(crate) memory: ByteSize,
+    pub(crate) in_memory_max: ByteSize,
+    pub(crate) scratch: &'a Scratch,
+}
+
+impl Budget<'_> {
+    pub(crate) fn run_writer(&self, in_memory_max: ByteSize) -> RunWriter {
+        RunWriter::new(
+            self.token,
+            self.partitions,
+            self.scratch.clone(),
+            in_memory_max,
+        )
+    }
+}
+
+/// The record at hand, for the message if its `map` fails.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Place {
+    /// Of its first byte, in the unpacked file.
+    pub(crate) offset: u64,
+    pub(crate) len: usize,
+}
+
+/// What an emitter leaves.
+pub(crate) struct Emitted {
+    pub(crate) run: RunBytes,
+    pub(crate) summary: RunSummary,
+    pub(crate) records_out: u64,
+    pub(crate) counters: Counters,
+    pub(crate) spills: u32,
+    pub(crate) spilled: ByteSize,
+}
+
+/// Records in memory; a job uses one of the two, as it folds or not.
+enum Sink<J: Job> {
+    Fold(Fold<J>, FoldTable<ValueOwned<J>, Heap<J>>),
+    Sort(SortBuffer),
+}
+
+/// Weighs accumulators by what their type says of them.
+struct Heap<J>(PhantomData<fn() -> J>);
+
+impl<J: Job> Weigh<ValueOwned<J>> for Heap<J> {
+    #[inline]
+    fn heap_bytes(value: &ValueOwned<J>) -> usize {
+        J::Value::heap_bytes(value)
+    }
+}
+
+impl<'a, J: Job> Emitter<'a, J> {
+    pub(crate) fn new(job: &'a J, budget: Budget<'a>) -> Self {
+        Self {
+            job,
+            budget,
+            sink: match J::FOLD {
+                Some(fold) => Sink::Fold(fold, FoldTable::new()),
+                None => Sink::Sort(SortBuffer::new()),
+            },
+            encoded: Vec::new(),
+            spills: Vec::new(),
+            spilled: ByteSize(0),
+            error: None,
+            counters: Counters::default(),
+            records_out: 0,
+            place: Place::default(),
+        }
+    }
+
+    /// Emits one value for a key. Neither is kept: both are copied or folded before the call returns.
+    ///
+    /// Costs a spill (a sort and a sequential write) when the memory budget is full.
+    #[inline]
+    pub fn emit(&mut self, key: KeyRef<'_, J>, value: ValueRef<'_, J>) {
+        let key = <J::Key as Key>::encode(key, &mut self.encoded);
+        self.records_out += 1;
+        let bytes = match &mut self.sink {
+            Sink::Fold(fold, table) => {
+                // One of the two closures is called, once, and takes the value.
+                let value = Cell::new(Some(value));
+                let take = || value.take().expect("the table calls one of the two, once");
+                let insert = || J::Value::into_owned(take());
+                // Through the constant where there is one, so that the combiner is inlined here.
+                let fold = J::FOLD.unwrap_or(*fold);
+                table.upsert(key, insert, |sum| fold(self.job, key, sum, take()));
+                table.bytes_next()
+            }
+            Sink::Sort(buffer) => {
+                let partition = partition_of(key, self.budget.partitions);
+                let pushed = buffer.push(partition, key, |out| J::Value::encode(value, out));
+                if let Err(error) = pushed {
+                    let error = WriteRunError::RecordTooLong { bytes: error.bytes };
+                    self.error.get_or_insert(error.into());
+                }
+                buffer.bytes()
+            }
+        };
+        if bytes > self.budget.memory.as_usize() {
+            self.spill();
+        }
+    }
+
+    /// Adds `n` to the job's counter `name`. Counters of the attempts that win are summed in the report.
+    pub fn count(&mut self, name: &str, n: u64) {
+        self.counters.add(name, n);
+    }
+
+    /// Notes the record at hand, so that an error or panic in it names its place. A job that overrides
+    /// [`Job::map_block`] calls it where it wants that.
+    #[inline]
+    pub fn begin_record(&mut self, record: &Record<'_>) {
+        self.place = Place {
+            offset: record.offset,
+            len: record.bytes.len(),
+        };
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        self.place
+    }
+
+    pub(crate) fn set_place(&mut self, place: Place) {
+        self.place = place;
+    }
+
+    /// The first error so far.
+    pub(crate) fn check(&mut self) -> Result<(), MergeError> {
+        self.error.take().map_or(Ok(()), Err)
+    }
+
+    /// Writes what is in memory to disk as a sorted run and empties it.
+    #[cold]
+    fn spill(&mut self) {
+        match self.write_spill() {
+            Ok((run, bytes)) => {
+                self.spills.push(run);
+                self.spilled.0 += bytes;
+            }
+            Err(error) => {
+                self.error.get_or_insert(error);
+            }
+        }
+    }
+
+    fn write_spill(&mut self) -> Result<(Run, u64), MergeError> {
+        let (bytes, summary) = self.write_memory(ByteSize(0))?;
+        Ok((Run::open(bytes)?, summary.bytes))
+    }
+
+    /// What is in memory as a run, sorted by partition and key. Memory is empty afterwards, also after an error.
+    fn write_memory(
+        &mut self,
+        in_memory_max: ByteSize,
+    ) -> Result<(RunBytes, RunSummary), WriteRunError> {
+        let mut writer = self.budget.run_writer(in_memory_max);
+        match &mut self.sink {
+            Sink::Fold(_, table) => {
+                let mut encoded = Vec::new();
+                table.drain_sorted(self.budget.partitions, |partition, key, value| {
+                    encoded.clear();
+                    J::Value::encode_owned(value, &mut encoded);
+                    writer.push(partition, key, &encoded)
+                })?;
+            }
+            Sink::Sort(buffer) => {
+                buffer
+                    .sort_and_drain(|partition, key, value| writer.push(partition, key, value))?;
+            }
+        }
+        writer.finish()
+    }
+
+    /// The run of the attempt: from memory if everything fitted, else merged from the spills.
+    pub(crate) fn finish(mut self) -> Result<Emitted, MergeError> {
+        let (run, summary) = if self.spills.is_empty() {
+            self.write_memory(self.budget.in_memory_max)?
+        } else {
+            self.spill();
+            self.check()?;
+            combine_runs(self.job, &self.spills, &self.budget)?
+        };
+        Ok(Emitted {
+            run,
+            summary,
+            records_out: self.records_out,
+            counters: self.counters,
+            spills: u32::try_from(self.spills.len()).unwrap_or(u32::MAX),
+            spilled: self.spilled,
+        })
+    }
+}

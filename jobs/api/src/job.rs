@@ -1,0 +1,86 @@
+//! The trait that a job implements.
+
+use std::error::Error;
+
+use crate::{Block, Emitter, Key, Params, Record, Rows, Value, Values};
+
+/// Whatever a job's function wants to fail with. Counts as the job's fault; the task is tried again
+/// a few times, then the job fails with this error and the record at hand.
+pub type JobError = Box<dyn Error + Send + Sync>;
+
+/// A job's key as its functions handle it.
+pub type KeyRef<'a, J> = <<J as Job>::Key as Key>::Ref<'a>;
+
+/// A job's value as its functions handle it.
+pub type ValueRef<'a, J> = <<J as Job>::Value as Value>::Ref<'a>;
+
+/// What a job's combiner accumulates in.
+pub type ValueOwned<J> = <<J as Job>::Value as Value>::Owned;
+
+/// A combiner: folds one more value of a key into what was accumulated. Arguments: the job, the
+/// encoded key (see [`Key::decode`]), the accumulator, the value.
+///
+/// Must be associative: it is applied to any groups of a key's values in input order, any number of
+/// times, on the way from `map` to `reduce`.
+pub type Fold<J> = fn(&J, &[u8], &mut ValueOwned<J>, ValueRef<'_, J>);
+
+/// A MapReduce job. One value of the type serves many attempts at once, on many threads.
+///
+/// `map` and `reduce` should depend on nothing but their arguments and the parameters. If they do depend on
+/// more, output is still that of one execution, but which one may differ from run to run.
+pub trait Job: Sized + Send + Sync + 'static {
+    /// What `-p KEY=VALUE` sets; declare it with [`params!`](crate::params), or [`NoParams`](crate::NoParams).
+    type Params: Params;
+    /// Type of the keys.
+    type Key: Key;
+    /// Type of the values.
+    type Value: Value;
+
+    /// What `mapfold run` calls it: lower case and dashes.
+    const NAME: &'static str;
+    /// One line for `mapfold list`.
+    const SUMMARY: &'static str;
+    /// What a row is and what counts, for `mapfold describe`. A few paragraphs at most.
+    const HELP: &'static str = "";
+    /// The combiner, if values of one key can be folded together early. With one, `reduce` sees exactly one value.
+    const FOLD: Option<Fold<Self>> = None;
+
+    /// Makes the job.
+    ///
+    /// # Errors
+    /// Parameters that parse but make no sense (a pattern that is no regular expression).
+    fn new(params: Self::Params) -> Result<Self, JobError>;
+
+    /// Turns one record into any number of keys and values.
+    ///
+    /// # Errors
+    /// Whatever the job cannot handle; see [`JobError`].
+    fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError>;
+
+    /// Turns a block of whole records into keys and values: a loop over [`map`](Job::map), unless the job does
+    /// better by looking at many records at once. A block of a `files` or `fixed` input may be one
+    /// record; [`Block::line_based`] says whether words can be taken from its bytes as they are.
+    ///
+    /// # Errors
+    /// As `map`.
+    #[inline]
+    fn map_block(&self, block: &Block<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+        for record in block.records() {
+            out.begin_record(&record);
+            self.map(&record, out)?;
+        }
+        Ok(())
+    }
+
+    /// Turns a key and all its values into any number of rows. Called once for each distinct key, in
+    /// increasing order of keys within a part file; values come in input order, or as one if there is a combiner.
+    ///
+    /// # Errors
+    /// As `map`.
+    fn reduce(
+        &self,
+        key: KeyRef<'_, Self>,
+        values: &mut Values<'_, Self>,
+        rows: &mut Rows<'_>,
+    ) -> Result<(), JobError>;
+}

@@ -1,0 +1,97 @@
+//! The loop of a map attempt: read a block, map its records, spill when full, leave one run.
+
+use std::time::Instant;
+
+use mapfold_data::input::{Block, ReadSplitError, SplitReader};
+use mapfold_terms::{ByteSize, FailClass, Failure, MapReport, RecordAt};
+
+use crate::emitter::{Budget, Emitter, Place};
+use crate::guard;
+use crate::{Job, JobError, MapDone, MapTask, Monitor, TaskError};
+
+/// A record may take this share of an attempt's memory; the rest is for what `map` makes of it.
+const RECORD_SHARE: u64 = 2;
+
+/// A record of this size is accepted however small the memory budget.
+const RECORD_MAX_LEAST: ByteSize = ByteSize::mib(64);
+
+/// Maps one split into one run.
+pub(crate) fn map_attempt<J: Job>(
+    job: &J,
+    task: &MapTask<'_>,
+    monitor: &dyn Monitor,
+) -> Result<MapDone, TaskError> {
+    let started = Instant::now();
+    let record_max = ByteSize(task.memory.bytes() / RECORD_SHARE).max(RECORD_MAX_LEAST);
+    let mut reader = SplitReader::new(task.split, task.format, record_max);
+    let mut emitter = Emitter::new(
+        job,
+        Budget {
+            token: task.attempt.token,
+            partitions: task.partitions,
+            memory: task.memory,
+            in_memory_max: task.in_memory_max,
+            scratch: task.scratch,
+        },
+    );
+    let mut records_in = 0;
+    while let Some(block) = reader.next_block().map_err(read_failed)? {
+        if monitor.cancelled() {
+            return Err(TaskError::Cancelled);
+        }
+        map_block(job, &block, &mut emitter)?;
+        records_in += block.records().count() as u64;
+        emitter.check()?;
+        monitor.progress(records_in, reader.bytes_read());
+    }
+    let emitted = guard::catch(|| emitter.finish())
+        .map_err(|panic| TaskError::Failed(Failure::new(FailClass::Job, &panic)))??;
+    Ok(MapDone {
+        report: MapReport {
+            records_in,
+            bytes_in: reader.bytes_read(),
+            records_out: emitted.records_out,
+            run: emitted.summary,
+            spilled: emitted.spilled,
+            spills: emitted.spills,
+            counters: emitted.counters,
+            elapsed: started.elapsed(),
+        },
+        run: emitted.run,
+    })
+}
+
+/// One block through the job's code; what goes wrong there is told with the record at hand.
+fn map_block<J: Job>(
+    job: &J,
+    block: &Block<'_>,
+    emitter: &mut Emitter<'_, J>,
+) -> Result<(), TaskError> {
+    emitter.set_place(Place {
+        offset: block.offset(),
+        len: block.bytes().len(),
+    });
+    let error = match guard::catch(|| job.map_block(block, emitter)) {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(error)) => error,
+        Err(panic) => JobError::from(panic),
+    };
+    let mut failure = Failure::new(FailClass::Job, error.as_ref());
+    failure.at = Some(record_at(block, emitter.place()));
+    Err(TaskError::Failed(failure))
+}
+
+fn record_at(block: &Block<'_>, place: Place) -> RecordAt {
+    let start = usize::try_from(place.offset.saturating_sub(block.offset())).unwrap_or(usize::MAX);
+    let record = block.bytes().get(start..).unwrap_or_default();
+    let excerpt_len = record.len().min(place.len).min(RecordAt::EXCERPT_MAX);
+    RecordAt {
+        file: block.file().name.clone(),
+        offset: place.offset,
+        excerpt: record[..excerpt_len].to_vec(),
+    }
+}
+
+fn read_failed(error: ReadSplitError) -> TaskError {
+    TaskError::Failed(error.into_failure())
+}

@@ -1,0 +1,301 @@
+//! Typed parameters of a job, given as `-p KEY=VALUE`.
+
+use std::collections::BTreeMap;
+
+use mapfold_terms::{ByteSize, ParamInfo};
+
+/// A set of parameters. Implemented by the [`params!`](crate::params) macro.
+pub trait Params: Sized {
+    /// Its members, sorted by name.
+    fn describe() -> Vec<ParamInfo>;
+
+    /// The members from what was typed.
+    ///
+    /// # Errors
+    /// A name that is unknown, a value that does not parse, a parameter that must be given and is not.
+    fn parse(typed: &BTreeMap<String, String>) -> Result<Self, ParamError>;
+}
+
+/// What is wrong with the parameters given to a job.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParamError {
+    /// No parameter has this name.
+    #[error("there is no parameter `{name}`")]
+    Unknown {
+        /// As typed.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// The value does not parse.
+    #[error("parameter `{name}`: `{value}` is not {expected}")]
+    Bad {
+        /// The parameter.
+        name: String,
+        /// As typed.
+        value: String,
+        /// What it should be, with its article: `a whole number`.
+        expected: String,
+    },
+    /// It has no default.
+    #[error("parameter `{name}` must be given ({help})")]
+    Missing {
+        /// The parameter.
+        name: String,
+        /// Its description.
+        help: String,
+    },
+}
+
+/// The parameters of a job that has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NoParams;
+
+impl Params for NoParams {
+    fn describe() -> Vec<ParamInfo> {
+        Vec::new()
+    }
+
+    fn parse(typed: &BTreeMap<String, String>) -> Result<Self, ParamError> {
+        refuse_unknown(typed, &Self::describe())?;
+        Ok(Self)
+    }
+}
+
+/// A type that a parameter can have.
+pub trait ParamValue: Sized {
+    /// For `describe`: `text`, `bool`, `u64`.
+    const KIND: &'static str;
+    /// For messages, with its article.
+    const EXPECTED: &'static str;
+
+    /// The value of what was typed, or `None` if it is not one.
+    fn parse(typed: &str) -> Option<Self>;
+    /// What one would type to get it.
+    fn show(&self) -> String;
+}
+
+impl ParamValue for bool {
+    const KIND: &'static str = "bool";
+    const EXPECTED: &'static str = "true or false";
+
+    fn parse(typed: &str) -> Option<Self> {
+        match typed.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "1" => Some(true),
+            "false" | "no" | "off" | "0" => Some(false),
+            _ => None,
+        }
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+macro_rules! from_str {
+    ($($type:ty, $kind:literal, $expected:literal;)+) => {$(
+        impl ParamValue for $type {
+            const KIND: &'static str = $kind;
+            const EXPECTED: &'static str = $expected;
+
+            fn parse(typed: &str) -> Option<Self> {
+                typed.parse().ok()
+            }
+
+            fn show(&self) -> String {
+                self.to_string()
+            }
+        }
+    )+};
+}
+
+from_str! {
+    String, "text", "text";
+    u32, "u32", "a whole number from 0 to 4294967295";
+    u64, "u64", "a whole number, zero or more";
+    i64, "i64", "a whole number";
+    f64, "f64", "a number";
+    ByteSize, "size", "a size such as 64MiB";
+}
+
+/// The name of the first typed parameter that no member has, as an error.
+#[doc(hidden)]
+pub fn refuse_unknown(
+    typed: &BTreeMap<String, String>,
+    members: &[ParamInfo],
+) -> Result<(), ParamError> {
+    let known = |name: &String| members.iter().any(|member| member.name == *name);
+    match typed.keys().find(|name| !known(name)) {
+        None => Ok(()),
+        Some(name) => Err(ParamError::Unknown {
+            name: name.clone(),
+            known: members.iter().map(|member| member.name.clone()).collect(),
+        }),
+    }
+}
+
+/// One member from what was typed.
+#[doc(hidden)]
+pub fn take<T: ParamValue>(
+    typed: &BTreeMap<String, String>,
+    name: &str,
+    help: &str,
+    default: Option<T>,
+) -> Result<T, ParamError> {
+    match typed.get(name) {
+        Some(value) => T::parse(value).ok_or_else(|| ParamError::Bad {
+            name: name.to_owned(),
+            value: value.clone(),
+            expected: T::EXPECTED.to_owned(),
+        }),
+        None => default.ok_or_else(|| ParamError::Missing {
+            name: name.to_owned(),
+            help: help.to_owned(),
+        }),
+    }
+}
+
+/// Declares the parameters of a job: a struct whose doc comments are shown by `mapfold describe`.
+/// A member without a default must be given.
+/// ```
+/// mapfold_job::params! {
+///     /// What to look for.
+///     pub struct SearchParams {
+///         /// The text to find.
+///         pub needle: String,
+///         /// Do not tell upper from lower case.
+///         pub ignore_case: bool = false,
+///     }
+/// }
+/// use mapfold_job::Params;
+/// let typed = [("needle".to_owned(), "whale".to_owned())].into();
+/// let params = SearchParams::parse(&typed).expect("valid");
+/// assert_eq!((params.needle.as_str(), params.ignore_case), ("whale", false));
+/// ```
+#[macro_export]
+macro_rules! params {
+    (
+        $(#[$outer:meta])*
+        $vis:vis struct $name:ident {
+            $(
+                $(#[doc = $doc:literal])+
+                $member_vis:vis $member:ident: $type:ty $(= $default:expr)?
+            ),* $(,)?
+        }
+    ) => {
+        $(#[$outer])*
+        #[derive(Clone, Debug)]
+        $vis struct $name {
+            $($(#[doc = $doc])+ $member_vis $member: $type,)*
+        }
+
+        impl $crate::Params for $name {
+            fn describe() -> Vec<$crate::ParamInfo> {
+                let mut members = vec![$($crate::ParamInfo {
+                    name: stringify!($member).to_owned(),
+                    kind: <$type as $crate::ParamValue>::KIND.to_owned(),
+                    default: None::<String>$(.or_else(|| {
+                        let value: $type = $default;
+                        Some($crate::ParamValue::show(&value))
+                    }))?,
+                    help: concat!($($doc),+).trim().to_owned(),
+                }),*];
+                members.sort_by(|a, b| a.name.cmp(&b.name));
+                members
+            }
+
+            fn parse(
+                typed: &$crate::macro_support::BTreeMap<String, String>,
+            ) -> Result<Self, $crate::ParamError> {
+                $crate::macro_support::refuse_unknown(typed, &Self::describe())?;
+                Ok(Self {
+                    $($member: $crate::macro_support::take::<$type>(
+                        typed,
+                        stringify!($member),
+                        concat!($($doc),+).trim(),
+                        None$(.or_else(|| Some($default)))?,
+                    )?,)*
+                })
+            }
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    crate::params! {
+        /// For the test.
+        struct Sample {
+            /// How many.
+            count: u64,
+            /// Whether.
+            loud: bool = false,
+            /// How far.
+            range: f64 = 1.5,
+        }
+    }
+
+    fn parse(typed: &[(&str, &str)]) -> Result<(u64, bool, f64), ParamError> {
+        let typed = typed
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let sample = Sample::parse(&typed.collect())?;
+        Ok((sample.count, sample.loud, sample.range))
+    }
+
+    #[test]
+    fn members_come_from_what_was_typed_or_their_default() {
+        assert_eq!(parse(&[("count", "3")]), Ok((3, false, 1.5)));
+        assert_eq!(
+            parse(&[("count", "3"), ("loud", "Yes"), ("range", "2")]),
+            Ok((3, true, 2.0))
+        );
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let message = |typed: &[(&str, &str)]| parse(typed).unwrap_err().to_string();
+        assert_eq!(message(&[]), "parameter `count` must be given (How many.)");
+        assert_eq!(
+            message(&[("count", "3"), ("lod", "1")]),
+            "there is no parameter `lod`"
+        );
+        assert_eq!(
+            message(&[("count", "-3")]),
+            "parameter `count`: `-3` is not a whole number, zero or more"
+        );
+        assert_eq!(
+            message(&[("count", "3"), ("loud", "maybe")]),
+            "parameter `loud`: `maybe` is not true or false"
+        );
+    }
+
+    #[test]
+    fn members_are_described() {
+        let described: Vec<_> = Sample::describe()
+            .into_iter()
+            .map(|member| (member.name, member.kind, member.default, member.help))
+            .collect();
+        let text = str::to_owned;
+        assert_eq!(
+            described,
+            [
+                (text("count"), text("u64"), None, text("How many.")),
+                (
+                    text("loud"),
+                    text("bool"),
+                    Some(text("false")),
+                    text("Whether.")
+                ),
+                (
+                    text("range"),
+                    text("f64"),
+                    Some(text("1.5")),
+                    text("How far.")
+                ),
+            ]
+        );
+    }
+}

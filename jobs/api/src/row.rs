@@ -1,0 +1,189 @@
+//! Rows: what `reduce` leaves in a part file, `key TAB value` and a line feed.
+
+use mapfold_data::part::{PartWriter, WritePartError};
+use mapfold_terms::Counters;
+
+/// Where `reduce` writes rows.
+pub struct Rows<'a> {
+    part: &'a mut PartWriter,
+    counters: &'a mut Counters,
+    /// The first error; rows after it are dropped, and the attempt fails at the end of the group.
+    error: Option<WritePartError>,
+}
+
+impl<'a> Rows<'a> {
+    pub(crate) fn new(part: &'a mut PartWriter, counters: &'a mut Counters) -> Self {
+        Self {
+            part,
+            counters,
+            error: None,
+        }
+    }
+
+    /// Writes one row: the key's columns, a TAB, the value's columns. Bytes go out as they are; a line
+    /// feed inside a field is the job's affair.
+    #[inline]
+    pub fn row(&mut self, key: impl Field, value: impl Field) {
+        let written = self.part.row(|out| {
+            key.write(out);
+            out.push(b'\t');
+            value.write(out);
+            out.push(b'\n');
+        });
+        if let Err(error) = written {
+            self.error.get_or_insert(error);
+        }
+    }
+
+    pub(crate) fn finish(self) -> Result<(), WritePartError> {
+        self.error.map_or(Ok(()), Err)
+    }
+
+    /// Adds `n` to the job's counter `name`.
+    pub fn count(&mut self, name: &str, n: u64) {
+        self.counters.add(name, n);
+    }
+}
+
+/// What can stand in a row.
+pub trait Field {
+    /// Appends what a person reads.
+    fn write(&self, out: &mut Vec<u8>);
+}
+
+impl<T: Field + ?Sized> Field for &T {
+    #[inline]
+    fn write(&self, out: &mut Vec<u8>) {
+        (**self).write(out);
+    }
+}
+
+impl Field for [u8] {
+    #[inline]
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self);
+    }
+}
+
+impl Field for Vec<u8> {
+    #[inline]
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self);
+    }
+}
+
+impl Field for str {
+    #[inline]
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.as_bytes());
+    }
+}
+
+impl Field for String {
+    #[inline]
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.as_bytes());
+    }
+}
+
+impl Field for u64 {
+    /// Digits from the last to the first; `write!` costs several times as much, once for each row.
+    #[inline]
+    fn write(&self, out: &mut Vec<u8>) {
+        let mut digits = [0; 20];
+        let mut at = digits.len();
+        let mut rest = *self;
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        out.extend_from_slice(&digits[at..]);
+    }
+}
+
+impl Field for i64 {
+    #[inline]
+    fn write(&self, out: &mut Vec<u8>) {
+        if *self < 0 {
+            out.push(b'-');
+        }
+        self.unsigned_abs().write(out);
+    }
+}
+
+macro_rules! widened {
+    ($($small:ty => $wide:ty)+) => {$(
+        impl Field for $small {
+            #[inline]
+            fn write(&self, out: &mut Vec<u8>) {
+                <$wide>::from(*self).write(out);
+            }
+        }
+    )+};
+}
+
+widened!(u8 => u64 u16 => u64 u32 => u64 i8 => i64 i16 => i64 i32 => i64);
+
+impl Field for f64 {
+    /// The shortest text that reads back as the same number.
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.to_string().as_bytes());
+    }
+}
+
+impl Field for bool {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(if *self { b"true" } else { b"false" });
+    }
+}
+
+macro_rules! columns {
+    ($first:ident $($rest:ident)*) => {
+        impl<$first: Field, $($rest: Field),*> Field for ($first, $($rest,)*) {
+            /// Columns with a TAB between them.
+            #[inline]
+            fn write(&self, out: &mut Vec<u8>) {
+                #[expect(non_snake_case, reason = "the type parameters name the members")]
+                let ($first, $($rest,)*) = self;
+                $first.write(out);
+                $(
+                    out.push(b'\t');
+                    $rest.write(out);
+                )*
+            }
+        }
+    };
+}
+
+columns!(A);
+columns!(A B);
+columns!(A B C);
+columns!(A B C D);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(field: impl Field, want: &str) {
+        let mut out = Vec::new();
+        field.write(&mut out);
+        assert_eq!(String::from_utf8_lossy(&out), want);
+    }
+
+    #[test]
+    fn fields_read_as_people_expect() {
+        check("whale", "whale");
+        check(&b"\xffx"[..], "\u{fffd}x");
+        check(0_u64, "0");
+        check(u64::MAX, "18446744073709551615");
+        check(i64::MIN, "-9223372036854775808");
+        check(-7_i8, "-7");
+        check(0.1, "0.1");
+        check(("a.txt", 12_u32, true), "a.txt\t12\ttrue");
+    }
+}

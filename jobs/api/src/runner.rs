@@ -1,0 +1,115 @@
+//! The border between engine and job: batches in, batches out.
+//!
+//! Everything that crosses it is plain data (ids, paths, bytes) and two callbacks, so that a C interface
+//! can carry it unchanged; nothing is called per record.
+
+use std::path::Path;
+
+use mapfold_data::run::{RunBytes, Segment};
+use mapfold_data::scratch::Scratch;
+use mapfold_terms::{
+    AttemptId, ByteSize, Counters, Failure, Format, JobInfo, MapReport, PartSummary, PartitionId,
+    Split,
+};
+
+/// A job with its parameters, ready to run attempts; shared by all slots of a worker.
+pub trait Runner: Send + Sync {
+    /// What the job tells about itself.
+    fn info(&self) -> &JobInfo;
+
+    /// Maps one split into one run. Runs to the end on the calling thread; memory stays about within
+    /// `task.memory`.
+    ///
+    /// # Errors
+    /// Whose fault it was is in the failure's class. Panics of the job are caught and told as failures.
+    fn map(&self, task: &MapTask<'_>, monitor: &dyn Monitor) -> Result<MapDone, TaskError>;
+
+    /// Reduces one partition of all runs into one part file, fsynced.
+    ///
+    /// # Errors
+    /// As `map`; besides, a segment that does not match its checksums.
+    fn reduce(&self, task: ReduceTask<'_>, monitor: &dyn Monitor) -> Result<ReduceDone, TaskError>;
+}
+
+/// The two callbacks from an attempt to the engine, made about once a block.
+pub trait Monitor: Sync {
+    /// How far the attempt is, in all: records, and bytes of input or runs.
+    fn progress(&self, records: u64, bytes: u64);
+    /// Whether the attempt should stop.
+    fn cancelled(&self) -> bool;
+}
+
+/// What a map attempt needs to know.
+pub struct MapTask<'a> {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// What to read.
+    pub split: &'a Split,
+    /// How to cut it into records.
+    pub format: Format,
+    /// Number of partitions, R.
+    pub partitions: u32,
+    /// Budget for tables, buffers and merges of this attempt.
+    pub memory: ByteSize,
+    /// A run up to this size stays in memory.
+    pub in_memory_max: ByteSize,
+    /// For spills and the run.
+    pub scratch: &'a Scratch,
+}
+
+/// What a map attempt leaves.
+pub struct MapDone {
+    /// For the master.
+    pub report: MapReport,
+    /// Stays with the worker.
+    pub run: RunBytes,
+}
+
+/// What a reduce attempt needs to know.
+pub struct ReduceTask<'a> {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// The partition.
+    pub partition: PartitionId,
+    /// That partition of each run, in the order of the map tasks. May be on disk, mapped.
+    pub inputs: Vec<Segment>,
+    /// Budget for buffers and merges of this attempt.
+    pub memory: ByteSize,
+    /// For merges that do not fit one pass.
+    pub scratch: &'a Scratch,
+    /// The part file is made in this folder, which is the attempt's own and does not exist yet.
+    pub part_folder: &'a Path,
+}
+
+/// What a reduce attempt did.
+pub struct ReduceDone {
+    /// Records read from runs.
+    pub records_in: u64,
+    /// Distinct keys.
+    pub groups: u64,
+    /// The part file.
+    pub part: PartSummary,
+    /// Bytes of intermediate merges.
+    pub spilled: ByteSize,
+    /// The job's own counters.
+    pub counters: Counters,
+}
+
+/// How an attempt ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum TaskError {
+    /// The monitor said so.
+    #[error("cancelled")]
+    Cancelled,
+    /// It failed.
+    #[error("{0}")]
+    Failed(Failure),
+    /// The run of a map task does not match its checksums.
+    #[error("the run of m{map} is damaged: {message}")]
+    BadRun {
+        /// Index of the map task.
+        map: u32,
+        /// What does not match.
+        message: String,
+    },
+}

@@ -1,0 +1,151 @@
+//! The values of one key, as `reduce` sees them.
+
+use mapfold_data::merge::Cursor;
+use mapfold_data::run::ReadRunError;
+
+use crate::combine::{Folded, MergeError};
+use crate::{Job, Value, ValueOwned, ValueRef};
+
+/// The values of one key, in input order; exactly one if the job has a combiner.
+///
+/// They stream: a list may be longer than memory, and can be read once. What `reduce` does not read is skipped.
+pub struct Values<'a, J: Job>(Source<'a, J>);
+
+enum Source<'a, J: Job> {
+    Folded(Folded<J>, Given),
+    Streamed(Group<'a>),
+}
+
+/// Whether the one folded value was given out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Given(bool);
+
+/// The records of one key in a sorted stream.
+struct Group<'a> {
+    stream: &'a mut (dyn Cursor<Error = ReadRunError> + 'a),
+    key: &'a [u8],
+    at: At,
+    records: u64,
+    error: Option<MergeError>,
+}
+
+/// Where the stream stands, as seen from the group.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// At the group's first record, which is not given out yet.
+    First,
+    /// At a record of the group that is given out.
+    Given,
+    /// At the next group.
+    Next,
+    /// At the end.
+    End,
+}
+
+/// What is known once a group is through.
+pub(crate) struct GroupEnd {
+    /// Whether the stream stands at a further group.
+    pub(crate) more: bool,
+    /// Records that the group had.
+    pub(crate) records: u64,
+}
+
+impl<'a, J: Job> Values<'a, J> {
+    pub(crate) fn folded(folded: Folded<J>) -> Self {
+        Self(Source::Folded(folded, Given(false)))
+    }
+
+    /// The group at whose first record `stream` stands.
+    pub(crate) fn streamed(
+        stream: &'a mut (dyn Cursor<Error = ReadRunError> + 'a),
+        key: &'a [u8],
+    ) -> Self {
+        Self(Source::Streamed(Group {
+            stream,
+            key,
+            at: At::First,
+            records: 0,
+            error: None,
+        }))
+    }
+
+    /// The next value, `None` at the end. (Not an `Iterator`, since values are lent; [`Values::owned`] is.)
+    #[inline]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "it lends, so it is no Iterator"
+    )]
+    pub fn next(&mut self) -> Option<ValueRef<'_, J>> {
+        match &mut self.0 {
+            Source::Folded(_, Given(true)) => None,
+            Source::Folded(folded, given) => {
+                given.0 = true;
+                Some(J::Value::borrow(&folded.value))
+            }
+            Source::Streamed(group) => group.next::<J>(),
+        }
+    }
+
+    /// The values as an iterator, each copied.
+    pub fn owned(&mut self) -> impl Iterator<Item = ValueOwned<J>> {
+        std::iter::from_fn(|| self.next().map(J::Value::into_owned))
+    }
+
+    /// Skips what is left.
+    pub(crate) fn finish(self) -> Result<GroupEnd, MergeError> {
+        match self.0 {
+            Source::Folded(folded, _) => Ok(GroupEnd {
+                more: folded.more,
+                records: folded.records,
+            }),
+            Source::Streamed(mut group) => {
+                while group.advance() {}
+                let more = group.at == At::Next;
+                group.error.map_or(
+                    Ok(GroupEnd {
+                        more,
+                        records: group.records,
+                    }),
+                    Err,
+                )
+            }
+        }
+    }
+}
+
+impl Group<'_> {
+    fn next<J: Job>(&mut self) -> Option<ValueRef<'_, J>> {
+        if !self.advance() {
+            return None;
+        }
+        match J::Value::decode(self.stream.value()) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.error = Some(error.into());
+                None
+            }
+        }
+    }
+
+    /// Goes to the next record of the group; false when there is none, or an error stopped it.
+    fn advance(&mut self) -> bool {
+        if self.error.is_some() {
+            return false;
+        }
+        self.at = match self.at {
+            At::First => At::Given,
+            At::Given => match self.stream.advance() {
+                Ok(true) if self.stream.key() == self.key => At::Given,
+                Ok(true) => At::Next,
+                Ok(false) => At::End,
+                Err(error) => {
+                    self.error = Some(error.into());
+                    At::End
+                }
+            },
+            past => past,
+        };
+        self.records += u64::from(self.at == At::Given);
+        self.at == At::Given
+    }
+}

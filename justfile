@@ -1,0 +1,24 @@
+# Our habits. `just` lists them.
+
+default:
+    @just --list
+
+# Types and borrows of everything, quickly.
+check:
+    cargo check --workspace --all-targets
+
+# All tests.
+test:
+    cargo test --workspace
+
+# The scheduler's simulation over many seeds: just sim 1000000
+sim seeds="20000":
+    MAPFOLD_SEEDS={{seeds}} cargo test --release -p mapfold-scheduler --test simulation -- --nocapture
+
+# What CI runs: format, lints, docs, tests.
+ci:
+    .ci/run
+
+# The documentation, in a browser.
+doc:
+    cargo doc --workspace --no-deps --open
