@@ -14,8 +14,9 @@ use std::ops::Range;
 
 use memmap2::{Mmap, UncheckedAdvice};
 
-/// Pages are released in whole ones of this size or a multiple of it; no Linux has smaller ones.
-const PAGE: usize = 4096;
+/// Memory is released in whole windows of this size: Linux maps up to so many bytes around each page that is
+/// touched, so a smaller part would come back with its neighbour.
+const WINDOW: usize = 64 << 10;
 
 /// An immutable file of ours as bytes.
 #[derive(Debug)]
@@ -36,11 +37,12 @@ impl Mapped {
         &self.map
     }
 
-    /// Gives back the memory of the pages that lie wholly in `range`. Their bytes stay valid: whoever touches
-    /// them again gets them from the file. Best effort.
+    /// Gives back the memory of the windows that end in `range`. Their bytes stay valid: whoever touches
+    /// them again gets them from the file. Best effort. A window that is only begun goes with the next range,
+    /// so a reader that releases range after range leaves nothing behind.
     pub(crate) fn release(&self, range: Range<usize>) {
-        let start = range.start.next_multiple_of(PAGE);
-        let end = range.end.min(self.map.len()) / PAGE * PAGE;
+        let start = range.start / WINDOW * WINDOW;
+        let end = range.end.min(self.map.len()) / WINDOW * WINDOW;
         if start < end {
             // SAFETY: DONTNEED on a read-only mapping of a file discards nothing that is not in the file, so
             // slices of it keep their contents; that the file does not change is what `new` relies on too.

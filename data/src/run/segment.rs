@@ -255,6 +255,7 @@ impl SegmentCursor<'_> {
     }
 
     fn check_end(&self) -> Result<bool, ReadRunError> {
+        self.segment.release(self.released..self.bytes.len());
         if self.records != self.segment.head.records {
             Err(self.corrupt(Fault::RecordCount))
         } else if self.checksum != self.segment.head.checksum {

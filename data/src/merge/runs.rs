@@ -1,0 +1,161 @@
+//! Merges of whole runs, and of more segments than fit into memory at once.
+
+use std::ops::Range;
+
+use mapfold_terms::{ByteSize, MasterEpoch, PartitionId, Token};
+
+use super::Merge;
+use crate::run::{
+    RELEASE_BYTES, ReadRunError, Run, RunWriter, Segment, SegmentCursor, WriteRunError,
+};
+use crate::scratch::Scratch;
+
+/// What a cursor over a mapped run occupies at most: what it has read and not yet given back, its block, and what the
+/// kernel maps around them.
+const CURSOR_BYTES: u64 = RELEASE_BYTES as u64 + (256 << 10);
+
+/// Narrower merges copy everything too often.
+const WIDTH_MIN: u64 = 8;
+
+/// Wider ones win nothing: a pass over all bytes more or less, and every level of the tree is a comparison a record.
+const WIDTH_MAX: u64 = 512;
+
+/// An intermediate run of up to this size stays in memory: at most [`WIDTH_MAX`] of them are left.
+const IN_MEMORY_MAX: ByteSize = ByteSize::kib(16);
+
+/// Hands `sink` one merge for every partition that any of `runs` holds, in order of partition, each over the segments of
+/// that partition in order of run. Used to make one run of an attempt's spills: the sink folds if the
+/// job folds, and pushes what leaves into a [`RunWriter`](crate::run::RunWriter). It must read each merge to its end,
+/// where the last checks are.
+pub fn merge_runs<E: From<ReadRunError>>(
+    runs: &[Run],
+    mut sink: impl FnMut(PartitionId, &mut Merge<SegmentCursor<'_>>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut present: Vec<_> = runs.iter().map(|run| run.present().peekable()).collect();
+    while let Some(partition) = present
+        .iter_mut()
+        .filter_map(|of_run| of_run.peek().copied())
+        .min()
+    {
+        let mut segments = Vec::new();
+        for (run, of_run) in runs.iter().zip(&mut present) {
+            if of_run.next_if_eq(&partition).is_some() {
+                segments.push(run.segment(partition));
+            }
+        }
+        sink(partition, &mut Merge::new(cursors(&segments))?)?;
+    }
+    Ok(())
+}
+
+fn cursors(segments: &[Segment]) -> Vec<SegmentCursor<'_>> {
+    segments.iter().map(Segment::cursor).collect()
+}
+
+/// Where [`reduce_width`] sends the records of an intermediate merge: key, value, in order of key.
+pub type Push<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), WriteRunError> + 'a;
+
+/// What [`reduce_width`] left and cost.
+#[derive(Debug)]
+pub struct Narrowed {
+    /// At most as many segments as asked for, in the same order, equal records in the same order.
+    pub segments: Vec<Segment>,
+    /// Bytes written to intermediate files.
+    pub spilled: ByteSize,
+    /// Intermediate merges made.
+    pub merges: u32,
+}
+
+/// Merges neighbouring segments into intermediate files in `scratch` until at most `width` (at least 2) are
+/// left, cheapest neighbours first. All are segments of one partition.
+///
+/// `combine` is handed each intermediate merge and pushes what is to be kept of it: [`copy`] keeps all; a job that folds pushes one
+/// record for each key, which saves the next merge the work.
+///
+/// # Panics
+/// `width` is below 2.
+pub fn reduce_width<E: From<ReadRunError> + From<WriteRunError>>(
+    mut segments: Vec<Segment>,
+    width: usize,
+    scratch: &Scratch,
+    mut combine: impl FnMut(&mut Merge<SegmentCursor<'_>>, &mut Push<'_>) -> Result<(), E>,
+) -> Result<Narrowed, E> {
+    assert!(
+        width >= 2,
+        "a merge of fewer than two segments reduces nothing"
+    );
+    let mut narrowed = Narrowed {
+        segments: Vec::new(),
+        spilled: ByteSize(0),
+        merges: 0,
+    };
+    while segments.len() > width {
+        let group = cheapest(&segments, group_size(segments.len(), width));
+        let merged = merge_group(&segments[group.clone()], scratch, &mut combine)?;
+        if !merged.in_memory() {
+            narrowed.spilled.0 += merged.bytes().len() as u64;
+        }
+        narrowed.merges += 1;
+        segments.splice(group, [merged]);
+    }
+    narrowed.segments = segments;
+    Ok(narrowed)
+}
+
+/// Size of the next group, at least 2. The first takes what is over, so that all others are as wide as can be.
+fn group_size(segments: usize, width: usize) -> usize {
+    match (segments - width) % (width - 1) {
+        0 => width,
+        over => over + 1,
+    }
+}
+
+/// The `size` neighbours that have the fewest bytes together; the first of several.
+fn cheapest(segments: &[Segment], size: usize) -> Range<usize> {
+    let costs = segments.windows(size).map(|group| {
+        group
+            .iter()
+            .map(|segment| segment.head().bytes)
+            .sum::<u64>()
+    });
+    let start = costs.zip(0..).min().map_or(0, |(_, start)| start);
+    start..start + size
+}
+
+fn merge_group<E: From<ReadRunError> + From<WriteRunError>>(
+    group: &[Segment],
+    scratch: &Scratch,
+    combine: &mut impl FnMut(&mut Merge<SegmentCursor<'_>>, &mut Push<'_>) -> Result<(), E>,
+) -> Result<Segment, E> {
+    let (partition, map) = (group[0].partition(), group[0].map());
+    // Nobody but this attempt ever sees the run, so it carries no token.
+    let token = Token {
+        epoch: MasterEpoch(0),
+        counter: 0,
+    };
+    let mut writer = RunWriter::new(token, partition.0 + 1, scratch.clone(), IN_MEMORY_MAX);
+    combine(&mut Merge::new(cursors(group))?, &mut |key, value| {
+        writer.push(partition, key, value)
+    })?;
+    let (bytes, _) = writer.finish()?;
+    Ok(Run::open(bytes)?.segment(partition).with_map(map))
+}
+
+/// Pushes every record of a merge: what [`reduce_width`] does for a job without a fold.
+pub fn copy<E: From<ReadRunError> + From<WriteRunError>>(
+    merge: &mut Merge<SegmentCursor<'_>>,
+    push: &mut Push<'_>,
+) -> Result<(), E> {
+    while let Some((key, value)) = merge.next()? {
+        push(key, value)?;
+    }
+    Ok(())
+}
+
+/// How many segments may be merged at once within `memory`.
+pub fn width_for(memory: ByteSize) -> usize {
+    (memory.bytes() / CURSOR_BYTES)
+        .clamp(WIDTH_MIN, WIDTH_MAX)
+        .try_into()
+        .unwrap_or(usize::MAX)
+}
