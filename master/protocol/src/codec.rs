@@ -18,6 +18,7 @@
 
 use std::io;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bincode::enc::write::{SizeWriter, Writer};
@@ -26,6 +27,7 @@ use bytes::{Buf, BufMut, BytesMut};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tarpc::{ClientMessage, Request, Response, ServerError, context};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::codec::{Decoder, Encoder};
 
 /// Length of the longest frame, without its length prefix; the same both ways. Control messages are
@@ -37,6 +39,10 @@ pub const MESSAGE_MAX: usize = FRAME_MAX - 256;
 
 /// Requests that one connection may have under way; those above are refused.
 pub const IN_FLIGHT_MAX: usize = 64;
+
+/// A connection may buffer so much, each way, whenever it likes. For a longer frame it needs a share of
+/// its listener's [`ReadBudget`], and gives the memory back afterwards.
+const BUFFER_FREE: usize = 64 << 10;
 
 /// Length of the prefix.
 const PREFIX: usize = 4;
@@ -120,6 +126,12 @@ pub enum FrameError {
         /// Length of the message, in bytes.
         used: usize,
     },
+    /// Other connections are reading so many long frames that there is no room for this one.
+    #[error("no room to read a frame of {len} bytes beside those that others are sending")]
+    Crowded {
+        /// The announced length, in bytes.
+        len: usize,
+    },
     /// tarpc made a kind of message that this version does not know.
     #[error("a message of an unknown kind was to be sent")]
     Unknown,
@@ -139,11 +151,36 @@ struct Reply<T> {
     answer: Result<T, String>,
 }
 
+/// Memory for long frames that arrive, shared by all connections of a listener. Without it a thousand
+/// peers that each send all but the last byte of a frame would hold a gigabyte.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadBudget(Arc<Semaphore>);
+
+impl ReadBudget {
+    /// Room for `frames` of the longest frames at once.
+    pub(crate) fn new(frames: usize) -> Self {
+        Self(Arc::new(Semaphore::new(frames * FRAME_MAX)))
+    }
+
+    fn claim(&self, len: usize) -> Result<OwnedSemaphorePermit, FrameError> {
+        let bytes = u32::try_from(len).map_err(|_| FrameError::Announced { len })?;
+        self.0
+            .clone()
+            .try_acquire_many_owned(bytes)
+            .map_err(|_| FrameError::Crowded { len })
+    }
+}
+
 /// The asker's side: sends requests, reads answers.
 pub(crate) struct AskerCodec<Req, Resp>(PhantomData<fn(Req) -> Resp>);
 
 /// The answerer's side: reads requests, sends answers.
-pub(crate) struct AnswererCodec<Req, Resp>(PhantomData<fn(Req) -> Resp>);
+pub(crate) struct AnswererCodec<Req, Resp> {
+    budget: ReadBudget,
+    /// The share of the frame that is arriving.
+    claimed: Option<OwnedSemaphorePermit>,
+    messages: PhantomData<fn(Req) -> Resp>,
+}
 
 impl<Req, Resp> AskerCodec<Req, Resp> {
     pub(crate) fn new() -> Self {
@@ -152,8 +189,12 @@ impl<Req, Resp> AskerCodec<Req, Resp> {
 }
 
 impl<Req, Resp> AnswererCodec<Req, Resp> {
-    pub(crate) fn new() -> Self {
-        Self(PhantomData)
+    pub(crate) fn new(budget: ReadBudget) -> Self {
+        Self {
+            budget,
+            claimed: None,
+            messages: PhantomData,
+        }
     }
 }
 
@@ -208,7 +249,16 @@ impl<Req: DeserializeOwned, Resp> Decoder for AnswererCodec<Req, Resp> {
     type Error = FrameError;
 
     fn decode(&mut self, from: &mut BytesMut) -> Result<Option<ClientMessage<Req>>, FrameError> {
+        if self.claimed.is_none()
+            && let Some(len) = announced(from)?
+            && len > BUFFER_FREE
+        {
+            self.claimed = Some(self.budget.claim(len)?);
+        }
         let ask = take_frame::<Ask<Req>>(from)?;
+        if ask.is_some() {
+            self.claimed = None;
+        }
         Ok(ask.map(|ask| match ask {
             Ask::Call { id, request } => ClientMessage::Request(Request {
                 context: crate::link::far_context(),
@@ -225,6 +275,9 @@ impl<Req: DeserializeOwned, Resp> Decoder for AnswererCodec<Req, Resp> {
 
 /// Appends one frame, or nothing.
 fn put_frame<T: Serialize>(message: &T, to: &mut BytesMut) -> Result<(), FrameError> {
+    if to.is_empty() && to.capacity() > BUFFER_FREE {
+        *to = BytesMut::new();
+    }
     let start = to.len();
     to.put_u32(0);
     let mut frame = Frame {
@@ -248,21 +301,29 @@ fn put_frame<T: Serialize>(message: &T, to: &mut BytesMut) -> Result<(), FrameEr
     Ok(())
 }
 
-/// Takes the first frame, if it is complete. Memory grows with what has arrived, not with what was
-/// announced.
-fn take_frame<T: DeserializeOwned>(from: &mut BytesMut) -> Result<Option<T>, FrameError> {
+/// The length of the first frame, once its prefix is there.
+fn announced(from: &BytesMut) -> Result<Option<usize>, FrameError> {
     let Some(prefix) = from.first_chunk::<PREFIX>() else {
         return Ok(None);
     };
-    let len = usize::try_from(u32::from_be_bytes(*prefix)).unwrap_or(usize::MAX);
-    if len > FRAME_MAX {
-        return Err(FrameError::Announced { len });
+    match usize::try_from(u32::from_be_bytes(*prefix)).unwrap_or(usize::MAX) {
+        len @ ..=FRAME_MAX => Ok(Some(len)),
+        len => Err(FrameError::Announced { len }),
     }
-    if from.len() < PREFIX + len {
+}
+
+/// Takes the first frame, if it is complete. Memory grows with what has arrived, not with what was
+/// announced.
+fn take_frame<T: DeserializeOwned>(from: &mut BytesMut) -> Result<Option<T>, FrameError> {
+    let Some(len) = announced(from)?.filter(|len| from.len() >= PREFIX + len) else {
         return Ok(None);
+    };
+    let message = decode(&from[PREFIX..PREFIX + len])?;
+    match len > BUFFER_FREE {
+        true => *from = BytesMut::from(&from[PREFIX + len..]),
+        false => from.advance(PREFIX + len),
     }
-    from.advance(PREFIX);
-    decode(&from.split_to(len)).map(Some)
+    Ok(Some(message))
 }
 
 /// Reads one message that fills `frame`.
@@ -293,3 +354,8 @@ impl Writer for Frame<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::codec::Framed;
 
 use crate::attend::attend;
-use crate::codec::AnswererCodec;
+use crate::codec::{AnswererCodec, ReadBudget};
 use crate::handshake::{self, Verdict};
 use crate::service::{ClientDeskClient, PulseClient, WorkerDeskClient};
 use crate::socket::{Socket, tune};
@@ -37,6 +37,10 @@ pub const IDLE_MAX: Duration = Duration::from_secs(60);
 
 /// Once told to stop, requests under way have so long to be answered.
 pub const DRAIN_MAX: Duration = Duration::from_secs(1);
+
+/// Frames of the longest kind that may arrive at once, over all connections; the next is refused with its
+/// connection. Control messages are nearly all far below the length that counts.
+const LONG_FRAMES_MAX: usize = 32;
 
 /// Connections that the kernel may hold for us.
 const BACKLOG: u32 = 1024;
@@ -104,8 +108,22 @@ impl Listener {
     /// requests under way are answered, or after [`DRAIN_MAX`]. Dropping the future closes everything
     /// at once.
     pub async fn serve<D: Desk>(self, desk: D, stop: impl Future<Output = ()>) {
-        let (stopping, _) = watch::channel(false);
-        let served = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        self.serve_at_most(CONNECTIONS_MAX, desk, stop).await;
+    }
+
+    async fn serve_at_most<D: Desk>(
+        self,
+        connections_max: usize,
+        desk: D,
+        stop: impl Future<Output = ()>,
+    ) {
+        let (stopping, watched) = watch::channel(false);
+        let shared = Shared {
+            desk,
+            room: Arc::new(Semaphore::new(connections_max)),
+            budget: ReadBudget::new(LONG_FRAMES_MAX),
+            stopping: watched,
+        };
         let mut tasks = JoinSet::new();
         let mut stop = pin!(stop);
         let mut acceptor = self.acceptor;
@@ -115,9 +133,8 @@ impl Listener {
                 () = &mut stop => break,
                 Some(ended) = tasks.join_next() => note_panic(ended),
                 socket = acceptor.accept() => {
-                    if tasks.len() < CONNECTIONS_MAX + HANDSHAKES_MAX {
-                        let (desk, served) = (desk.clone(), served.clone());
-                        tasks.spawn(connection(socket, desk, served, stopping.subscribe()));
+                    if tasks.len() < connections_max + HANDSHAKES_MAX {
+                        tasks.spawn(connection(socket, shared.clone()));
                     }
                 }
             }
@@ -142,44 +159,46 @@ fn note_panic(ended: Result<(), JoinError>) {
     }
 }
 
-/// One connection, from its first byte to its last.
-async fn connection<D: Desk>(
-    mut socket: Box<dyn Socket>,
+/// What all connections of a listener share.
+#[derive(Clone)]
+struct Shared<D> {
     desk: D,
-    served: Arc<Semaphore>,
-    mut stopping: watch::Receiver<bool>,
-) {
-    let permit = served.try_acquire_owned();
+    /// A permit for each connection that is served.
+    room: Arc<Semaphore>,
+    budget: ReadBudget,
+    stopping: watch::Receiver<bool>,
+}
+
+/// One connection, from its first byte to its last.
+async fn connection<D: Desk>(mut socket: Box<dyn Socket>, shared: Shared<D>) {
+    let permit = shared.room.clone().try_acquire_owned();
     let judge = |_| match &permit {
-        _ if *stopping.borrow() => Verdict::ShuttingDown,
+        _ if *shared.stopping.borrow() => Verdict::ShuttingDown,
         Ok(_) => Verdict::Welcome,
         Err(_) => Verdict::Busy,
     };
-    let role = match handshake::answer(&mut socket, judge).await {
-        Ok(role) => role,
-        Err(error) => {
-            tracing::debug!(%error, "connection refused");
-            return;
-        }
-    };
-    let stop = async move {
-        // An error means that the listener is gone, and this task with it.
-        let _ = stopping.wait_for(|stopping| *stopping).await;
-    };
-    match role {
-        Role::Worker => serve_role::<WorkerDeskClient, D>(socket, desk, stop).await,
-        Role::Pulse => serve_role::<PulseClient, D>(socket, desk, stop).await,
-        Role::Client => serve_role::<ClientDeskClient, D>(socket, desk, stop).await,
+    match handshake::answer(&mut socket, judge).await {
+        Ok(Role::Worker) => serve_role::<WorkerDeskClient, D>(socket, shared).await,
+        Ok(Role::Pulse) => serve_role::<PulseClient, D>(socket, shared).await,
+        Ok(Role::Client) => serve_role::<ClientDeskClient, D>(socket, shared).await,
+        Err(error) => tracing::debug!(%error, "connection refused"),
     }
 }
 
-async fn serve_role<C: Service, D: Desk>(
-    socket: Box<dyn Socket>,
-    desk: D,
-    stop: impl Future<Output = ()> + Send,
-) {
-    let transport = Framed::new(socket, AnswererCodec::<C::Request, C::Response>::new());
-    attend::<C, D, _>(transport, desk, Some(IDLE_MAX), stop).await;
+async fn serve_role<C: Service, D: Desk>(socket: Box<dyn Socket>, shared: Shared<D>) {
+    let mut stopping = shared.stopping;
+    let stop = async move {
+        // An error means that the listener is gone, and soon this task with it.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    };
+    let codec = AnswererCodec::<C::Request, C::Response>::new(shared.budget);
+    attend::<C, D, _>(
+        Framed::new(socket, codec),
+        shared.desk,
+        Some(IDLE_MAX),
+        stop,
+    )
+    .await;
 }
 
 /// Takes connections, and waits when the system is out of file descriptors or memory.

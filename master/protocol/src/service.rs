@@ -1,12 +1,14 @@
 //! The services that a master offers, one a connection, chosen by the handshake.
 
+use std::fmt;
 use std::time::Duration;
 
 use mapfold_terms::{
     AttemptId, ByteSize, Digest, JobId, JobSpec, JobStatus, Order, Outcome, Progress, RawPath,
     WorkerId, WorkerStatus,
 };
-use serde::{Deserialize, Serialize};
+use serde::de::{self, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// What workers ask of the master. All methods are idempotent; none runs a task or waits longer
 /// than [`POLL_MAX`].
@@ -53,6 +55,9 @@ pub const POLL_MAX: Duration = Duration::from_secs(5);
 /// Entries in one answer to `locate`. About 150 bytes each, so well below the frame limit.
 pub const LOCATIONS_MAX: usize = 2048;
 
+/// Orders in one answer to `poll`.
+pub const ORDERS_MAX: usize = 1024;
+
 /// A worker introduces itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JoinRequest {
@@ -95,8 +100,36 @@ pub struct JoinReply {
 pub struct Orders {
     /// Number of the last order here (or the acknowledged number, if none): acknowledge it next time.
     pub upto: u64,
-    /// In order of number. Cut so that the frame limit holds.
+    /// In order of number. At most [`ORDERS_MAX`], and cut so that the frame limit holds.
+    #[serde(deserialize_with = "at_most_orders_max")]
     pub orders: Vec<Order>,
+}
+
+/// Refuses a longer list while it is read: an order takes 400 times as much memory as the shortest does on the
+/// wire, so that a frame of them could fill gigabytes. No other list comes near that.
+fn at_most_orders_max<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Order>, D::Error> {
+    struct Orders;
+
+    impl<'de> Visitor<'de> for Orders {
+        type Value = Vec<Order>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {ORDERS_MAX} orders")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Order>, A::Error> {
+            let mut orders = Vec::new();
+            while let Some(order) = list.next_element()? {
+                if orders.len() == ORDERS_MAX {
+                    return Err(de::Error::invalid_length(ORDERS_MAX + 1, &self));
+                }
+                orders.push(order);
+            }
+            Ok(orders)
+        }
+    }
+
+    from.deserialize_seq(Orders)
 }
 
 /// Where the run of one map task is.
