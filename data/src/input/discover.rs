@@ -344,3 +344,6 @@ impl DiscoverError {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,8 @@ mod plan;
 mod read_buffer;
 mod reader;
 mod source;
+#[cfg(test)]
+mod testing;
 
 pub use block::{Block, Record, Records};
 pub use checked_file::Change;

@@ -9,6 +9,7 @@ use mapfold_terms::{InputName, RawPath};
 const ENTRIES_MAX: usize = 10_000;
 
 /// `input` as typed, with its first part that does not exist replaced by the most similar one that does.
+/// `None` if no part is missing, as with a file that is taken for a folder.
 pub(super) fn nearest(input: &InputName) -> Option<RawPath> {
     let mut missing = input.absolute.as_path();
     let mut folder = missing.parent()?;
@@ -16,6 +17,9 @@ pub(super) fn nearest(input: &InputName) -> Option<RawPath> {
     while !folder.is_dir() {
         (missing, folder) = (folder, folder.parent()?);
         parts_after += 1;
+    }
+    if missing.symlink_metadata().is_ok() {
+        return None;
     }
     let wrong = missing.file_name()?;
     let right = most_similar(folder, &wrong.to_string_lossy())?;

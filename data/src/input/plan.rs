@@ -42,7 +42,8 @@ pub fn plan(
     reducers: Option<NonZeroU32>,
 ) -> Result<Plan, PlanError> {
     let count = files.len() as u64;
-    let total = ByteSize(files.iter().map(|file| file.fingerprint.len).sum());
+    let lens = files.iter().map(|file| file.fingerprint.len);
+    let total = ByteSize(lens.fold(0, u64::saturating_add));
     let size = split_size.unwrap_or_else(|| split_size_for(total));
     let size = NonZeroU64::new(size.bytes()).ok_or(PlanError::ZeroSplitSize)?;
     let mut packing = Packing::new(size.get());
@@ -212,3 +213,6 @@ impl PlanError {
         Some(hint)
     }
 }
+
+#[cfg(test)]
+mod tests;

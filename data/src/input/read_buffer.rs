@@ -85,11 +85,23 @@ impl ReadBuffer {
         let taken = self.head..self.head + len;
         self.head += len;
         self.offset += len as u64;
-        if self.buf.len() > self.size && self.tail <= self.size {
+        if self.tail <= self.size {
+            self.shrink();
+        }
+        taken
+    }
+
+    /// Empties the window and gives back what it had grown by.
+    pub(super) fn reset(&mut self) {
+        self.seek(0);
+        self.shrink();
+    }
+
+    fn shrink(&mut self) {
+        if self.buf.len() > self.size {
             self.buf.truncate(self.size);
             self.buf.shrink_to_fit();
         }
-        taken
     }
 
     /// What was handed out as `range`.

@@ -100,7 +100,8 @@ impl<'s> SplitReader<'s> {
     }
 
     /// Gives the memory back for the next reader.
-    pub fn into_buffer(self) -> ReadBuffer {
+    pub fn into_buffer(mut self) -> ReadBuffer {
+        self.buffer.reset();
         self.buffer
     }
 }
@@ -312,3 +313,6 @@ impl<'s> PieceReader<'s> {
 fn bytes_between(from: u64, to: u64) -> usize {
     ByteSize(to - from).as_usize()
 }
+
+#[cfg(test)]
+mod tests;
