@@ -7,10 +7,26 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
+mod check;
+mod clock;
+mod ended;
 mod event;
+mod inputs;
+mod job;
+mod loss;
+mod pending;
+mod phase;
+mod planted;
+#[cfg(test)]
+mod scenarios;
 mod scheduler;
+#[cfg(test)]
+mod script;
 mod settings;
 mod stats;
+mod task;
+mod timers;
+mod workers;
 
 pub use event::{Action, CommitOutcome, Event, JobPlan, JobResult, Moment, WorkerGone};
 pub use scheduler::Scheduler;

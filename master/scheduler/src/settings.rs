@@ -22,6 +22,12 @@ pub struct Settings {
     /// Times that the run of one map task may be found missing, corrupt or unreachable by reduce
     /// attempts (while its worker lives); one more fails the job. Default 8.
     pub run_losses_max: u32,
+    /// Runs of one job at one worker found missing or unreachable, after which all its runs of that job
+    /// count as lost. Default 3.
+    pub holder_losses_max: u32,
+    /// Reduce reports of one job that name other inputs than the winners', which only a defect can
+    /// cause; one more fails the job. Default 8.
+    pub mismatches_max: u32,
     /// First wait after a failure that is the worker's, or an unreachable run; doubles up to
     /// [`Settings::retry_max`]. Default 250 ms.
     pub retry_first: Duration,
@@ -45,6 +51,8 @@ impl Default for Settings {
             unconfirmed_max: 3,
             rollbacks_max: 3,
             run_losses_max: 8,
+            holder_losses_max: 3,
+            mismatches_max: 8,
             retry_first: Duration::from_millis(250),
             retry_max: Duration::from_secs(30),
             worker_faults_spare: 3,
@@ -68,6 +76,12 @@ impl Settings {
     /// Silence after which a worker is dead.
     pub(crate) fn silence_max(&self) -> Duration {
         self.lease + self.lease_slack
+    }
+
+    /// The wait before the retry after `times` failures in a row.
+    pub(crate) fn back_off(&self, times: u32) -> Duration {
+        let doublings = times.saturating_sub(1).min(16);
+        (self.retry_first * (1 << doublings)).min(self.retry_max)
     }
 
     /// The scheduler asks for a tick at least so often while it watches anything.

@@ -1,0 +1,284 @@
+//! What the end of an attempt means.
+
+use mapfold_terms::{
+    AttemptId, Digest, FailClass, FailReason, Failure, NoticeKind, Outcome, ReduceReport, TaskKind,
+    WorkerId,
+};
+
+use crate::inputs::Change;
+use crate::planted::Bug;
+use crate::scheduler::{Scheduler, name_of};
+use crate::timers::Timer;
+use crate::{Action, job::JobState};
+
+impl Scheduler {
+    /// A worker reports the end of an attempt. Only the first report of an attempt that runs, by the live
+    /// worker that it was given to, changes the state of its task.
+    pub(crate) fn attempt_ended(&mut self, worker: WorkerId, attempt: AttemptId, outcome: Outcome) {
+        if !self.runs(worker, attempt) {
+            return self.late(worker, attempt, &outcome);
+        }
+        self.workers.edit(worker, |worker| {
+            worker.running.remove(&attempt);
+            worker.unconfirmed = 0;
+        });
+        match (attempt.task.kind, outcome) {
+            (TaskKind::Map, Outcome::Mapped(report)) => {
+                self.map_won(worker, attempt, report.run.digest);
+            }
+            (TaskKind::Reduce, Outcome::Reduced(report)) => {
+                self.reduced(worker, attempt, &report);
+            }
+            (TaskKind::Reduce, Outcome::FetchFailed(failure)) => {
+                self.fetch_failed(worker, attempt, &failure);
+            }
+            (_, Outcome::Failed(failure)) => self.failed(worker, attempt, failure),
+            (_, Outcome::Cancelled) => {
+                let failure = fault_of("the worker stopped it without being asked to");
+                self.worker_fault(worker, attempt, failure);
+            }
+            (_, Outcome::Mapped(_) | Outcome::Reduced(_) | Outcome::FetchFailed(_)) => {
+                let failure =
+                    fault_of("the worker reports an end that this kind of task cannot have");
+                self.worker_fault(worker, attempt, failure);
+            }
+        }
+    }
+
+    /// Whether the attempt runs at that worker, which is alive.
+    fn runs(&self, worker: WorkerId, attempt: AttemptId) -> bool {
+        let job = self.jobs.get(&attempt.job);
+        let runs_on = job.and_then(|job| job.phase(attempt.task.kind).running.get(&attempt));
+        runs_on == Some(&worker)
+    }
+
+    /// A report that no longer matters; at most it frees the slot of an attempt that was told to stop.
+    /// A run that nobody will read is deleted at once rather than at the end of the job.
+    fn late(&mut self, worker: WorkerId, attempt: AttemptId, outcome: &Outcome) {
+        self.stale(Some(attempt.job));
+        #[cfg(test)]
+        if self.accept_anyway(worker, attempt, outcome) {
+            return;
+        }
+        let live = self.workers.edit(worker, |worker| {
+            worker.stopping.remove(&attempt);
+        });
+        let (Some(()), Some(job)) = (live, self.jobs.get(&attempt.job)) else {
+            return;
+        };
+        let wins = job.maps.winner(attempt.task.index) == Some((attempt, worker));
+        if matches!(outcome, Outcome::Mapped(_)) && !wins {
+            let on = worker;
+            self.actions.push_back(Action::Discard { attempt, on });
+        }
+    }
+
+    fn map_won(&mut self, worker: WorkerId, attempt: AttemptId, digest: Digest) {
+        let index = attempt.task.index;
+        let next_counter = self.next_counter;
+        let Some(job) = self.jobs.get_mut(&attempt.job) else {
+            return;
+        };
+        let superseded = job.maps.win(attempt, worker);
+        let change = job.inputs.win(index, digest);
+        job.winners_since = next_counter;
+        if let Some(trouble) = &mut job.maps.task(index).trouble {
+            trouble.unreachable = None;
+        }
+        self.workers.edit(worker, |worker| {
+            worker.held.entry(attempt.job).or_default().insert(index);
+            worker.faults = 0;
+        });
+        self.tell_won(attempt.job, attempt.task, Some((attempt, worker)));
+        for (other, on) in superseded {
+            self.stop(other, on);
+        }
+        if change == Change::Other && !self.planted(Bug::NoRollback) {
+            self.roll_back(attempt);
+        }
+    }
+
+    /// A reduce attempt staged its part. It wins if it consumed exactly the runs that count.
+    fn reduced(&mut self, worker: WorkerId, attempt: AttemptId, report: &ReduceReport) {
+        let ignore = self.planted(Bug::ConsumedNotCompared);
+        let mismatches_max = self.settings.mismatches_max;
+        let Some(job) = self.jobs.get_mut(&attempt.job) else {
+            return;
+        };
+        let expected = job.inputs.expected();
+        let complete = report.runs as usize == job.maps.tasks.len();
+        if !(complete && report.consumed == expected || ignore) {
+            job.mismatches += 1;
+            let spent = job.mismatches > mismatches_max;
+            let what = format!("{attempt} on {worker} consumed other runs than those that won");
+            self.count_lost(attempt.job);
+            self.requeue(attempt);
+            if spent {
+                return self.fail_job(attempt.job, what, FailReason::Internal, None);
+            }
+            return self.notice(Some(attempt.job), NoticeKind::Retry, what);
+        }
+        let superseded = job.reduces.win(attempt, worker);
+        job.consumed[attempt.task.index as usize] = Some(expected);
+        self.workers.edit(worker, |worker| worker.faults = 0);
+        self.tell_won(attempt.job, attempt.task, Some((attempt, worker)));
+        for (other, on) in superseded {
+            self.stop(other, on);
+        }
+        self.commit_if_done(attempt.job);
+    }
+
+    fn failed(&mut self, worker: WorkerId, attempt: AttemptId, failure: Failure) {
+        match failure.class {
+            FailClass::Job => self.job_fault(worker, attempt, failure),
+            FailClass::Worker => self.worker_fault(worker, attempt, failure),
+            FailClass::Input => {
+                self.count_lost(attempt.job);
+                self.requeue(attempt);
+                let what = format!("{} cannot read its input", name_of(attempt.task));
+                let failure = told(failure, worker, attempt);
+                self.fail_job(attempt.job, what, FailReason::Input, Some(failure));
+            }
+        }
+    }
+
+    /// The job's code failed: counted, and after `max_attempts` the job fails with the first failure.
+    fn job_fault(&mut self, worker: WorkerId, attempt: AttemptId, failure: Failure) {
+        let failure = told(failure, worker, attempt);
+        let Some(job) = self.jobs.get_mut(&attempt.job) else {
+            return;
+        };
+        job.stats.attempts_failed += 1;
+        let max = job.max_attempts;
+        let trouble = job
+            .phase_mut(attempt.task.kind)
+            .task(attempt.task.index)
+            .trouble();
+        trouble.failed += 1;
+        trouble.avoid.retain(|id| self.workers.is_live(id));
+        trouble.avoid.add(worker);
+        let failed = trouble.failed;
+        let text = format!("try {failed} of {max}: {failure}");
+        let first = trouble.first.get_or_insert(failure).clone();
+        self.requeue(attempt);
+        if failed >= max {
+            let what = format!(
+                "{} failed {failed} of {max} attempts",
+                name_of(attempt.task)
+            );
+            return self.fail_job(attempt.job, what, FailReason::TaskFailed, Some(first));
+        }
+        self.notice(Some(attempt.job), NoticeKind::Retry, text);
+    }
+
+    /// A worker could not do it: not counted against the task, which goes elsewhere; the worker rests,
+    /// longer each time until it succeeds. When every live worker has failed the task, a few more tries
+    /// are made, then the job fails.
+    pub(crate) fn worker_fault(&mut self, worker: WorkerId, attempt: AttemptId, failure: Failure) {
+        let failure = told(failure, worker, attempt);
+        self.rest(worker);
+        self.count_lost(attempt.job);
+        let Some(job) = self.jobs.get_mut(&attempt.job) else {
+            return;
+        };
+        let trouble = job
+            .phase_mut(attempt.task.kind)
+            .task(attempt.task.index)
+            .trouble();
+        trouble.faults += 1;
+        trouble.avoid.retain(|id| self.workers.is_live(id));
+        trouble.avoid.add(worker);
+        let faults = trouble.faults;
+        let tries_max = self.workers.len() + self.settings.worker_faults_spare as usize;
+        let spent = faults as usize >= tries_max && self.workers.all_avoided(&trouble.avoid);
+        self.requeue(attempt);
+        if spent {
+            let what = format!(
+                "{} could not be run by any worker ({faults} attempts)",
+                name_of(attempt.task)
+            );
+            return self.fail_job(attempt.job, what, FailReason::NoSpace, Some(failure));
+        }
+        self.notice(Some(attempt.job), NoticeKind::Retry, failure.to_string());
+    }
+
+    fn rest(&mut self, id: WorkerId) {
+        let faults = self.workers.edit(id, |worker| {
+            worker.faults += 1;
+            worker.resting = true;
+            worker.faults
+        });
+        if let Some(faults) = faults {
+            self.arm(Timer::Rest(id), self.settings.back_off(faults));
+        }
+    }
+}
+
+impl Scheduler {
+    /// A map task was won again with another digest: whatever consumed, or may be consuming, its earlier
+    /// run starts again.
+    fn roll_back(&mut self, cause: AttemptId) {
+        let id = cause.job;
+        let rollbacks_max = self.settings.rollbacks_max;
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        assert_eq!(job.state, JobState::Running, "{id} is rolled back too late");
+        let won: Vec<AttemptId> = (0..)
+            .zip(&job.reduces.tasks)
+            .filter_map(|(index, _)| job.reduces.winner(index))
+            .map(|(attempt, _)| attempt)
+            .collect();
+        for attempt in &won {
+            job.reduces.queue(attempt.task.index);
+            job.consumed[attempt.task.index as usize] = None;
+        }
+        let running = job.reduces.running.len();
+        if !won.is_empty() {
+            job.stats.rollbacks += 1;
+        }
+        let spent = job.stats.rollbacks > rollbacks_max;
+        for attempt in &won {
+            self.tell_won(id, attempt.task, None);
+        }
+        if !self.planted(Bug::RollbackKeepsRunning) {
+            self.stop_running(id, TaskKind::Reduce);
+        }
+        if won.len() + running == 0 {
+            return;
+        }
+        let text = format!(
+            "{cause} left other records than the earlier attempt: {} finished and {running} running \
+             reduce tasks start again",
+            won.len()
+        );
+        if spent {
+            let what = format!(
+                "the job is not deterministic: {text}, for the {}th time",
+                rollbacks_max + 1
+            );
+            return self.fail_job(id, what, FailReason::Rollbacks, None);
+        }
+        self.notice(Some(id), NoticeKind::Rollback, text);
+    }
+}
+
+/// A failure that the scheduler itself finds.
+pub(crate) fn fault_of(text: &str) -> Failure {
+    Failure {
+        class: FailClass::Worker,
+        chain: vec![text.to_owned()],
+        at: None,
+        hint: None,
+    }
+}
+
+/// The failure, saying where it happened.
+fn told(mut failure: Failure, worker: WorkerId, attempt: AttemptId) -> Failure {
+    let first = failure.chain.first().cloned().unwrap_or_default();
+    failure.chain.splice(
+        ..failure.chain.len().min(1),
+        [format!("attempt {attempt} on worker {worker}: {first}")],
+    );
+    failure
+}

@@ -1,0 +1,85 @@
+//! One job that has not ended.
+
+use mapfold_terms::{InputsDigest, TaskKind};
+
+use crate::inputs::Inputs;
+use crate::pending::Choice;
+use crate::phase::Phase;
+use crate::workers::Workers;
+use crate::{JobPlan, JobStats};
+
+/// A job between planned and ended.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) state: JobState,
+    pub(crate) max_attempts: u32,
+    pub(crate) maps: Phase,
+    pub(crate) reduces: Phase,
+    pub(crate) inputs: Inputs,
+    /// What the winner of each reduce task consumed.
+    pub(crate) consumed: Vec<Option<InputsDigest>>,
+    pub(crate) stats: JobStats,
+    /// Counter of the first token that was not yet issued when a map task last won or lost its run:
+    /// attempts from it on saw the present winners only.
+    pub(crate) winners_since: u64,
+    /// Reduce reports that named other inputs than the winners'.
+    pub(crate) mismatches: u32,
+}
+
+/// Where a job is. One that ended is gone, but for its stats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JobState {
+    /// Tasks run.
+    Running,
+    /// The shell puts the output in place.
+    Committing {
+        /// Somebody asked for its end meanwhile; a commit that succeeds wins over that.
+        cancelled: bool,
+    },
+}
+
+impl Job {
+    /// O(tasks).
+    pub(crate) fn new(plan: &JobPlan) -> Self {
+        Self {
+            state: JobState::Running,
+            max_attempts: plan.max_attempts.max(1),
+            maps: Phase::new(plan.maps),
+            reduces: Phase::new(plan.reduces),
+            inputs: Inputs::new(plan.maps),
+            consumed: vec![None; plan.reduces as usize],
+            stats: JobStats::default(),
+            winners_since: 0,
+            mismatches: 0,
+        }
+    }
+
+    pub(crate) fn phase(&self, kind: TaskKind) -> &Phase {
+        match kind {
+            TaskKind::Map => &self.maps,
+            TaskKind::Reduce => &self.reduces,
+        }
+    }
+
+    pub(crate) fn phase_mut(&mut self, kind: TaskKind) -> &mut Phase {
+        match kind {
+            TaskKind::Map => &mut self.maps,
+            TaskKind::Reduce => &mut self.reduces,
+        }
+    }
+
+    /// The next task to launch and where. Reduce tasks start only while every map task has a run.
+    pub(crate) fn choose(&self, workers: &Workers) -> Option<(TaskKind, Choice)> {
+        if self.state != JobState::Running {
+            return None;
+        }
+        if let Some(choice) = self.maps.pending.choose(workers) {
+            return Some((TaskKind::Map, choice));
+        }
+        if !self.maps.all_won() {
+            return None;
+        }
+        let choice = self.reduces.pending.choose(workers)?;
+        Some((TaskKind::Reduce, choice))
+    }
+}

@@ -1,0 +1,100 @@
+//! Bugs planted on purpose, one named switch each: they show that the simulation can find such bugs.
+//! Only tests can switch them on; in every other build [`Scheduler::planted`] is a constant.
+
+use crate::scheduler::Scheduler;
+
+/// A bug that somebody could write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Bug {
+    /// A map report is taken from anybody at any time, dead workers included.
+    #[cfg(test)]
+    AnyReportAccepted,
+    /// Reduce tasks keep what they made of a run that was replaced by a different one.
+    NoRollback,
+    /// Reduce attempts that run meanwhile are not stopped by a roll-back.
+    RollbackKeepsRunning,
+    /// A reduce report is taken whatever it consumed.
+    ConsumedNotCompared,
+    /// A run that cannot be fetched stays the one that counts.
+    FetchFailureKeepsRun,
+    /// Heartbeats renew the lease and nothing else.
+    NoReconciliation,
+    /// Nothing is armed when the last worker dies.
+    NoGrace,
+}
+
+impl Scheduler {
+    /// Whether a test switched the bug on.
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, reason = "the test build reads its switches")]
+    pub(crate) const fn planted(&self, _bug: Bug) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod switches {
+    use mapfold_terms::{AttemptId, Outcome, TaskId, WorkerId};
+
+    use super::Bug;
+    use crate::job::JobState;
+    use crate::scheduler::Scheduler;
+    use crate::task::TaskState;
+
+    impl Scheduler {
+        /// Whether a test switched the bug on.
+        pub(crate) fn planted(&self, bug: Bug) -> bool {
+            self.planted.contains(&bug)
+        }
+
+        /// [`Bug::AnyReportAccepted`]: makes a late map report the winner.
+        pub(crate) fn accept_anyway(
+            &mut self,
+            worker: WorkerId,
+            attempt: AttemptId,
+            outcome: &Outcome,
+        ) -> bool {
+            let Outcome::Mapped(report) = outcome else {
+                return false;
+            };
+            let (id, index) = (attempt.job, attempt.task.index);
+            let accept = self.planted(Bug::AnyReportAccepted)
+                && self
+                    .jobs
+                    .get(&id)
+                    .is_some_and(|job| job.state == JobState::Running);
+            if !accept {
+                return false;
+            }
+            let running: Vec<_> = self.jobs[&id]
+                .maps
+                .running
+                .iter()
+                .filter(|(other, _)| other.task == attempt.task)
+                .map(|(other, on)| (*other, *on))
+                .collect();
+            for (other, on) in running {
+                self.stop(other, on);
+                self.requeue(other);
+            }
+            let job = self.jobs.get_mut(&id).unwrap();
+            if let Some((_, holder)) = job.maps.winner(index) {
+                self.workers
+                    .edit(holder, |worker| worker.drop_run(id, index));
+            } else {
+                job.maps.pending.forget(index);
+                job.maps.won += 1;
+            }
+            job.maps.task(index).state = TaskState::Won {
+                attempt,
+                by: worker,
+            };
+            job.inputs.win(index, report.run.digest);
+            self.workers.edit(worker, |worker| {
+                worker.held.entry(id).or_default().insert(index)
+            });
+            self.tell_won(id, TaskId::map(index), Some((attempt, worker)));
+            true
+        }
+    }
+}

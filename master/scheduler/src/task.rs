@@ -1,0 +1,98 @@
+//! One task, and what went wrong with it.
+
+use mapfold_terms::{AttemptId, Failure, WorkerId};
+
+/// A map or reduce task.
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub(crate) state: TaskState,
+    /// Attempts so far; the number of the last one.
+    pub(crate) tries: u32,
+    /// `None` for nearly all tasks.
+    pub(crate) trouble: Option<Box<Trouble>>,
+}
+
+/// Where a task is. The transitions are drawn in [`crate::scheduler`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TaskState {
+    /// In its phase's queue.
+    Pending,
+    /// A retry timer will queue it.
+    Waiting,
+    /// Tried by one attempt, or two: [`Task::RUNNING_MAX`]. Never empty.
+    Running(Vec<AttemptId>),
+    /// Done. A map task's run stays with `by`; a reduce task's part is staged.
+    Won {
+        /// The one attempt that counts.
+        attempt: AttemptId,
+        /// Who ran it.
+        by: WorkerId,
+    },
+}
+
+/// What went wrong with a task so far.
+#[derive(Debug, Default)]
+pub(crate) struct Trouble {
+    /// Attempts that failed by the job's fault.
+    pub(crate) failed: u32,
+    /// The first of those failures, told where it happened.
+    pub(crate) first: Option<Failure>,
+    /// Attempts that failed by a worker's fault.
+    pub(crate) faults: u32,
+    /// Workers on which it failed, or lost its run.
+    pub(crate) avoid: Avoid,
+    /// Times that a reduce attempt found its run gone while the holder lives.
+    pub(crate) run_losses: u32,
+    /// The first reduce attempt that could not reach the run of the present winner.
+    pub(crate) unreachable: Option<AttemptId>,
+}
+
+/// Workers that a task avoids while there are others; sorted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Avoid(Vec<WorkerId>);
+
+impl Task {
+    /// The second is a backup attempt.
+    pub(crate) const RUNNING_MAX: usize = 2;
+
+    pub(crate) fn new() -> Self {
+        Self {
+            state: TaskState::Pending,
+            tries: 0,
+            trouble: None,
+        }
+    }
+
+    /// Notes of what went wrong, made when first needed.
+    pub(crate) fn trouble(&mut self) -> &mut Trouble {
+        self.trouble.get_or_insert_default()
+    }
+
+    /// Workers that the task avoids.
+    pub(crate) fn avoid(&self) -> Avoid {
+        self.trouble
+            .as_ref()
+            .map(|trouble| trouble.avoid.clone())
+            .unwrap_or_default()
+    }
+}
+
+impl Avoid {
+    pub(crate) fn add(&mut self, worker: WorkerId) {
+        if let Err(place) = self.0.binary_search(&worker) {
+            self.0.insert(place, worker);
+        }
+    }
+
+    pub(crate) fn has(&self, worker: WorkerId) -> bool {
+        self.0.binary_search(&worker).is_ok()
+    }
+
+    pub(crate) fn retain(&mut self, keep: impl Fn(WorkerId) -> bool) {
+        self.0.retain(|worker| keep(*worker));
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = WorkerId> + '_ {
+        self.0.iter().copied()
+    }
+}

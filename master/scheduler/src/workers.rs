@@ -1,0 +1,164 @@
+//! The live workers: their slots, what runs there, what they hold.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use mapfold_terms::{AttemptId, JobId, WorkerId};
+
+use crate::Moment;
+use crate::task::Avoid;
+
+/// All live workers, and the ids of the dead.
+#[derive(Debug, Default)]
+pub(crate) struct Workers {
+    live: BTreeMap<WorkerId, Worker>,
+    dead: BTreeSet<WorkerId>,
+    /// Live workers that can take an attempt: most free slots first, then lowest id.
+    free: BTreeSet<(Reverse<u32>, WorkerId)>,
+}
+
+/// One live worker.
+#[derive(Debug, Default)]
+pub(crate) struct Worker {
+    pub(crate) slots: u32,
+    pub(crate) running: BTreeMap<AttemptId, Launched>,
+    /// Attempts that were told to stop, and when; they hold their slot until the worker says that they
+    /// ended or no longer lists them.
+    pub(crate) stopping: BTreeMap<AttemptId, Moment>,
+    /// Map tasks whose winning run it holds.
+    pub(crate) held: BTreeMap<JobId, BTreeSet<u32>>,
+    /// Orders in a row that it seems not to have taken.
+    pub(crate) unconfirmed: u32,
+    /// Attempts in a row that failed by its fault.
+    pub(crate) faults: u32,
+    /// Runs that reduce attempts found to be gone.
+    pub(crate) run_losses: u32,
+    /// Gets no attempts, after a fault of its own.
+    pub(crate) resting: bool,
+}
+
+/// An attempt that was ordered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Launched {
+    pub(crate) at: Moment,
+    /// A heartbeat has listed it.
+    pub(crate) confirmed: bool,
+}
+
+impl Worker {
+    /// Slots for new attempts.
+    pub(crate) fn free(&self) -> u32 {
+        if self.resting {
+            return 0;
+        }
+        self.slots.saturating_sub(self.busy())
+    }
+
+    /// Slots taken.
+    pub(crate) fn busy(&self) -> u32 {
+        u32::try_from(self.running.len() + self.stopping.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Forgets that it holds the run of a map task.
+    pub(crate) fn drop_run(&mut self, job: JobId, map: u32) {
+        if let Some(maps) = self.held.get_mut(&job) {
+            maps.remove(&map);
+            if maps.is_empty() {
+                self.held.remove(&job);
+            }
+        }
+    }
+}
+
+impl Workers {
+    /// A worker joined; `false` (and nothing changes) if the id was seen before.
+    pub(crate) fn join(&mut self, id: WorkerId, slots: u32) -> bool {
+        if self.live.contains_key(&id) || self.dead.contains(&id) {
+            return false;
+        }
+        let worker = Worker {
+            slots: slots.max(1),
+            ..Worker::default()
+        };
+        self.free.insert((Reverse(worker.free()), id));
+        self.live.insert(id, worker);
+        true
+    }
+
+    /// Declares a worker dead, for ever; `None` if it is not alive.
+    pub(crate) fn bury(&mut self, id: WorkerId) -> Option<Worker> {
+        let worker = self.live.remove(&id)?;
+        self.free.remove(&(Reverse(worker.free()), id));
+        self.dead.insert(id);
+        Some(worker)
+    }
+
+    /// Changes a live worker and keeps the order of free ones. `None` if it is not alive.
+    pub(crate) fn edit<T>(
+        &mut self,
+        id: WorkerId,
+        change: impl FnOnce(&mut Worker) -> T,
+    ) -> Option<T> {
+        let worker = self.live.get_mut(&id)?;
+        let before = worker.free();
+        let result = change(worker);
+        let after = worker.free();
+        if before != after {
+            self.free.remove(&(Reverse(before), id));
+            if after > 0 {
+                self.free.insert((Reverse(after), id));
+            }
+        }
+        Some(result)
+    }
+
+    /// The worker with most free slots that is not avoided. If every live worker is avoided, none is.
+    pub(crate) fn choose(&self, avoid: &Avoid) -> Option<WorkerId> {
+        let mut free = self.free.iter().map(|(_, id)| *id);
+        if self.all_avoided(avoid) {
+            return free.next();
+        }
+        free.find(|id| !avoid.has(*id))
+    }
+
+    /// Whether a task that avoids `avoid` may go to the worker.
+    pub(crate) fn allowed(&self, avoid: &Avoid, id: WorkerId) -> bool {
+        !avoid.has(id) || self.all_avoided(avoid)
+    }
+
+    /// Whether no live worker is left that is not avoided.
+    pub(crate) fn all_avoided(&self, avoid: &Avoid) -> bool {
+        avoid.iter().filter(|id| self.is_live(*id)).count() == self.live.len()
+    }
+
+    pub(crate) fn any_free(&self) -> bool {
+        !self.free.is_empty()
+    }
+
+    pub(crate) fn is_live(&self, id: WorkerId) -> bool {
+        self.live.contains_key(&id)
+    }
+
+    pub(crate) fn get(&self, id: WorkerId) -> Option<&Worker> {
+        self.live.get(&id)
+    }
+
+    /// Live workers, by id.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
+        self.live.iter().map(|(id, worker)| (*id, worker))
+    }
+
+    /// Number of live workers.
+    pub(crate) fn len(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Whether the order of free workers is what the workers say; O(n), for checks.
+    pub(crate) fn free_is_exact(&self) -> bool {
+        let exact = self
+            .iter()
+            .filter(|(_, worker)| worker.free() > 0)
+            .map(|(id, worker)| (Reverse(worker.free()), id));
+        exact.collect::<BTreeSet<_>>() == self.free
+    }
+}
