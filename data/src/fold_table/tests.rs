@@ -1,0 +1,184 @@
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::partition::partition_of;
+
+type Row = (PartitionId, Vec<u8>, u64);
+
+fn count<W: Weigh<u64>>(table: &mut FoldTable<u64, W>, key: &[u8]) {
+    table.upsert(key, || 1, |n| *n += 1);
+}
+
+fn drain(table: &mut FoldTable<u64>, partitions: u32) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let drained: Result<(), ()> = table.drain_sorted(partitions, |partition, key, n| {
+        rows.push((partition, key.to_vec(), *n));
+        Ok(())
+    });
+    drained.unwrap();
+    rows
+}
+
+fn expected(keys: &[Vec<u8>], partitions: u32) -> Vec<Row> {
+    let mut counts = BTreeMap::new();
+    for key in keys {
+        *counts
+            .entry((partition_of(key, partitions), key.clone()))
+            .or_insert(0) += 1;
+    }
+    let row = |((partition, key), n)| (partition, key, n);
+    counts.into_iter().map(row).collect()
+}
+
+fn keys() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let key = prop_oneof![
+        vec(0..2_u8, 0..4),
+        vec(0..2_u8, 6..10),
+        vec(0..2_u8, 15..18),
+        vec(any::<u8>(), 0..40),
+        Just(vec![0; 20]),
+    ];
+    vec(key, 0..300)
+}
+
+proptest! {
+    #[test]
+    fn a_table_equals_a_sorted_map_every_time(fillings in vec(keys(), 1..4), partitions in 1..9_u32) {
+        let mut table = FoldTable::new();
+        for keys in fillings {
+            for key in &keys {
+                count(&mut table, key);
+            }
+            let want = expected(&keys, partitions);
+            prop_assert_eq!(table.len(), want.len());
+            prop_assert_eq!(drain(&mut table, partitions), want);
+            prop_assert!(table.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_table_grows_and_shrinks_without_losing_a_key() {
+    let mut table = FoldTable::new();
+    for filling in [20_000_u32, 10, 3_000] {
+        let keys: Vec<Vec<u8>> = (0..filling)
+            .map(|n| n.to_string().repeat(n as usize % 5).into_bytes())
+            .collect();
+        for key in &keys {
+            count(&mut table, key);
+        }
+        assert_eq!(drain(&mut table, 7), expected(&keys, 7));
+    }
+    assert!(table.bytes() < 1 << 20, "{}", table.bytes());
+}
+
+#[test]
+fn keys_of_one_partition_do_not_crowd_together() {
+    let mut table = FoldTable::<u64>::new();
+    let keys = (0..200_000_u32).map(u32::to_be_bytes);
+    for key in keys.filter(|key| partition_of(key, 100) == PartitionId(99)) {
+        count(&mut table, &key);
+    }
+    let taken: Vec<bool> = table.slots.iter().map(Option::is_some).collect();
+    let longest = taken.split(|taken| !taken).map(<[bool]>::len).max();
+    assert!(longest < Some(64), "{longest:?}");
+}
+
+#[test]
+fn memory_is_counted_with_what_accumulators_own() {
+    struct Owned;
+    impl Weigh<Vec<u8>> for Owned {
+        fn heap_bytes(acc: &Vec<u8>) -> usize {
+            acc.capacity()
+        }
+    }
+    let mut table = FoldTable::<Vec<u8>, Owned>::new();
+    assert_eq!(table.bytes(), 0);
+    assert!(table.bytes_next() > 0, "the first key makes a table");
+    table.upsert(b"key", || vec![0; 1000], |_| ());
+    let before = table.bytes();
+    table.upsert(b"key", Vec::new, |acc| *acc = vec![0; 5000]);
+    assert_eq!(table.bytes() - before, 4000);
+    assert_eq!(table.bytes_next(), table.bytes());
+    table.clear();
+    assert!(table.bytes() < before);
+}
+
+#[test]
+fn bytes_next_foretells_growth() {
+    let mut table = FoldTable::<u64>::new();
+    for n in 0..100_000_u32 {
+        let foretold = table.bytes_next();
+        count(&mut table, &n.to_be_bytes());
+        // The larger table replaces the smaller; a key of its own takes 16 bytes more of the order.
+        assert!(table.bytes() <= foretold + 16, "{n}");
+    }
+}
+
+#[test]
+fn an_error_of_the_sink_ends_the_drain_and_empties_the_table() {
+    let mut table = FoldTable::<u64>::new();
+    count(&mut table, b"one");
+    count(&mut table, b"two");
+    let mut calls = 0;
+    let drained = table.drain_sorted(1, |_, _, _| {
+        calls += 1;
+        Err("full")
+    });
+    assert_eq!((drained, calls), (Err("full"), 1));
+    assert!(table.is_empty());
+}
+
+/// `cargo test --release -p mapfold-data fold_table -- --ignored --nocapture`
+///
+/// Words as numbers in text, drawn as Zipf would (exponent 1): 10 million upserts.
+#[test]
+#[ignore = "a measurement"]
+fn measure_upserts() {
+    const UPSERTS: usize = 10_000_000;
+    for distinct in [10_000_f64, 1_000_000.0, 4_000_000.0] {
+        let mut state = 1_u64;
+        let mut draw = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let uniform = (state >> 11) as f64 / (1_u64 << 53) as f64;
+            distinct.powf(uniform) as u64
+        };
+        let mut text = Vec::new();
+        let keys: Vec<_> = (0..UPSERTS)
+            .map(|_| {
+                let begin = text.len();
+                text.extend_from_slice(
+                    format!("w{:x}", draw().wrapping_mul(0x9e37_79b9)).as_bytes(),
+                );
+                begin..text.len()
+            })
+            .collect();
+        let mut table = FoldTable::<u64>::new();
+        for filling in ["fresh", "reused"] {
+            let begin = Instant::now();
+            for key in &keys {
+                count(&mut table, &text[key.clone()]);
+            }
+            let filled = begin.elapsed();
+            let (len, bytes) = (table.len(), table.bytes());
+            let drained: Result<(), ()> = table.drain_sorted(8, |_, _, n| {
+                std::hint::black_box(n);
+                Ok(())
+            });
+            drained.unwrap();
+            let drained = begin.elapsed() - filled;
+            eprintln!(
+                "{len} distinct, {filling}: {:.1} ns an upsert, {:.0} ns a key drained, {} MiB",
+                filled.as_nanos() as f64 / UPSERTS as f64,
+                drained.as_nanos() as f64 / len as f64,
+                bytes >> 20
+            );
+        }
+    }
+}
