@@ -1,1 +1,47 @@
-//! placeholder
+//! Mapfold's worker: runs map and reduce attempts in its slots, keeps the runs they leave, serves them to
+//! others and fetches theirs.
+//!
+//! ```text
+//!            tokio, the caller's runtime          threads
+//! master <-- poll for orders ------------------> slots: map, reduce   (rayon, one a slot)
+//!        <-- report what ended <---------------- (attempts)
+//!        <-- ask where runs are <--------------- (reduce)
+//!        <-- beat ------------------------------ heartbeat            (own runtime, own connection)
+//! others <-- their reducers' requests ---------- serve                (one a connection)
+//!        <-- our reducers' requests ------------ fetch                (a few an attempt)
+//! ```
+//!
+//! Three things are kept apart so that none can hold up another: orders and reports, signs of life,
+//! and bulk. A broken connection aborts nothing; reports are repeated until they are acknowledged; an
+//! attempt is executed at most once. A worker that the master no longer knows starts a new [life](life) with
+//! nothing of the old one.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
+
+mod attempt;
+mod attempts;
+mod backoff;
+mod desk;
+mod fetch;
+mod gather;
+mod heartbeat;
+mod life;
+mod locate;
+mod machine;
+mod map;
+mod orders;
+mod outcome;
+mod reduce;
+mod runners;
+mod serve;
+mod settings;
+mod slots;
+mod store;
+mod stream;
+mod wire;
+mod worker;
+
+pub use serve::ServeError;
+pub use settings::{ServeAt, Settings};
+pub use worker::{WorkerError, run};

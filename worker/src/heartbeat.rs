@@ -1,0 +1,112 @@
+//! Signs of life, from a thread, a runtime and a connection of their own: full slots, bulk transfers and a
+//! stuck order or report cannot delay them.
+//!
+//! The same thread watches the worker's own lease. It is measured from *sending* the last beat that was
+//! acknowledged, the master's from *receiving* it, so the worker always stops first, without any
+//! agreement of clocks. This serves economy only; what keeps a late result out is its token.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use mapfold_protocol::service::{Heartbeat, PulseClient, Refusal};
+use mapfold_protocol::{CallError, Connector, Link};
+use tokio::time::MissedTickBehavior;
+use tracing::{debug, warn};
+
+use crate::life::{Life, LifeEnd};
+
+/// Attempts listed as ended in one beat. More than are ever unacknowledged, unless the master is gone;
+/// then no beat gets through either.
+const ENDED_MAX: usize = 4096;
+
+/// Starts beating; the thread ends soon after the life.
+///
+/// # Errors
+/// No thread, or no runtime for it.
+pub(crate) fn start(connector: Connector, life: Arc<Life>) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    thread::Builder::new()
+        .name("heartbeat".to_owned())
+        .spawn(move || runtime.block_on(beat(&Link::new(connector), &life)))
+}
+
+async fn beat(link: &Link<PulseClient>, life: &Life) {
+    let mut ticks = tokio::time::interval(life.terms.beat_every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut lease = Lease::new(life.joined, life.terms.lease);
+    loop {
+        tokio::select! {
+            biased;
+            () = life.over() => return,
+            _ = ticks.tick() => {}
+        }
+        lease.enforce(life);
+        let sent = Instant::now();
+        let beat = what_is_held(life);
+        let answer = link.call(lease.answer_max(sent), |pulse, context| async move {
+            pulse.beat(context, beat).await
+        });
+        let answer = tokio::select! {
+            biased;
+            () = life.over() => return,
+            answer = answer => answer,
+        };
+        match answer {
+            Ok(()) => lease.renew(sent),
+            Err(CallError::Refused(Refusal::UnknownWorker(_))) => life.finish(LifeEnd::Unknown),
+            Err(error) => debug!(%error, "a heartbeat was not acknowledged"),
+        }
+    }
+}
+
+fn what_is_held(life: &Life) -> Heartbeat {
+    let (running, mut ended) = life.attempts.holds();
+    ended.truncate(ENDED_MAX);
+    Heartbeat {
+        worker: life.worker,
+        running,
+        ended,
+    }
+}
+
+/// The worker's view of its lease.
+struct Lease {
+    renewed: Instant,
+    length: Duration,
+}
+
+impl Lease {
+    const fn new(renewed: Instant, length: Duration) -> Self {
+        Self { renewed, length }
+    }
+
+    /// A beat sent at `sent` was acknowledged.
+    const fn renew(&mut self, sent: Instant) {
+        self.renewed = sent;
+    }
+
+    /// Stops the attempts if the lease has run out. Their runs stay: if the master comes back in time they
+    /// still count, and if not it says so.
+    fn enforce(&self, life: &Life) {
+        if self.renewed.elapsed() > self.length {
+            let stopped = life.attempts.cancel_all();
+            if stopped > 0 {
+                warn!(worker = %life.worker, stopped, "the lease ran out");
+            }
+        }
+    }
+
+    /// How long to wait for an answer to a beat sent at `sent`: several tries fit a lease, and the lease is
+    /// looked at as soon as it ends.
+    fn answer_max(&self, sent: Instant) -> Duration {
+        let try_max = self.length / 4;
+        match (self.renewed + self.length).checked_duration_since(sent) {
+            Some(left) if !left.is_zero() => left.min(try_max),
+            _ => try_max,
+        }
+    }
+}

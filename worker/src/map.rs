@@ -1,0 +1,55 @@
+//! A map attempt: one split into one run, which stays with the worker.
+
+use mapfold_job::MapTask;
+use mapfold_terms::{JobBrief, Outcome, Split};
+
+use crate::attempt::{Site, ended_early, failed_by_job, failed_here, is_moot, scratch_name};
+use crate::attempts::Running;
+use crate::life::Life;
+
+/// Runs it to the end.
+pub(crate) fn attempt(
+    site: &Site,
+    life: &Life,
+    running: &Running,
+    brief: &JobBrief,
+    split: &Split,
+) -> Outcome {
+    if is_moot(life, running) {
+        return Outcome::Cancelled;
+    }
+    let attempt = running.attempt();
+    let runner = match life.runners.get(&*site.catalog, brief) {
+        Ok(runner) => runner,
+        Err(error) => return failed_by_job(&error),
+    };
+    let scratch = site.scratch.scratch(&scratch_name(attempt));
+    let room = life.runs.reserve();
+    let task = MapTask {
+        attempt,
+        split,
+        format: brief.format,
+        partitions: brief.reducers,
+        memory: site.memory,
+        in_memory_max: room.size(),
+        scratch: &scratch,
+    };
+    let done = match runner.map(&task, running) {
+        Ok(done) => done,
+        Err(error) => return ended_early(error, |_, message| failed_here(&UnexpectedRun(message))),
+    };
+    if let Err(error) = life.runs.keep(attempt, done.run, room) {
+        return failed_here(&error);
+    }
+    // Whoever cancels raises the flag before it takes runs out of the store, so one of the two sees the other.
+    if is_moot(life, running) {
+        life.runs.discard(attempt.token);
+        return Outcome::Cancelled;
+    }
+    Outcome::Mapped(done.report)
+}
+
+/// A map attempt's own spill does not read back as it was written.
+#[derive(Debug, thiserror::Error)]
+#[error("a spill is damaged: {0}")]
+struct UnexpectedRun(String);

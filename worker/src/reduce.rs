@@ -1,0 +1,234 @@
+//! A reduce attempt: one partition of all runs into one part file, which waits in staging.
+//!
+//! It begins when every map task has a winner. If one has lost its run meanwhile, the attempt asks a few
+//! times and then ends as cancelled: a slot must not wait for a map task that needs a slot. The
+//! scheduler, which knows of the loss, sends the task again when its inputs are whole.
+
+use std::fs;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mapfold_job::ReduceTask;
+use mapfold_protocol::service::{Location, Refusal};
+use mapfold_terms::{
+    AttemptId, ByteSize, FetchCause, FetchFailure, InputsDigest, JobBrief, Outcome, PartitionId,
+    ReduceReport, WorkerId,
+};
+use tracing::debug;
+
+use crate::attempt::{Site, ended_early, failed_by_job, failed_here, is_moot, scratch_name};
+use crate::attempts::Running;
+use crate::backoff::Backoff;
+use crate::fetch::FetchError;
+use crate::gather::{Gathered, gather};
+use crate::life::Life;
+use crate::locate::LocateError;
+
+/// How often to ask for the winner of a map task that has none, and the delays between.
+const ASK_MAX: u32 = 4;
+const ASK_BASE: Duration = Duration::from_millis(20);
+const ASK_CAP: Duration = Duration::from_millis(200);
+
+/// The share of the attempt's memory that fetched segments may occupy: one part in so many. The rest is for
+/// the merge.
+const FETCH_SHARE: u64 = 4;
+
+/// The run of one map task and who holds it.
+pub(crate) struct Input {
+    /// The map attempt that won.
+    pub(crate) attempt: AttemptId,
+    /// Where its run is.
+    pub(crate) location: Location,
+}
+
+/// Runs it to the end.
+pub(crate) fn attempt(
+    site: &Site,
+    life: &Life,
+    running: &Running,
+    brief: &JobBrief,
+    partition: PartitionId,
+) -> Outcome {
+    let reduced = Reduce {
+        site,
+        life,
+        running,
+        brief,
+        partition,
+    }
+    .run();
+    match reduced {
+        // A part that nobody will take is not left lying about.
+        Ok(_) if is_moot(life, running) => {
+            let _ = fs::remove_dir_all(brief.attempt_folder(running.attempt()));
+            Outcome::Cancelled
+        }
+        Ok(report) => Outcome::Reduced(report),
+        Err(outcome) => *outcome,
+    }
+}
+
+/// How an attempt ended that has nothing to report of its part.
+type Early = Box<Outcome>;
+
+struct Reduce<'a> {
+    site: &'a Site,
+    life: &'a Life,
+    running: &'a Running,
+    brief: &'a JobBrief,
+    partition: PartitionId,
+}
+
+impl Reduce<'_> {
+    fn run(&self) -> Result<ReduceReport, Early> {
+        if is_moot(self.life, self.running) {
+            return Err(Outcome::Cancelled.into());
+        }
+        let runner = self.life.runners.get(&*self.site.catalog, self.brief);
+        let runner = runner.map_err(|error| failed_by_job(&error))?;
+        let attempt = self.running.attempt();
+        let scratch = self.site.scratch.scratch(&scratch_name(attempt));
+        let fetch_started = Instant::now();
+        let inputs = self.locate()?;
+        let memory = self.site.memory.bytes();
+        let gathered = gather(
+            &self.life.fetcher,
+            &inputs,
+            self.partition,
+            &scratch,
+            ByteSize(memory / FETCH_SHARE),
+            self.running,
+        )
+        .map_err(not_fetched)?;
+        let Gathered {
+            segments,
+            bytes,
+            remote,
+            in_memory,
+        } = gathered;
+        let fetch_elapsed = fetch_started.elapsed();
+        let folder = StagingFolder {
+            path: self.brief.attempt_folder(attempt),
+            kept: false,
+        };
+        let task = ReduceTask {
+            attempt,
+            partition: self.partition,
+            inputs: segments,
+            memory: ByteSize(memory - in_memory.bytes()),
+            scratch: &scratch,
+            part_folder: &folder.path,
+        };
+        let done = runner
+            .reduce(task, self.running)
+            .map_err(|error| ended_early(error, |map, message| damaged(&inputs, map, message)))?;
+        folder.keep();
+        let mut consumed = InputsDigest::default();
+        for (map, input) in (0..).zip(&inputs) {
+            consumed.add(map, input.location.digest);
+        }
+        Ok(ReduceReport {
+            consumed,
+            runs: self.brief.maps,
+            records_in: done.records_in,
+            fetched: bytes,
+            fetched_remote: remote,
+            groups: done.groups,
+            part: done.part,
+            spilled: done.spilled,
+            counters: done.counters,
+            fetch_elapsed,
+            elapsed: self.running.elapsed(),
+        })
+    }
+
+    /// The runs of all map tasks, in their order.
+    fn locate(&self) -> Result<Vec<Input>, Early> {
+        let mut inputs = Vec::with_capacity(self.brief.maps as usize);
+        let mut backoff = Backoff::new(ASK_BASE, ASK_CAP);
+        let mut asked_in_vain = 0;
+        for next in 0..self.brief.maps {
+            if (next as usize) < inputs.len() {
+                continue;
+            }
+            while !self.page(next, &mut inputs)? {
+                asked_in_vain += 1;
+                if asked_in_vain == ASK_MAX {
+                    debug!(map = next, "a map task has no run now");
+                    return Err(Outcome::Cancelled.into());
+                }
+                thread::sleep(backoff.delay());
+            }
+        }
+        Ok(inputs)
+    }
+
+    /// Adds what one page tells from map task `from` on; false if it tells nothing of that task.
+    fn page(&self, from: u32, inputs: &mut Vec<Input>) -> Result<bool, Early> {
+        let page = self.life.locator.page(self.brief.job, from, self.running);
+        let page = page.map_err(|error| match error {
+            LocateError::Cancelled => Outcome::Cancelled,
+            // The job has ended; nobody waits for this attempt.
+            LocateError::Refused(Refusal::UnknownJob(_)) => Outcome::Cancelled,
+            LocateError::Refused(refusal) => failed_here(&refusal),
+        })?;
+        let room = self.brief.maps as usize - inputs.len();
+        let before = inputs.len();
+        for location in page.into_iter().take(room) {
+            let Some(attempt) = location.attempt else {
+                break;
+            };
+            inputs.push(Input { attempt, location });
+        }
+        Ok(inputs.len() > before)
+    }
+}
+
+/// An attempt's folder in staging, which the job's code makes; removed with what is in it unless it is kept.
+struct StagingFolder {
+    path: PathBuf,
+    kept: bool,
+}
+
+impl StagingFolder {
+    fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for StagingFolder {
+    fn drop(&mut self) {
+        if !self.kept {
+            // What is left is swept with the whole of staging.
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+fn not_fetched(error: FetchError) -> Outcome {
+    match error {
+        FetchError::Cancelled => Outcome::Cancelled,
+        FetchError::Run(failure) => Outcome::FetchFailed(failure),
+        error => failed_here(&error),
+    }
+}
+
+/// The run of map task `map` turned out to be damaged while it was merged.
+fn damaged(inputs: &[Input], map: u32, message: String) -> Outcome {
+    let Some(input) = inputs.get(map as usize) else {
+        return failed_here(&NoSuchInput(map));
+    };
+    let holder: WorkerId = input.location.holder;
+    Outcome::FetchFailed(FetchFailure {
+        map: input.attempt,
+        holder,
+        cause: FetchCause::Corrupt,
+        message,
+    })
+}
+
+/// The job complains of a run that it was not given.
+#[derive(Debug, thiserror::Error)]
+#[error("the run of map task {0} is said to be damaged, and there is no such task")]
+struct NoSuchInput(u32);

@@ -1,0 +1,43 @@
+//! What a worker is told at its start.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mapfold_terms::ByteSize;
+
+/// What a worker is told at its start; checked by whoever makes it.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// For people: host and process.
+    pub name: String,
+    /// Attempts at once.
+    pub slots: NonZeroUsize,
+    /// For all attempts and for the runs that are kept in memory.
+    pub memory: ByteSize,
+    /// Temporary files live in a folder of this user below this one.
+    pub scratch: PathBuf,
+    /// Where runs are served.
+    pub serve: ServeAt,
+    /// A master that has answered nothing for so long is given up, and the worker ends.
+    pub patience: Duration,
+}
+
+/// Where a worker serves its runs to others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServeAt {
+    /// Nowhere: there are no others.
+    InProcess,
+    /// At a socket of its own in this folder, which only this user should be able to enter.
+    Unix {
+        /// Exists; its path leaves 14 of a socket path's 107 bytes.
+        folder: PathBuf,
+    },
+    /// At a TCP address.
+    Tcp {
+        /// `address:port`; port 0 for any that is free.
+        listen: String,
+        /// The host that others connect to, where it is not the one listened at.
+        advertise: Option<String>,
+    },
+}

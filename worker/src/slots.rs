@@ -1,0 +1,52 @@
+//! The threads that run attempts.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mapfold_terms::{AttemptId, JobBrief, Token};
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+
+use crate::attempt::{Site, Work, carry_out};
+use crate::attempts::Seen;
+use crate::life::Life;
+
+/// A job's code may recurse; the default of 2 MiB is a main thread's quarter.
+const STACK_BYTES: usize = 8 << 20;
+
+/// One thread a slot. An attempt that has no slot yet waits in the pool's queue; the master sends no more
+/// than there are slots, so that is for the moment between an outcome and the next order.
+pub(crate) struct Slots {
+    pool: ThreadPool,
+    site: Arc<Site>,
+    seen: Mutex<Seen>,
+}
+
+impl Slots {
+    /// Starts the threads.
+    pub(crate) fn new(slots: NonZeroUsize, site: Site) -> Result<Self, ThreadPoolBuildError> {
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(slots.get())
+            .thread_name(|slot| format!("slot-{slot}"))
+            .stack_size(STACK_BYTES)
+            .build()?;
+        Ok(Self {
+            pool,
+            site: Arc::new(site),
+            seen: Mutex::default(),
+        })
+    }
+
+    /// Whether an attempt is new to this process; it is not from now on.
+    pub(crate) fn admit(&self, token: Token) -> bool {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.admit(token)
+    }
+
+    /// Starts an attempt.
+    pub(crate) fn start(&self, life: &Arc<Life>, attempt: AttemptId, brief: JobBrief, work: Work) {
+        let running = life.attempts.start(attempt);
+        let (life, site) = (Arc::clone(life), Arc::clone(&self.site));
+        self.pool
+            .spawn(move || carry_out(&site, &life, &running, &brief, &work));
+    }
+}

@@ -1,0 +1,224 @@
+//! A worker from start to end: joins, lives, joins again, leaves.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mapfold_data::scratch::{ScratchError, ScratchRoot};
+use mapfold_job::Catalog;
+use mapfold_protocol::service::{JoinReply, JoinRequest, Refusal};
+use mapfold_protocol::{CallError, Connector};
+use mapfold_terms::ByteSize;
+use rayon::ThreadPoolBuildError;
+use tracing::{info, warn};
+
+use crate::attempt::Site;
+use crate::desk::{Desk, DeskError};
+use crate::life::{Life, LifeEnd};
+use crate::locate::{self, Locator};
+use crate::machine::machine_id;
+use crate::serve::{ServeError, Server};
+use crate::settings::Settings;
+use crate::slots::Slots;
+use crate::store::{RunStore, memory_for_runs};
+use crate::{heartbeat, orders};
+
+/// How long attempts of a life that is over may take to notice. One that has not ended then (code that
+/// loops within a record) costs its slot for good.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// How long a good-bye may take.
+const LEAVE_MAX: Duration = Duration::from_secs(2);
+
+/// Why a worker ended, when it was not told to.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// There is no place for temporary files.
+    #[error("cannot use the folder for temporary files")]
+    Scratch(#[from] ScratchError),
+    /// Runs cannot be served.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The threads for attempts cannot be started.
+    #[error("cannot start the threads for attempts")]
+    Slots(#[from] ThreadPoolBuildError),
+    /// The thread for heartbeats cannot be started.
+    #[error("cannot start the heartbeat")]
+    Heartbeat(#[source] io::Error),
+    /// The master cannot be reached, or cannot work with this version.
+    #[error("the master is lost")]
+    Lost(#[source] CallError),
+    /// The master does not take this worker.
+    #[error("the master does not take this worker")]
+    Refused(#[source] Refusal),
+    /// Attempts that do not end occupy all slots.
+    #[error("all {slots} slots are occupied by attempts that were cancelled and do not end")]
+    Stuck {
+        /// Number of slots.
+        slots: usize,
+    },
+}
+
+/// Runs a worker until the master or `stop` says that it should end; whatever happens to its connections or
+/// to its standing with the master in between, it joins again.
+///
+/// The future is to be driven by a tokio runtime with time and I/O enabled; it never blocks. Attempts,
+/// heartbeats and served runs have threads of their own. When it returns, attempts were told to stop
+/// and temporary files are gone (but those of attempts that do not stop, which the next worker removes).
+///
+/// # Errors
+/// See [`WorkerError`].
+pub async fn run(
+    settings: Settings,
+    catalog: Arc<dyn Catalog>,
+    connector: Connector,
+    stop: impl Future<Output = ()>,
+) -> Result<(), WorkerError> {
+    let worker = Worker::start(&settings, catalog, connector)?;
+    let mut stop = pin!(stop);
+    let mut stuck = 0;
+    loop {
+        let slots = NonZeroUsize::new(settings.slots.get() - stuck).ok_or(WorkerError::Stuck {
+            slots: settings.slots.get(),
+        })?;
+        let life = tokio::select! {
+            biased;
+            () = &mut stop => return Ok(()),
+            joined = worker.join(slots) => joined?,
+        };
+        let end = worker.live(life, stop.as_mut()).await?;
+        match end {
+            Ended {
+                why: LifeEnd::Unknown,
+                still_running,
+            } => stuck = still_running.min(settings.slots.get()),
+            Ended {
+                why: LifeEnd::Stopped,
+                ..
+            } => return Ok(()),
+            Ended {
+                why: LifeEnd::Lost(error),
+                ..
+            } => return Err(WorkerError::Lost(error)),
+        }
+    }
+}
+
+/// What a worker has, whatever its life.
+struct Worker {
+    name: String,
+    machine: String,
+    memory: ByteSize,
+    connector: Connector,
+    desk: Desk,
+    server: Server,
+    slots: Slots,
+}
+
+/// A life that has just begun, and the questions its attempts will ask.
+struct Begun {
+    life: Arc<Life>,
+    questions: locate::Questions,
+}
+
+struct Ended {
+    why: LifeEnd,
+    still_running: usize,
+}
+
+impl Worker {
+    fn start(
+        settings: &Settings,
+        catalog: Arc<dyn Catalog>,
+        connector: Connector,
+    ) -> Result<Self, WorkerError> {
+        let for_runs = memory_for_runs(settings.memory).bytes();
+        let for_attempts = settings.memory.bytes() - for_runs;
+        let site = Site {
+            name: settings.name.clone(),
+            catalog,
+            scratch: ScratchRoot::open(&settings.scratch)?,
+            memory: ByteSize(for_attempts / settings.slots.get() as u64),
+        };
+        Ok(Self {
+            name: settings.name.clone(),
+            machine: machine_id(),
+            memory: settings.memory,
+            desk: Desk::new(connector.clone(), settings.patience),
+            connector,
+            server: Server::start(&settings.serve)?,
+            slots: Slots::new(settings.slots, site)?,
+        })
+    }
+
+    /// Becomes a worker of the master's, under a new id.
+    async fn join(&self, slots: NonZeroUsize) -> Result<Begun, WorkerError> {
+        let request = JoinRequest {
+            name: self.name.clone(),
+            slots: u32::try_from(slots.get()).unwrap_or(u32::MAX),
+            machine: self.machine.clone(),
+            data: self.server.address().clone(),
+            data_secret: self.server.secret(),
+        };
+        let joined = Instant::now();
+        let reply = self.desk.call(Duration::ZERO, |desk, context| {
+            let request = request.clone();
+            async move { desk.join(context, request).await }
+        });
+        let terms: JoinReply = reply.await.map_err(|error| match error {
+            DeskError::Refused(refusal) => WorkerError::Refused(refusal),
+            DeskError::Lost(error) => WorkerError::Lost(error),
+        })?;
+        info!(worker = %terms.worker, slots, "joined");
+        let runs = Arc::new(RunStore::new(memory_for_runs(self.memory), slots.get()));
+        self.server.show(Some(Arc::clone(&runs)));
+        let (locator, questions) = Locator::new();
+        let life = Life::new(terms, joined, self.machine.clone(), runs, locator);
+        Ok(Begun {
+            life: Arc::new(life),
+            questions,
+        })
+    }
+
+    /// Lives until the life is over, and clears up after it.
+    async fn live(
+        &self,
+        begun: Begun,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Ended, WorkerError> {
+        let Begun { life, questions } = begun;
+        let beating = heartbeat::start(self.connector.clone(), Arc::clone(&life));
+        let beating = beating.map_err(WorkerError::Heartbeat)?;
+        tokio::select! {
+            biased;
+            () = stop => life.finish(LifeEnd::Stopped),
+            () = life.over() => {}
+            () = orders::follow(&life, &self.desk, &self.slots) => {}
+            () = orders::report(&life, &self.desk) => {}
+            () = locate::answer(&life, &self.desk, questions) => {}
+        }
+        self.server.show(None);
+        let why = life.take_end();
+        if matches!(why, LifeEnd::Stopped) {
+            self.leave(&life).await;
+        }
+        let still_running = life.attempts.drain(DRAIN_MAX).await;
+        if still_running > 0 {
+            warn!(still_running, "attempts do not stop");
+        }
+        // It ends within moments: it looks up as soon as the life is over.
+        drop(tokio::task::spawn_blocking(move || beating.join()).await);
+        Ok(Ended { why, still_running })
+    }
+
+    async fn leave(&self, life: &Life) {
+        let worker = life.worker;
+        let left = self.desk.call_once(LEAVE_MAX, |desk, context| async move {
+            desk.leave(context, worker).await
+        });
+        if let Err(error) = left.await {
+            info!(%error, "left without a good-bye");
+        }
+    }
+}
