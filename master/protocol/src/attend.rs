@@ -12,6 +12,7 @@ use tarpc::{ClientMessage, Response, ServerError, Transport};
 use tokio::time::{Instant, sleep_until};
 
 use crate::codec::IN_FLIGHT_MAX;
+use crate::hang_up::HangUp;
 use crate::{Desk, Service};
 
 /// Answers the requests of one connection: as they come, [`IN_FLIGHT_MAX`] at once, until it closes
@@ -28,12 +29,13 @@ pub(crate) async fn attend<C, D, T>(
 ) where
     C: Service,
     D: Desk,
-    T: Transport<Response<C::Response>, ClientMessage<C::Request>> + Send,
+    T: Transport<Response<C::Response>, ClientMessage<C::Request>> + Send + Unpin,
 {
     let config = Config {
         pending_response_buffer: IN_FLIGHT_MAX,
     };
-    let channel = BaseChannel::new(config, transport).max_concurrent_requests(IN_FLIGHT_MAX);
+    let channel =
+        BaseChannel::new(config, HangUp(transport)).max_concurrent_requests(IN_FLIGHT_MAX);
     let mut requests = pin!(channel.requests());
     let mut running = FuturesUnordered::new();
     let mut stop = pin!(stop.fuse());
@@ -52,7 +54,7 @@ pub(crate) async fn attend<C, D, T>(
                 }
                 Some(Err(error)) => {
                     let error: &dyn std::error::Error = &error;
-                    tracing::debug!(error, "connection failed");
+                    tracing::debug!(error, "connection ended");
                     return;
                 }
                 None => return,

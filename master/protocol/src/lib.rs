@@ -29,6 +29,7 @@ mod attend;
 mod backoff;
 mod connect;
 mod desk;
+mod hang_up;
 mod inprocess;
 mod link;
 mod listen;
