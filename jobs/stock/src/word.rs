@@ -60,10 +60,10 @@ enum Class {
 
 static CLASSES: [Class; 256] = {
     let mut classes = [Class::Wide; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        let letter = (byte as u8).is_ascii_alphabetic();
-        classes[byte] = if letter {
+    let mut byte = 0_u8;
+    while byte.is_ascii() {
+        let letter = byte.is_ascii_alphabetic();
+        classes[byte as usize] = if letter {
             Class::AsciiLetter
         } else {
             Class::AsciiOther
