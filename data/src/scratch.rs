@@ -1,11 +1,11 @@
 //! Temporary files that cannot be left behind.
 //!
 //! ```text
-//! <base>/mapfold-<uid>/            mode 0700; ours or refused
-//!     <pid>-<n>.lock          held with flock for the life of the process
-//!     <pid>-<n>/              the process
-//!         <attempt>/               one Scratch
-//!             spill-0  spill-1 ...
+//! <base>/mapfold-<uid>/     mode 0700; ours or refused
+//!     <pid>-<n>.lock        held with flock for the life of the process
+//!     <pid>-<n>/            the process
+//!         <attempt>/        one Scratch
+//!             run-0  run-1 ...
 //! ```
 //! Nothing is created before the first file is, so a job that fits in memory touches no disk. What a
 //! killed process leaves is removed by the next one that opens the same base: a folder whose lock can be

@@ -297,11 +297,5 @@ impl<A, W: Weigh<A>> Default for FoldTable<A, W> {
 
 #[inline]
 fn home(low_half: u32, slots: usize) -> usize {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a 32-bit fraction of a usize is below that usize"
-    )]
-    {
-        ((u64::from(low_half) * slots as u64) >> 32) as usize
-    }
+    ((u64::from(low_half) * slots as u64) >> 32) as usize
 }

@@ -138,6 +138,10 @@ fn an_error_of_the_sink_ends_the_drain_and_empties_the_table() {
 /// Words as numbers in text, drawn as Zipf would (exponent 1): 10 million upserts.
 #[test]
 #[ignore = "a measurement"]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the draw is a whole number"
+)]
 fn measure_upserts() {
     const UPSERTS: usize = 10_000_000;
     for distinct in [10_000_f64, 1_000_000.0, 4_000_000.0] {

@@ -12,6 +12,9 @@ mod tests;
 
 pub use runs::{Narrowed, Push, copy, merge_runs, reduce_width, width_for};
 
+/// A record on loan: its key and its value.
+pub type Record<'a> = (&'a [u8], &'a [u8]);
+
 /// Sorted records, lent one at a time.
 pub trait Cursor {
     /// Why a record cannot be had.
@@ -75,7 +78,7 @@ impl<C: Cursor> Merge<C> {
         clippy::should_implement_trait,
         reason = "it lends, so it is no Iterator"
     )]
-    pub fn next(&mut self) -> Result<Option<(&[u8], &[u8])>, C::Error> {
+    pub fn next(&mut self) -> Result<Option<Record<'_>>, C::Error> {
         Ok(if self.advance()? {
             Some((self.key(), self.value()))
         } else {

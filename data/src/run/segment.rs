@@ -8,7 +8,7 @@ use super::layout::{
     BLOCK_HEADER_LEN, IndexEntry, block_checksum, chain, read_u32, read_u64, take_varint,
 };
 use super::{Fault, ReadRunError, RunBytes, RunPlace};
-use crate::merge::Cursor;
+use crate::merge::{Cursor, Record};
 
 /// A cursor over a mapped run gives back the memory behind it in steps of this size; with its block it is
 /// what a cursor occupies.
@@ -214,7 +214,7 @@ impl SegmentCursor<'_> {
         clippy::should_implement_trait,
         reason = "it lends, so it is no Iterator"
     )]
-    pub fn next(&mut self) -> Result<Option<(&[u8], &[u8])>, ReadRunError> {
+    pub fn next(&mut self) -> Result<Option<Record<'_>>, ReadRunError> {
         Ok(if self.advance()? {
             Some((self.key, self.value))
         } else {

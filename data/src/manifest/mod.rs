@@ -1,11 +1,24 @@
 //! The manifest: what an output folder says of itself.
+//!
+//! Part files, their hashes and what made them, in JSON that people can read. It holds no times, job ids, worker
+//! counts or retries: the same job on the same input leaves the same folder, byte for byte, wherever it ran.
+
+#[cfg(test)]
+mod tests;
+mod verify;
+
+pub use verify::{Difference, Verified, VerifyError, verify};
 
 use std::collections::BTreeMap;
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use mapfold_terms::{InputFile, PartSummary, PartitionId};
 use serde::{Deserialize, Serialize};
+
+use crate::part::part_name;
+use crate::storage::sync_folder;
 
 /// Name of the manifest's file in an output folder.
 pub const MANIFEST_NAME: &str = "_SUCCESS";
@@ -59,7 +72,8 @@ pub struct Inputs {
     pub files: u64,
     /// Bytes of all files, as stored.
     pub bytes: u64,
-    /// BLAKE3 over names and sizes of all files in order.
+    /// BLAKE3 over, for each file in order: length of its name (u32, little-endian), its name, its length (u64,
+    /// little-endian).
     pub list: B3,
     /// The files in order; absent if there are more than [`INPUTS_LISTED_MAX`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,15 +108,6 @@ pub struct Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct B3(pub [u8; 32]);
-
-/// An output folder is as its manifest says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verified {
-    /// The manifest.
-    pub manifest: Manifest,
-    /// Bytes of parts that were hashed.
-    pub bytes: u64,
-}
 
 /// Why a manifest could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -139,100 +144,116 @@ pub enum ManifestError {
     },
 }
 
-/// Why an output folder does not stand up to its manifest.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
-    /// There is no manifest to hold it against.
-    #[error(transparent)]
-    Manifest(#[from] ManifestError),
-    /// A file could not be read.
-    #[error("cannot read {}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// It is not what the manifest says.
-    #[error("{} is not what its manifest says: {}", folder.display(), join(differences))]
-    Differs {
-        /// The folder.
-        folder: PathBuf,
-        /// Every difference, in order of name; not empty.
-        differences: Vec<Difference>,
-    },
-}
-
-/// One way in which an output folder differs from its manifest.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Difference {
-    /// A part is not there.
-    #[error("{0} is missing")]
-    Missing(String),
-    /// A file is there that the manifest does not list.
-    #[error("{0} is not listed")]
-    Extra(String),
-    /// A part has another length.
-    #[error("{name} has {got} bytes, not {want}")]
-    Length {
-        /// The part.
-        name: String,
-        /// As it is.
-        got: u64,
-        /// As listed.
-        want: u64,
-    },
-    /// A part has the right length and other bytes.
-    #[error("{name} has other contents")]
-    Changed {
-        /// The part.
-        name: String,
-    },
-    /// The manifest's root hash is not that of its parts.
-    #[error("the root hash is not that of the listed parts")]
-    Root,
-}
-
 impl Inputs {
     /// Sums up the files of a plan.
     pub fn of<'a>(files: impl IntoIterator<Item = &'a InputFile>) -> Self {
-        todo!()
+        let mut hasher = blake3::Hasher::new();
+        let mut listed = Vec::new();
+        let mut inputs = Self {
+            files: 0,
+            bytes: 0,
+            list: B3([0; 32]),
+            listed: None,
+        };
+        for file in files {
+            let (name, bytes) = (file.name.as_bytes(), file.fingerprint.len);
+            hash_name(&mut hasher, name);
+            hasher.update(&bytes.to_le_bytes());
+            inputs.files += 1;
+            inputs.bytes += bytes;
+            if listed.len() <= INPUTS_LISTED_MAX {
+                listed.push(InputEntry {
+                    name: String::from_utf8_lossy(name).into_owned(),
+                    bytes,
+                });
+            }
+        }
+        inputs.list = B3(*hasher.finalize().as_bytes());
+        inputs.listed = (listed.len() <= INPUTS_LISTED_MAX).then_some(listed);
+        inputs
     }
 }
 
 impl Part {
     /// The entry of a finished part file.
     pub fn new(partition: PartitionId, summary: &PartSummary) -> Self {
-        todo!()
+        Self {
+            name: part_name(partition),
+            rows: summary.rows,
+            bytes: summary.bytes,
+            b3: B3(summary.hash),
+        }
     }
 }
 
 /// BLAKE3 over, for each part in order: length of its name (u32, little-endian), its name, its hash.
 pub fn root_hash(parts: &[Part]) -> B3 {
-    todo!()
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hash_name(&mut hasher, part.name.as_bytes());
+        hasher.update(&part.b3.0);
+    }
+    B3(*hasher.finalize().as_bytes())
+}
+
+/// Its length goes first, so that no two lists of names look alike.
+fn hash_name(hasher: &mut blake3::Hasher, name: &[u8]) {
+    let length = u32::try_from(name.len()).unwrap_or(u32::MAX);
+    hasher.update(&length.to_le_bytes());
+    hasher.update(name);
 }
 
 impl Manifest {
-    /// Writes it into `folder` and makes file and folder durable.
+    /// Writes it into `folder` and makes file and folder durable. Replaces one that is there.
     pub fn write(&self, folder: &Path) -> Result<(), ManifestError> {
-        todo!()
+        let path = folder.join(MANIFEST_NAME);
+        let mut json =
+            serde_json::to_vec_pretty(self).map_err(|source| ManifestError::Malformed {
+                path: path.clone(),
+                source,
+            })?;
+        json.push(b'\n');
+        let written = File::create(&path).and_then(|mut file| {
+            file.write_all(&json)?;
+            file.sync_all()?;
+            sync_folder(folder)
+        });
+        written.map_err(|source| ManifestError::Io { path, source })
     }
 
     /// Reads that of an output folder.
     pub fn read(folder: &Path) -> Result<Self, ManifestError> {
-        todo!()
+        let path = folder.join(MANIFEST_NAME);
+        let json = match std::fs::read(&path) {
+            Ok(json) => json,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let folder = folder.to_owned();
+                return Err(ManifestError::Missing { folder });
+            }
+            Err(source) => return Err(ManifestError::Io { path, source }),
+        };
+        parse(&path, &json)
     }
 }
 
-/// Reads and hashes every part of an output folder and names every difference from its manifest. Files whose names begin with `_`
-/// or `.` are nobody's parts and are not looked at.
-pub fn verify(folder: &Path) -> Result<Verified, VerifyError> {
-    todo!()
-}
-
-fn join(differences: &[Difference]) -> String {
-    let texts: Vec<_> = differences.iter().map(ToString::to_string).collect();
-    texts.join("; ")
+/// The version is looked at first, so that another one is not called malformed.
+fn parse(path: &Path, json: &[u8]) -> Result<Manifest, ManifestError> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        manifest_version: u32,
+    }
+    let malformed = |source| ManifestError::Malformed {
+        path: path.to_owned(),
+        source,
+    };
+    let Versioned { manifest_version } = serde_json::from_slice(json).map_err(malformed)?;
+    if manifest_version != MANIFEST_VERSION {
+        return Err(ManifestError::Version {
+            path: path.to_owned(),
+            got: manifest_version,
+        });
+    }
+    serde_json::from_slice(json).map_err(malformed)
 }
 
 impl From<B3> for String {
