@@ -1,20 +1,18 @@
 //! From names as typed to the files they stand for.
 
-use std::ffi::OsStr;
 use std::fs::{self, FileType};
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileTypeExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use mapfold_terms::{Codec, InputFile, InputName, RawPath};
-use walkdir::{DirEntry, WalkDir};
 
 use super::checked_file::{fingerprint, open};
 use super::codec::{self, Packing};
 use super::failure::CodecName;
 use super::glob::{Glob, is_glob};
 use super::nearest::nearest;
+use super::walk::{Found, is_hidden, join, leads_nowhere, walk};
 
 /// Lists the files that `inputs` stand for, and refuses what could not be read.
 ///
@@ -39,25 +37,17 @@ pub fn discover(inputs: &[InputName]) -> Result<Vec<InputFile>, DiscoverError> {
     Ok(files)
 }
 
-/// A file before it has been looked at.
-struct Found {
-    name: RawPath,
-    path: RawPath,
-}
-
 /// The files that one input stands for, in no order.
 fn expand(input: &InputName) -> Result<Vec<Found>, DiscoverError> {
     let path = input.absolute.as_path();
     match fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => walk(
-            &input.typed,
-            path,
-            |entry| !is_hidden(entry.file_name()),
-            |_| true,
-        ),
-        Ok(_) => Ok(vec![Found {
+        Ok(metadata) if metadata.is_dir() => {
+            walk(&input.typed, path, |_, name| !is_hidden(name), |_| true)
+        }
+        Ok(metadata) => Ok(vec![Found {
             name: join(&input.typed, Path::new("")),
             path: input.absolute.clone(),
+            kind: metadata.file_type(),
         }]),
         Err(_) if fs::symlink_metadata(path).is_err() && is_glob(&input.typed) => {
             expand_glob(input)
@@ -74,7 +64,7 @@ fn expand_glob(input: &InputName) -> Result<Vec<Found>, DiscoverError> {
     let found = walk(
         &glob.typed_base,
         &glob.base,
-        |entry| glob.admits(entry.depth(), entry.file_name()),
+        |depth, name| glob.admits(depth, name),
         |path| glob.takes(path),
     )?;
     if found.is_empty() {
@@ -85,86 +75,26 @@ fn expand_glob(input: &InputName) -> Result<Vec<Found>, DiscoverError> {
     Ok(found)
 }
 
-/// All files below the folder `base` whose relative path `takes` takes, through all folders that `admits`
-/// lets in.
-fn walk(
-    typed: &RawPath,
-    base: &Path,
-    admits: impl Fn(&DirEntry) -> bool,
-    takes: impl Fn(&Path) -> bool,
-) -> Result<Vec<Found>, DiscoverError> {
-    let mut found = Vec::new();
-    let entries = WalkDir::new(base).follow_links(true).into_iter();
-    for entry in entries.filter_entry(|entry| entry.depth() == 0 || admits(entry)) {
-        let entry = match entry {
-            Ok(entry) => entry,
-            Err(error) => match walk_error(typed, base, error) {
-                Some(error) => return Err(error),
-                None => continue,
-            },
-        };
-        let below = entry.path().strip_prefix(base).unwrap_or(entry.path());
-        if !entry.file_type().is_dir() && takes(below) {
-            found.push(Found {
-                name: join(typed, below),
-                path: entry.path().into(),
-            });
-        }
-    }
-    Ok(found)
-}
-
-/// Why a walk cannot go on; `None` if the culprit is a broken link that would have been skipped anyway.
-fn walk_error(typed: &RawPath, base: &Path, error: walkdir::Error) -> Option<DiscoverError> {
-    let path = error.path().unwrap_or(base);
-    let name = join(typed, path.strip_prefix(base).unwrap_or(path));
-    if error.depth() > 0 && path.file_name().is_some_and(is_hidden) {
-        return None;
-    }
-    if let Some(ancestor) = error.loop_ancestor() {
-        let ancestor = join(typed, ancestor.strip_prefix(base).unwrap_or(ancestor));
-        return Some(DiscoverError::Loop { name, ancestor });
-    }
-    let broken_link = fs::metadata(path)
-        .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-        && fs::symlink_metadata(path).is_ok();
-    Some(if broken_link {
-        DiscoverError::BrokenLink { name }
-    } else {
-        DiscoverError::Unreadable {
-            name,
-            source: error
-                .into_io_error()
-                .unwrap_or_else(|| io::ErrorKind::Other.into()),
-        }
-    })
-}
-
 /// An input that is not there.
 fn absent(input: &InputName, source: io::Error) -> DiscoverError {
     let name = input.typed.clone();
     match source.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-            match fs::symlink_metadata(input.absolute.as_path()) {
-                Ok(_) => DiscoverError::BrokenLink { name },
-                Err(_) => DiscoverError::Missing {
-                    name,
-                    nearest: nearest(input),
-                },
-            }
-        }
+        _ if leads_nowhere(input.absolute.as_path()) => DiscoverError::BrokenLink { name },
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => DiscoverError::Missing {
+            name,
+            nearest: nearest(input),
+        },
         _ => DiscoverError::Unreadable { name, source },
     }
 }
 
 /// Opens a file, to see that it can be read and how it is packed.
 fn examine(found: Found) -> Result<InputFile, DiscoverError> {
-    let Found { name, path } = found;
+    let Found { name, path, kind } = found;
     let unreadable = |source| DiscoverError::Unreadable {
         name: name.clone(),
         source,
     };
-    let kind = fs::metadata(&path).map_err(unreadable)?.file_type();
     if !kind.is_file() {
         return Err(DiscoverError::Special {
             kind: kind_name(kind),
@@ -196,35 +126,9 @@ fn kind_name(kind: FileType) -> &'static str {
         "a named pipe"
     } else if kind.is_socket() {
         "a socket"
-    } else if kind.is_dir() {
-        "a folder"
     } else {
         "a device"
     }
-}
-
-/// Whether folders and globs leave out entries of this name.
-pub(super) fn is_hidden(name: &OsStr) -> bool {
-    matches!(name.as_bytes().first(), Some(b'_' | b'.'))
-}
-
-/// `typed/below`, with no slash doubled.
-fn join(typed: &RawPath, below: &Path) -> RawPath {
-    let mut name = Vec::with_capacity(typed.as_bytes().len() + 1 + below.as_os_str().len());
-    let slash: &[u8] = if typed.as_bytes().is_empty() || below.as_os_str().is_empty() {
-        b""
-    } else {
-        b"/"
-    };
-    for &byte in [typed.as_bytes(), slash, below.as_os_str().as_bytes()]
-        .concat()
-        .iter()
-    {
-        if byte != b'/' || name.last() != Some(&b'/') {
-            name.push(byte);
-        }
-    }
-    PathBuf::from(std::ffi::OsString::from_vec(name)).into()
 }
 
 /// Why inputs are refused before anything runs.

@@ -12,7 +12,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use mapfold_terms::{InputName, RawPath};
 
 use super::DiscoverError;
-use super::discover::is_hidden;
+use super::walk::is_hidden;
 
 /// Whether a name may be a pattern.
 pub(super) fn is_glob(typed: &RawPath) -> bool {

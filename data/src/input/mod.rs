@@ -13,6 +13,27 @@
 //! a file is opened and again when a piece of it has been read.
 //!
 //! Names, contents and line ends are bytes; nothing here needs UTF-8.
+//!
+//! ```
+//! use mapfold_data::input::{SplitReader, discover, plan};
+//! use mapfold_terms::{ByteSize, Format, InputName};
+//!
+//! let folder = tempfile::tempdir()?;
+//! std::fs::write(folder.path().join("a.txt"), "one\ntwo\r\nthree")?;
+//! let input = InputName {
+//!     typed: std::path::Path::new("books").into(),
+//!     absolute: folder.path().into(),
+//! };
+//!
+//! let plan = plan(discover(&[input])?, Format::Lines, None, None)?;
+//! let mut reader = SplitReader::new(&plan.splits[0], plan.format, ByteSize::mib(64));
+//! while let Some(block) = reader.next_block()? {
+//!     let lines: Vec<_> = block.records().map(|record| record.text()).collect();
+//!     assert_eq!(lines, ["one", "two", "three"]);
+//!     assert_eq!(block.file().name.display().to_string(), "books/a.txt");
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod block;
 mod checked_file;
@@ -28,6 +49,7 @@ mod reader;
 mod source;
 #[cfg(test)]
 mod testing;
+mod walk;
 
 pub use block::{Block, Record, Records};
 pub use checked_file::Change;

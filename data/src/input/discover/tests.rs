@@ -1,4 +1,6 @@
+use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 
@@ -176,6 +178,11 @@ fn links_are_followed_but_not_in_circles() {
     let folder = tree();
     symlink(folder.path("more/deep"), folder.path("books/link")).unwrap();
     symlink("nowhere", folder.path("books/.broken")).unwrap();
+    symlink("nowhere", folder.path("more/broken")).unwrap();
+    symlink("..", folder.path("more/circle")).unwrap();
+    check(&folder, &["more/d*"], &["more/deep/er/d.txt"]);
+    fs::remove_file(folder.path("more/broken")).unwrap();
+    fs::remove_file(folder.path("more/circle")).unwrap();
     check(
         &folder,
         &["books/a", "books/link", "books/[al]*"],
