@@ -207,18 +207,19 @@ impl Manifest {
     /// Writes it into `folder` and makes file and folder durable. Replaces one that is there.
     pub fn write(&self, folder: &Path) -> Result<(), ManifestError> {
         let path = folder.join(MANIFEST_NAME);
-        let mut json =
-            serde_json::to_vec_pretty(self).map_err(|source| ManifestError::Malformed {
-                path: path.clone(),
-                source,
-            })?;
-        json.push(b'\n');
         let written = File::create(&path).and_then(|mut file| {
-            file.write_all(&json)?;
+            file.write_all(&self.to_json())?;
             file.sync_all()?;
             sync_folder(folder)
         });
         written.map_err(|source| ManifestError::Io { path, source })
+    }
+
+    /// The bytes of its file, for those who write it by their own means.
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut json = serde_json::to_vec_pretty(self).expect("all its keys are texts");
+        json.push(b'\n');
+        json
     }
 
     /// Reads that of an output folder.
