@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use mapfold_terms::{AttemptId, FailReason, PartSummary};
 
 use crate::files::Files;
+use crate::output;
 
 /// What is to be put in place.
 #[derive(Clone, Debug)]
@@ -209,6 +210,15 @@ impl Commit {
                     return Err(CommitError::OutputAppeared {
                         path: self.output.clone(),
                     });
+                }
+                match output::may_be_replaced(&self.output) {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        return Err(CommitError::OutputAppeared {
+                            path: self.output.clone(),
+                        });
+                    }
+                    Err(error) => return Err(failed("look at", &self.output)(error)),
                 }
                 files
                     .exchange(&self.staged, &self.output)

@@ -5,14 +5,12 @@
 
 use std::collections::VecDeque;
 
+use mapfold_protocol::codec::prefix_that_fits;
 use mapfold_protocol::service::Orders;
-use mapfold_terms::{JobBrief, JobId, Order, Split};
+use mapfold_terms::{JobId, Order};
 
-/// Bytes of one batch by [`order_bytes`]: half the frame limit of 1 MiB, as that is an estimate.
-const BATCH_BYTES: usize = 512 << 10;
-
-/// Bytes of one order by [`order_bytes`]. A job with a larger one is refused when it is planned.
-pub(crate) const ORDER_BYTES_MAX: usize = 768 << 10;
+/// Orders in one batch: many times the slots of a worker.
+const BATCH_MAX: usize = 1024;
 
 /// Orders that wait for one worker. One that takes so few of its orders is given up.
 const PENDING_MAX: usize = 1 << 16;
@@ -47,21 +45,17 @@ impl Outbox {
         }
     }
 
-    /// The first batch, or `None` if there are no orders.
+    /// The first batch, cut to fit a message, or `None` if there are no orders.
     pub(crate) fn batch(&self) -> Option<Orders> {
-        let (first, _) = self.pending.front()?;
-        let mut upto = *first;
-        let mut orders = Vec::new();
-        let mut bytes = 0;
-        for (number, order) in &self.pending {
-            bytes += order_bytes(order);
-            if bytes > BATCH_BYTES && !orders.is_empty() {
-                break;
-            }
-            upto = *number;
-            orders.push(order.clone());
-        }
-        Some(Orders { upto, orders })
+        let orders = self.pending.iter().map(|(_, order)| order);
+        // At least one: that each order fits was made sure of when its job was planned.
+        let count = prefix_that_fits(orders, BATCH_MAX).max(1);
+        let (upto, _) = self.pending.get(count - 1)?;
+        let orders = self.pending.iter().take(count);
+        Some(Orders {
+            upto: *upto,
+            orders: orders.map(|(_, order)| order.clone()).collect(),
+        })
     }
 
     /// Whether all orders were acknowledged.
@@ -75,41 +69,7 @@ impl Outbox {
     }
 }
 
-/// An upper bound of the bytes of an order in a message.
-pub(crate) fn order_bytes(order: &Order) -> usize {
-    /// Covers ids, numbers, lengths and fingerprints of one level.
-    const FIXED: usize = 96;
-    match order {
-        Order::Map { split, brief, .. } => FIXED + split_bytes(split) + brief_bytes(brief),
-        Order::Reduce { brief, .. } => FIXED + brief_bytes(brief),
-        Order::Cancel(_) | Order::Discard(_) | Order::Forget(_) | Order::Stop => FIXED,
-    }
-}
-
-/// An upper bound of the bytes of a split in a message.
-pub(crate) fn split_bytes(split: &Split) -> usize {
-    /// Offsets and a fingerprint with two 128-bit times.
-    const FIXED: usize = 96;
-    split
-        .pieces
-        .iter()
-        .map(|piece| {
-            FIXED + piece.file.name.as_bytes().len() + piece.file.path.as_bytes().len()
-        })
-        .sum()
-}
-
-/// An upper bound of the bytes of a brief in a message.
-pub(crate) fn brief_bytes(brief: &JobBrief) -> usize {
-    /// Ids, counts, lengths.
-    const FIXED: usize = 64;
-    let params = brief.params.iter();
-    FIXED
-        + brief.name.len()
-        + brief.staging.as_bytes().len()
-        + params.map(|(k, v)| k.len() + v.len() + 18).sum::<usize>()
-}
-
+/// The job that an order is about.
 fn job_of(order: &Order) -> Option<JobId> {
     match order {
         Order::Map { attempt, .. }
@@ -125,7 +85,10 @@ fn job_of(order: &Order) -> Option<JobId> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use mapfold_terms::{AttemptId, Format, MasterEpoch, PartitionId, RawPath, TaskId, Token};
+    use mapfold_protocol::codec::FRAME_MAX;
+    use mapfold_terms::{
+        AttemptId, Format, JobBrief, MasterEpoch, PartitionId, RawPath, TaskId, Token,
+    };
 
     use super::*;
 
@@ -174,9 +137,9 @@ mod tests {
     #[test]
     fn batches_are_cut_to_fit_but_never_empty() {
         let mut outbox = Outbox::default();
-        outbox.push(reduce(1, ORDER_BYTES_MAX));
+        outbox.push(reduce(1, FRAME_MAX - 1000));
         for counter in 2..6 {
-            outbox.push(reduce(counter, BATCH_BYTES / 3));
+            outbox.push(reduce(counter, FRAME_MAX * 2 / 5));
         }
         let mut acked = 0;
         let mut cuts = Vec::new();

@@ -208,6 +208,16 @@ fn an_output_that_appeared_meanwhile_is_kept() {
 }
 
 #[test]
+fn a_folder_of_somebody_else_is_not_exchanged() {
+    let Stage { commit, .. } = &stage(true);
+    fs::create_dir(&commit.output).unwrap();
+    fs::write(commit.output.join("letter"), "x").unwrap();
+    let error = commit.run(&SystemFiles).unwrap_err();
+    assert!(matches!(error, CommitError::OutputAppeared { .. }));
+    assert!(commit.output.join("letter").exists());
+}
+
+#[test]
 fn overwriting_nothing_is_a_plain_commit() {
     let Stage { commit, .. } = &stage(true);
     commit.run(&SystemFiles).unwrap();

@@ -1,0 +1,109 @@
+//! All jobs of a master: those that run, and the last ones that ended.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use mapfold_protocol::service::Refusal;
+use mapfold_terms::{JobId, JobKey, JobSpec};
+use tokio::time::Instant;
+
+use crate::job::{Job, Work};
+
+/// Jobs that may be in progress at once.
+const ACTIVE_MAX: usize = 1000;
+
+/// The table.
+#[derive(Debug)]
+pub(crate) struct Jobs {
+    active: BTreeMap<JobId, Job>,
+    ended: BTreeMap<JobId, Job>,
+    /// The ended ones in the order in which they ended.
+    order: VecDeque<JobId>,
+    ended_max: usize,
+    by_key: BTreeMap<JobKey, JobId>,
+    next: JobId,
+}
+
+/// What became of a submit.
+pub(crate) enum Accepted {
+    /// A new job: it must be planned.
+    New(JobId),
+    /// It was submitted before.
+    Known(JobId),
+}
+
+impl Jobs {
+    /// No jobs; at most `ended_max` that ended are kept.
+    pub(crate) fn new(ended_max: usize) -> Self {
+        Self {
+            active: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            order: VecDeque::new(),
+            ended_max,
+            by_key: BTreeMap::new(),
+            next: JobId(1),
+        }
+    }
+
+    /// Takes up a job, once for each key.
+    pub(crate) fn accept(&mut self, spec: Arc<JobSpec>, now: Instant) -> Result<Accepted, Refusal> {
+        if let Some(id) = self.by_key.get(&spec.key) {
+            return Ok(Accepted::Known(*id));
+        }
+        if self.active.len() >= ACTIVE_MAX {
+            return Err(Refusal::TooLong {
+                what: "the list of jobs in progress".to_owned(),
+                got: self.active.len() as u64 + 1,
+                max: ACTIVE_MAX as u64,
+            });
+        }
+        let id = self.next;
+        self.next = JobId(id.0 + 1);
+        self.by_key.insert(spec.key, id);
+        self.active.insert(id, Job::new(id, spec, now));
+        Ok(Accepted::New(id))
+    }
+
+    /// A job that has ended becomes a memory, and the oldest memory goes.
+    pub(crate) fn retire(&mut self, id: JobId) {
+        let Some(job) = self.active.remove(&id) else {
+            return;
+        };
+        self.ended.insert(id, job);
+        self.order.push_back(id);
+        while self.order.len() > self.ended_max
+            && let Some(oldest) = self.order.pop_front()
+            && let Some(job) = self.ended.remove(&oldest)
+        {
+            self.by_key.remove(&job.spec.key);
+        }
+    }
+
+    /// A job, in progress or ended.
+    pub(crate) fn get_mut(&mut self, id: JobId) -> Result<&mut Job, Refusal> {
+        let active = self.active.get_mut(&id);
+        active
+            .or_else(|| self.ended.get_mut(&id))
+            .ok_or(Refusal::UnknownJob(id))
+    }
+
+    /// A job in progress.
+    pub(crate) fn active_job(&mut self, id: JobId) -> Option<&mut Job> {
+        self.active.get_mut(&id)
+    }
+
+    /// What a job that runs or commits needs.
+    pub(crate) fn work(&mut self, id: JobId) -> Option<&mut Work> {
+        self.active.get_mut(&id)?.work_mut()
+    }
+
+    /// Jobs in progress.
+    pub(crate) fn active(&self) -> impl Iterator<Item = &Job> {
+        self.active.values()
+    }
+
+    /// Jobs in progress, to change.
+    pub(crate) fn active_mut(&mut self) -> impl Iterator<Item = &mut Job> {
+        self.active.values_mut()
+    }
+}

@@ -1,0 +1,138 @@
+//! A master that runs, and what the process it runs in may do with it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mapfold_protocol::{
+    Address, BindError, Connector, InProcess, ListenRefused, Listener, check_listen,
+};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::Settings;
+use crate::clock::Clock;
+use crate::desk::MasterDesk;
+use crate::files::{Files, SystemFiles};
+use crate::inbox::{INBOX_MAX, Inbox, Message};
+use crate::owner::Owner;
+
+/// Starts masters.
+#[derive(Debug)]
+pub struct Master;
+
+/// A master that runs. Clones are of the same master, which runs until [`MasterHandle::shutdown`] or
+/// the end of its runtime; the latter leaves the staging folders of running jobs to the next job for
+/// the same output.
+#[derive(Clone, Debug)]
+pub struct MasterHandle {
+    inbox: Inbox,
+    desk: MasterDesk,
+    runtime: Handle,
+    listeners: Arc<Listeners>,
+}
+
+#[derive(Debug)]
+struct Listeners {
+    stop: watch::Sender<bool>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Why a master does not listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address may not be listened at.
+    #[error(transparent)]
+    Refused(#[from] ListenRefused),
+    /// It cannot be listened at.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+}
+
+impl Master {
+    /// Starts a master on the current tokio runtime (which must have timers). It opens no port and
+    /// touches no file until it is told to.
+    pub fn start(settings: Settings) -> MasterHandle {
+        Self::start_on(settings, Arc::new(SystemFiles))
+    }
+
+    pub(crate) fn start_on(settings: Settings, files: Arc<dyn Files>) -> MasterHandle {
+        let clock = Clock::new();
+        let (inbox, receiver) = mpsc::channel(INBOX_MAX);
+        let owner = Owner::new(settings, files, clock, (inbox.clone(), receiver));
+        tokio::spawn(owner.run());
+        MasterHandle {
+            desk: MasterDesk::new(inbox.clone(), clock),
+            inbox,
+            runtime: Handle::current(),
+            listeners: Arc::new(Listeners {
+                stop: watch::Sender::new(false),
+                tasks: Mutex::default(),
+            }),
+        }
+    }
+}
+
+impl MasterHandle {
+    /// What workers and clients within the process connect with. They may run on other threads with
+    /// runtimes of their own.
+    pub fn connector(&self) -> Connector {
+        Connector::InProcess(InProcess::new(self.desk.clone(), self.runtime.clone()))
+    }
+
+    /// The services themselves, without a connection.
+    pub fn desk(&self) -> MasterDesk {
+        self.desk.clone()
+    }
+
+    /// Serves workers and clients at `address` until [`MasterHandle::shutdown`]; may be called for several
+    /// addresses. Returns where it listens, with the port it has.
+    ///
+    /// # Errors
+    /// The address is not loopback and `insecure` was not given, is public, or is taken.
+    pub async fn serve(&self, address: &Address, insecure: bool) -> Result<Address, ServeError> {
+        let asked = address.clone();
+        let checked = tokio::task::spawn_blocking(move || check_listen(&asked, insecure)).await;
+        let address = checked.expect("checking an address does not panic")?;
+        let listener = Listener::bind(&address).await?;
+        let local = listener.local_address().clone();
+        let mut stop = self.listeners.stop.subscribe();
+        let serving = listener.serve(self.desk.clone(), async move {
+            // An error means that all handles are gone: it stops then too.
+            let _ = stop.wait_for(|stop| *stop).await;
+        });
+        let task = self.runtime.spawn(serving);
+        let tasks = self.listeners.tasks.lock();
+        tasks.unwrap_or_else(PoisonError::into_inner).push(task);
+        tracing::info!(address = %local, "listening");
+        Ok(local)
+    }
+
+    /// Says that the process of a local worker has ended, as its parent saw: the master then need not
+    /// wait for the lease. `name` is the one it joined with.
+    pub async fn worker_exited(&self, name: &str) {
+        let name = name.to_owned();
+        // If the owner is gone, it has no workers.
+        let _ = self.inbox.send(Message::WorkerExited { name }).await;
+    }
+
+    /// Ends the master: cancels its jobs, waits until they have cleaned up, tells its workers to stop and
+    /// gives them a while to leave, closes its listeners. Takes no new jobs and workers from the first
+    /// moment on. Returns when all that is done.
+    pub async fn shutdown(&self) {
+        let (asker, done) = oneshot::channel();
+        if self.inbox.send(Message::Shutdown(asker)).await.is_ok() {
+            // An error means that it ended for another who asked.
+            let _ = done.await;
+        }
+        self.listeners.stop.send_replace(true);
+        let tasks = {
+            let mut tasks = self.listeners.tasks.lock();
+            std::mem::take(&mut **tasks.as_mut().unwrap_or_else(|error| error.get_mut()))
+        };
+        for task in tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a listener failed");
+            }
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What a master is started with.
+
+use std::time::Duration;
+
+use mapfold_terms::MasterEpoch;
+
+/// Bounds and identity of one master.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Must be larger than that of any earlier start that could still have workers: it is half of every
+    /// attempt's token. Without a state folder each master's workers are its own, and 1 is right.
+    pub epoch: MasterEpoch,
+    /// The scheduler's bounds: lease, grace, retries.
+    pub scheduler: mapfold_scheduler::Settings,
+    /// How often workers must beat. Several beats fit a lease, so that one may be lost. Default a fifth
+    /// of the lease, at most 1 s: a heartbeat also carries progress.
+    pub beat_every: Duration,
+    /// Jobs that ended and can still be asked for. Default 1,000.
+    pub jobs_remembered_max: usize,
+    /// How long a shutdown waits for workers to take their leave. Default 2 s.
+    pub farewell_max: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::new(mapfold_scheduler::Settings::default())
+    }
+}
+
+impl Settings {
+    /// What follows from the scheduler's bounds.
+    pub fn new(scheduler: mapfold_scheduler::Settings) -> Self {
+        Self {
+            epoch: MasterEpoch(1),
+            beat_every: (scheduler.lease / 5).min(Duration::from_secs(1)),
+            scheduler,
+            jobs_remembered_max: 1000,
+            farewell_max: Duration::from_secs(2),
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! What the winning attempts of a job did, and how far its running ones are.
+//!
+//! Every sum is over the tasks' winners, so it is the same on every run of a job, however often tasks
+//! were tried or lost. The scheduler decides who wins; this only keeps what winners reported. Of a map
+//! task whose run was lost the report is kept until another wins: a job commits without waiting for
+//! that if all its reduce tasks had consumed the run before.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mapfold_scheduler::JobStats;
+use mapfold_terms::{
+    AttemptId, ByteSize, Counters, JobEnd, JobReport, MapReport, PartSummary, PartitionId,
+    PhaseStatus, Plan, Progress, ReduceReport, RunSummary, TaskId, TaskKind, TaskTiming, WorkerId,
+};
+use tokio::time::Instant;
+
+/// Tasks and partitions that a report names.
+const NAMED_MAX: usize = 5;
+
+/// One task's winner and what it reported.
+#[derive(Debug)]
+struct Win<R> {
+    attempt: AttemptId,
+    worker: WorkerId,
+    report: R,
+    /// Whether it was lost, and nobody has won since.
+    lost: bool,
+}
+
+/// What an attempt that ended well reported, until the scheduler says whether it won.
+#[derive(Clone, Debug)]
+pub(crate) enum Reported {
+    /// A map attempt.
+    Mapped(MapReport),
+    /// A reduce attempt.
+    Reduced(ReduceReport),
+}
+
+/// An attempt that was ordered and has not ended.
+#[derive(Debug)]
+struct Running {
+    on: WorkerId,
+    records: u64,
+    bytes: u64,
+}
+
+/// All of one job.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    maps: Vec<Option<Win<MapReport>>>,
+    reduces: Vec<Option<Win<ReduceReport>>>,
+    map_sum: Sum,
+    reduce_sum: Sum,
+    running: BTreeMap<AttemptId, Running>,
+    /// The report that the scheduler is judging.
+    reported: Option<(AttemptId, Reported)>,
+    times: Times,
+}
+
+impl<R> Win<R> {
+    fn new(attempt: AttemptId, worker: WorkerId, report: R) -> Self {
+        Self {
+            attempt,
+            worker,
+            report,
+            lost: false,
+        }
+    }
+
+    /// What is to be taken out of the sums, if the task had a winner.
+    fn lose(win: &mut Option<Self>) -> Option<&R> {
+        let win = win.as_mut().filter(|win| !win.lost)?;
+        win.lost = true;
+        Some(&win.report)
+    }
+}
+
+/// Sums over one phase's winners, kept up to date because each status shows them. They wrap, so that a
+/// worker that counts nonsense harms nothing but the display.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    won: u32,
+    records: u64,
+    bytes: u64,
+    /// Of the runs that map winners left.
+    run_bytes: u64,
+}
+
+/// What a report adds to the sums of its phase.
+trait Counted {
+    /// Records, bytes, bytes of runs.
+    fn counted(&self) -> (u64, u64, u64);
+}
+
+impl Counted for MapReport {
+    fn counted(&self) -> (u64, u64, u64) {
+        (self.records_in, self.bytes_in, self.run.bytes)
+    }
+}
+
+impl Counted for ReduceReport {
+    fn counted(&self) -> (u64, u64, u64) {
+        (self.records_in, self.fetched.bytes(), 0)
+    }
+}
+
+impl Sum {
+    fn add(&mut self, report: &impl Counted) {
+        let (records, bytes, run_bytes) = report.counted();
+        self.won += 1;
+        self.records = self.records.wrapping_add(records);
+        self.bytes = self.bytes.wrapping_add(bytes);
+        self.run_bytes = self.run_bytes.wrapping_add(run_bytes);
+    }
+
+    fn subtract(&mut self, report: &impl Counted) {
+        let (records, bytes, run_bytes) = report.counted();
+        self.won -= 1;
+        self.records = self.records.wrapping_sub(records);
+        self.bytes = self.bytes.wrapping_sub(bytes);
+        self.run_bytes = self.run_bytes.wrapping_sub(run_bytes);
+    }
+
+    fn status(self, tasks: u32, bytes_total: u64) -> PhaseStatus {
+        PhaseStatus {
+            tasks,
+            done: self.won,
+            running: 0,
+            records: self.records,
+            bytes: self.bytes,
+            bytes_total,
+        }
+    }
+}
+
+/// When things happened first or last.
+#[derive(Clone, Copy, Debug, Default)]
+struct Times {
+    first_order: Option<Instant>,
+    maps_done: Option<Instant>,
+    reduces_done: Option<Instant>,
+}
+
+impl Tally {
+    /// Nothing has happened yet.
+    pub(crate) fn new(maps: usize, reduces: usize) -> Self {
+        Self {
+            maps: std::iter::repeat_with(|| None).take(maps).collect(),
+            reduces: std::iter::repeat_with(|| None).take(reduces).collect(),
+            map_sum: Sum::default(),
+            reduce_sum: Sum::default(),
+            running: BTreeMap::new(),
+            reported: None,
+            times: Times::default(),
+        }
+    }
+
+    /// An attempt was ordered.
+    pub(crate) fn launched(&mut self, attempt: AttemptId, on: WorkerId, now: Instant) {
+        self.times.first_order.get_or_insert(now);
+        if self.maps.is_empty() {
+            self.times.maps_done.get_or_insert(now);
+        }
+        let running = Running {
+            on,
+            records: 0,
+            bytes: 0,
+        };
+        self.running.insert(attempt, running);
+    }
+
+    /// An attempt no longer runs, as far as the master cares.
+    pub(crate) fn stopped(&mut self, attempt: AttemptId) {
+        self.running.remove(&attempt);
+    }
+
+    /// All attempts of a worker no longer run.
+    pub(crate) fn worker_gone(&mut self, worker: WorkerId) {
+        self.running.retain(|_, running| running.on != worker);
+    }
+
+    /// A running attempt has come this far. Returns whether that is news.
+    pub(crate) fn progressed(&mut self, worker: WorkerId, progress: &Progress) -> bool {
+        match self.running.get_mut(&progress.attempt) {
+            Some(running) if running.on == worker => {
+                let before = (running.records, running.bytes);
+                running.records = running.records.max(progress.records);
+                running.bytes = running.bytes.max(progress.bytes);
+                before != (running.records, running.bytes)
+            }
+            _ => false,
+        }
+    }
+
+    /// An attempt reports its end; if it ended well, whether it wins is told by [`Tally::won`] before the
+    /// next report, or never.
+    pub(crate) fn judged(
+        &mut self,
+        worker: WorkerId,
+        attempt: AttemptId,
+        reported: Option<Reported>,
+    ) {
+        self.reported = reported.map(|reported| (attempt, reported));
+        if self.running.get(&attempt).is_some_and(|it| it.on == worker) {
+            self.running.remove(&attempt);
+        }
+    }
+
+    /// The scheduler made `attempt`, which has just reported, the winner of its task.
+    pub(crate) fn won(&mut self, attempt: AttemptId, worker: WorkerId, now: Instant) {
+        let place = attempt.task.index as usize;
+        match self.reported.take() {
+            Some((of, Reported::Mapped(report))) if of == attempt && place < self.maps.len() => {
+                self.map_sum.add(&report);
+                if self.map_sum.won as usize == self.maps.len() {
+                    self.times.maps_done = Some(now);
+                }
+                self.maps[place] = Some(Win::new(attempt, worker, report));
+            }
+            Some((of, Reported::Reduced(report)))
+                if of == attempt && place < self.reduces.len() =>
+            {
+                self.reduce_sum.add(&report);
+                if self.reduce_sum.won as usize == self.reduces.len() {
+                    self.times.reduces_done = Some(now);
+                }
+                self.reduces[place] = Some(Win::new(attempt, worker, report));
+            }
+            _ => tracing::error!(%attempt, "a task was won without a report"),
+        }
+    }
+
+    /// The task has no winner any more.
+    pub(crate) fn lost(&mut self, task: TaskId) {
+        let place = task.index as usize;
+        match task.kind {
+            TaskKind::Map => {
+                if let Some(report) = self.maps.get_mut(place).and_then(Win::lose) {
+                    self.map_sum.subtract(report);
+                }
+            }
+            TaskKind::Reduce => {
+                if let Some(report) = self.reduces.get_mut(place).and_then(Win::lose) {
+                    self.reduce_sum.subtract(report);
+                }
+            }
+        }
+    }
+
+    /// The run of map task `map`, if it has a winner: the attempt, who holds it, and what it holds.
+    pub(crate) fn run(&self, map: usize) -> Option<(AttemptId, WorkerId, RunSummary)> {
+        let win = self.maps.get(map)?.as_ref().filter(|win| !win.lost)?;
+        Some((win.attempt, win.worker, win.report.run))
+    }
+
+    /// The part of partition `reduce`, if the task has a winner.
+    pub(crate) fn part(&self, reduce: usize) -> Option<(AttemptId, PartSummary)> {
+        let win = self.reduces.get(reduce)?.as_ref().filter(|win| !win.lost)?;
+        Some((win.attempt, win.report.part))
+    }
+
+    /// The job's own counters over all winners.
+    pub(crate) fn counters(&self) -> Counters {
+        let mut counters = Counters::default();
+        self.map_reports()
+            .for_each(|report| counters.merge(&report.counters));
+        self.reduce_reports()
+            .for_each(|report| counters.merge(&report.counters));
+        counters
+    }
+
+    /// Both phases as a status shows them. Cost: the running attempts.
+    pub(crate) fn phases(&self, plan: &Plan) -> (PhaseStatus, PhaseStatus) {
+        let mut map = self.map_sum.status(length(&self.maps), plan.bytes);
+        let mut reduce = self.reduce_sum.status(length(&self.reduces), 0);
+        if map.done == map.tasks {
+            reduce.bytes_total = self.map_sum.run_bytes;
+        }
+        for (attempt, running) in &self.running {
+            let phase = match attempt.task.kind {
+                TaskKind::Map => &mut map,
+                TaskKind::Reduce => &mut reduce,
+            };
+            phase.running += 1;
+            phase.records = phase.records.wrapping_add(running.records);
+            phase.bytes = phase.bytes.wrapping_add(running.bytes);
+        }
+        (map, reduce)
+    }
+
+    /// The report of the job, which ends now.
+    pub(crate) fn report(
+        &self,
+        plan: &Plan,
+        stats: JobStats,
+        end: JobEnd,
+        accepted: Instant,
+        now: Instant,
+    ) -> JobReport {
+        let maps = |field: fn(&MapReport) -> u64| sum(self.map_reports().map(field));
+        let reduces = |field: fn(&ReduceReport) -> u64| sum(self.reduce_reports().map(field));
+        let spilled_maps = maps(|it| it.spilled.bytes());
+        let spilled_reduces = reduces(|it| it.spilled.bytes());
+        let Times {
+            first_order,
+            maps_done,
+            reduces_done,
+        } = self.times;
+        JobReport {
+            end,
+            elapsed: now - accepted,
+            plan_elapsed: first_order.unwrap_or(now) - accepted,
+            map_elapsed: between(first_order, maps_done.or(Some(now))),
+            reduce_elapsed: between(maps_done, reduces_done.or(Some(now))),
+            commit_elapsed: between(reduces_done, Some(now)),
+            files: plan.files,
+            maps: length(&self.maps),
+            reduces: length(&self.reduces),
+            records_in: maps(|it| it.records_in),
+            bytes_in: ByteSize(maps(|it| it.bytes_in)),
+            records_mapped: maps(|it| it.records_out),
+            records_shuffled: maps(|it| it.run.records),
+            bytes_shuffled: ByteSize(maps(|it| it.run.bytes)),
+            bytes_remote: ByteSize(reduces(|it| it.fetched_remote.bytes())),
+            bytes_spilled: ByteSize(spilled_maps.wrapping_add(spilled_reduces)),
+            groups: reduces(|it| it.groups),
+            rows: reduces(|it| it.part.rows),
+            bytes_out: ByteSize(reduces(|it| it.part.bytes)),
+            attempts: stats.attempts,
+            attempts_failed: stats.attempts_failed,
+            attempts_lost: stats.attempts_lost,
+            maps_rerun: stats.maps_rerun,
+            stale_reports: stats.stale_reports,
+            rollbacks: stats.rollbacks,
+            workers_lost: stats.workers_lost,
+            slowest: self.slowest(plan),
+            map_median: median(self.map_reports().map(|it| it.elapsed).collect()),
+            reduce_median: median(self.reduce_reports().map(|it| it.elapsed).collect()),
+            largest: self.largest(),
+            counters: self.counters(),
+        }
+    }
+
+    fn map_reports(&self) -> impl Iterator<Item = &MapReport> {
+        self.maps.iter().flatten().map(|win| &win.report)
+    }
+
+    fn reduce_reports(&self) -> impl Iterator<Item = &ReduceReport> {
+        self.reduces.iter().flatten().map(|win| &win.report)
+    }
+
+    /// Map tasks first, each kind slowest first.
+    fn slowest(&self, plan: &Plan) -> Vec<TaskTiming> {
+        let maps = self.maps.iter().flatten().map(|win| TaskTiming {
+            task: win.attempt.task,
+            worker: win.worker,
+            elapsed: win.report.elapsed,
+            bytes: ByteSize(win.report.bytes_in),
+            about: String::new(),
+        });
+        let reduces = self.reduces.iter().flatten().map(|win| TaskTiming {
+            task: win.attempt.task,
+            worker: win.worker,
+            elapsed: win.report.elapsed,
+            bytes: win.report.fetched,
+            about: String::new(),
+        });
+        let mut slowest = top(maps.collect(), |timing| timing.elapsed);
+        for timing in &mut slowest {
+            timing.about = about(plan, timing.task.index);
+        }
+        slowest.extend(top(reduces.collect(), |timing| timing.elapsed));
+        slowest
+    }
+
+    fn largest(&self) -> Vec<(PartitionId, ByteSize)> {
+        let sizes = self
+            .reduces
+            .iter()
+            .flatten()
+            .map(|win| (PartitionId(win.attempt.task.index), win.report.fetched));
+        top(sizes.collect(), |(_, bytes)| *bytes)
+    }
+}
+
+/// The name of the first file of a split.
+fn about(plan: &Plan, map: u32) -> String {
+    let split = plan.splits.get(map as usize);
+    split
+        .and_then(|split| split.pieces.first())
+        .map_or_else(String::new, |piece| piece.file.name.display().to_string())
+}
+
+/// The few items with the largest measure, largest first; of equals those that came first.
+fn top<T, M: Ord>(mut items: Vec<T>, measure: impl Fn(&T) -> M) -> Vec<T> {
+    items.sort_by_key(|item| Reverse(measure(item)));
+    items.truncate(NAMED_MAX);
+    items
+}
+
+fn sum(items: impl Iterator<Item = u64>) -> u64 {
+    items.fold(0, u64::wrapping_add)
+}
+
+/// The lower of the two middles where there are two; zero where there is nothing.
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    let middle = times.len().saturating_sub(1) / 2;
+    times.get(middle).copied().unwrap_or_default()
+}
+
+/// Zero unless both are known.
+fn between(from: Option<Instant>, to: Option<Instant>) -> Duration {
+    match (from, to) {
+        (Some(from), Some(to)) => to.saturating_duration_since(from),
+        _ => Duration::ZERO,
+    }
+}
+
+fn length<T>(tasks: &[T]) -> u32 {
+    u32::try_from(tasks.len()).expect("a plan has at most 2^32 tasks of a kind")
+}
