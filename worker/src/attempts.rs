@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub(crate) struct Attempts {
     held: Mutex<Held>,
-    /// Notified when an attempt ends.
+    /// Notified when an attempt ends; the reporter waits for it.
     ended: Notify,
 }
 
@@ -42,14 +42,12 @@ impl Attempts {
         held.running.remove(&attempt);
         held.ended.insert(attempt, outcome);
         drop(held);
-        self.ended.notify_waiters();
         self.ended.notify_one();
     }
 
     /// The attempt is gone without an outcome: its life is over, nobody would hear it.
     pub(crate) fn abandon(&self, attempt: AttemptId) {
         self.lock().running.remove(&attempt);
-        self.ended.notify_waiters();
     }
 
     /// The master has the outcome.
@@ -102,23 +100,6 @@ impl Attempts {
             .values()
             .filter(|running| condition(&running.attempt));
         running.map(|running| running.cancel()).count()
-    }
-
-    /// Waits until no attempt runs, at most for `patience`; returns how many still run then.
-    pub(crate) async fn drain(&self, patience: Duration) -> usize {
-        let all_ended = async {
-            loop {
-                let ended = self.ended.notified();
-                tokio::pin!(ended);
-                ended.as_mut().enable();
-                if self.lock().running.is_empty() {
-                    return;
-                }
-                ended.await;
-            }
-        };
-        let _ = tokio::time::timeout(patience, all_ended).await;
-        self.lock().running.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {

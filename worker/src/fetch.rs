@@ -597,3 +597,6 @@ impl Received {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,8 @@ mod attempts;
 mod backoff;
 mod desk;
 mod fetch;
+#[cfg(test)]
+mod fixture;
 mod gather;
 mod heartbeat;
 mod life;

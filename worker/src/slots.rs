@@ -2,9 +2,12 @@
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use mapfold_terms::{AttemptId, JobBrief, Token};
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::attempt::{Site, Work, carry_out};
 use crate::attempts::Seen;
@@ -19,6 +22,8 @@ pub(crate) struct Slots {
     pool: ThreadPool,
     site: Arc<Site>,
     seen: Mutex<Seen>,
+    /// Attempts in the pool, over all lives.
+    busy: Arc<watch::Sender<usize>>,
 }
 
 impl Slots {
@@ -33,6 +38,7 @@ impl Slots {
             pool,
             site: Arc::new(site),
             seen: Mutex::default(),
+            busy: Arc::default(),
         })
     }
 
@@ -46,7 +52,21 @@ impl Slots {
     pub(crate) fn start(&self, life: &Arc<Life>, attempt: AttemptId, brief: JobBrief, work: Work) {
         let running = life.attempts.start(attempt);
         let (life, site) = (Arc::clone(life), Arc::clone(&self.site));
-        self.pool
-            .spawn(move || carry_out(&site, &life, &running, &brief, &work));
+        let busy = Arc::clone(&self.busy);
+        busy.send_modify(|busy| *busy += 1);
+        self.pool.spawn(move || {
+            carry_out(&site, &life, &running, &brief, &work);
+            // They own temporary files, which should be gone when nothing runs any more.
+            drop((life, site));
+            busy.send_modify(|busy| *busy -= 1);
+        });
+    }
+
+    /// Waits until no attempt runs, at most for `patience`; returns how many still run then.
+    pub(crate) async fn drain(&self, patience: Duration) -> usize {
+        let mut busy = self.busy.subscribe();
+        // The sender is in `self`, so only time can run out.
+        let _ = timeout(patience, busy.wait_for(|busy| *busy == 0)).await;
+        *busy.borrow()
     }
 }

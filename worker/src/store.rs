@@ -131,12 +131,6 @@ impl RunStore {
         drop(runs);
         drop(all);
     }
-
-    /// Number of runs.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.runs.read().unwrap().len()
-    }
 }
 
 impl HeldRun {

@@ -203,7 +203,7 @@ impl Worker {
         if matches!(why, LifeEnd::Stopped) {
             self.leave(&life).await;
         }
-        let still_running = life.attempts.drain(DRAIN_MAX).await;
+        let still_running = self.slots.drain(DRAIN_MAX).await;
         if still_running > 0 {
             warn!(still_running, "attempts do not stop");
         }
@@ -222,3 +222,6 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
