@@ -1,0 +1,364 @@
+//! Whole jobs through the batch boundary, without engine: map attempts, runs, reduce attempts, rows.
+//! Whatever the splits, the memory budget, and whether there is a combiner, the rows are those of a
+//! naive count.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use mapfold_data::input::{discover, plan};
+use mapfold_data::run::{Run, Segment};
+use mapfold_data::scratch::ScratchRoot;
+use mapfold_job::{
+    Catalog, Emitter, Fold, Job, JobError, JobTable, Maker, MapTask, Monitor, NoParams, Record,
+    ReduceTask, Rows, Runner, TaskError, Values,
+};
+use mapfold_terms::{
+    AttemptId, ByteSize, Digest, Failure, Format, InputName, JobId, MasterEpoch, PartitionId,
+    RawPath, TaskId, Token,
+};
+use proptest::prelude::*;
+
+/// Counts words between blanks; with a combiner or without.
+struct Count<const FOLDS: bool>;
+
+impl<const FOLDS: bool> Job for Count<FOLDS> {
+    type Params = NoParams;
+    type Key = String;
+    type Value = u64;
+
+    const NAME: &'static str = if FOLDS { "folded" } else { "listed" };
+    const SUMMARY: &'static str = "count words between blanks";
+    const FOLD: Option<Fold<Self>> = if FOLDS {
+        Some(|_, _, sum, n| *sum += n)
+    } else {
+        None
+    };
+
+    fn new(_: NoParams) -> Result<Self, JobError> {
+        Ok(Self)
+    }
+
+    fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+        for word in str::from_utf8(record.bytes)?
+            .split(' ')
+            .filter(|word| !word.is_empty())
+        {
+            assert_ne!(word, "panic", "a word the job does not like");
+            out.emit(word, 1);
+        }
+        out.count("lines", 1);
+        Ok(())
+    }
+
+    fn reduce(
+        &self,
+        word: &str,
+        counts: &mut Values<'_, Self>,
+        rows: &mut Rows<'_>,
+    ) -> Result<(), JobError> {
+        if word == "refuse" {
+            return Err("a word the job refuses".into());
+        }
+        rows.row(word, counts.owned().sum::<u64>());
+        Ok(())
+    }
+}
+
+/// The values of each word in the order in which they came, as offsets; every third word reads only one of them.
+struct Order;
+
+impl Job for Order {
+    type Params = NoParams;
+    type Key = Vec<u8>;
+    type Value = u64;
+
+    const NAME: &'static str = "order";
+    const SUMMARY: &'static str = "lists where each word stands, in input order";
+
+    fn new(_: NoParams) -> Result<Self, JobError> {
+        Ok(Self)
+    }
+
+    fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+        record
+            .bytes
+            .split(|byte| *byte == b' ')
+            .for_each(|word| out.emit(word, record.offset));
+        Ok(())
+    }
+
+    fn reduce(
+        &self,
+        word: &[u8],
+        offsets: &mut Values<'_, Self>,
+        rows: &mut Rows<'_>,
+    ) -> Result<(), JobError> {
+        let most = if word.len().is_multiple_of(3) {
+            1
+        } else {
+            usize::MAX
+        };
+        let list: Vec<String> = offsets
+            .owned()
+            .take(most)
+            .map(|offset| offset.to_string())
+            .collect();
+        rows.row(word, list.join(" "));
+        Ok(())
+    }
+}
+
+struct Quiet;
+
+impl Monitor for Quiet {
+    fn progress(&self, _: u64, _: u64) {}
+
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+fn runner(name: &str) -> Arc<dyn Runner> {
+    let jobs = [
+        Maker::of::<Count<true>>(),
+        Maker::of::<Count<false>>(),
+        Maker::of::<Order>(),
+    ];
+    JobTable::new(jobs).build(name, &BTreeMap::new()).unwrap()
+}
+
+/// How a job is run.
+#[derive(Clone, Copy, Debug)]
+struct How {
+    split_size: u64,
+    memory: u64,
+    partitions: u32,
+}
+
+/// What a job left: rows of all parts, the digests of its runs, and how often it spilled.
+#[derive(Debug, PartialEq)]
+struct Left {
+    rows: Vec<String>,
+    digests: Vec<Digest>,
+    spills: u32,
+    lines: u64,
+}
+
+fn run(job: &str, folder: &Path, text: &str, how: How) -> Result<Left, TaskError> {
+    let input = folder.join("input.txt");
+    fs::write(&input, text).unwrap();
+    let name = InputName {
+        typed: RawPath::from(Path::new("input.txt")),
+        absolute: RawPath::from(input.as_path()),
+    };
+    let files = discover(&[name]).unwrap();
+    let plan = plan(files, Format::Lines, Some(ByteSize(how.split_size)), None).unwrap();
+    let scratch = ScratchRoot::open(folder).unwrap();
+    let runner = runner(job);
+    let mut left = Left {
+        rows: Vec::new(),
+        digests: Vec::new(),
+        spills: 0,
+        lines: 0,
+    };
+    let mut runs = Vec::new();
+    for split in &plan.splits {
+        let attempt = attempt(TaskId::map(split.index), u64::from(split.index));
+        let scratch = scratch.scratch(&attempt.token.to_string());
+        let task = MapTask {
+            attempt,
+            split,
+            format: plan.format,
+            partitions: how.partitions,
+            memory: ByteSize(how.memory),
+            in_memory_max: ByteSize(how.memory),
+            scratch: &scratch,
+        };
+        let done = runner.map(&task, &Quiet)?;
+        left.digests.push(done.report.run.digest);
+        left.spills += done.report.spills;
+        left.lines += done.report.counters.0.get("lines").copied().unwrap_or(0);
+        runs.push(Run::open(done.run).unwrap());
+    }
+    for partition in 0..how.partitions {
+        let attempt = attempt(TaskId::reduce(partition), 1_000_000 + u64::from(partition));
+        let scratch = scratch.scratch(&attempt.token.to_string());
+        let partition = PartitionId(partition);
+        let segment = |(map, run): (u32, &Run)| -> Segment { run.segment(partition).with_map(map) };
+        let part_folder = folder.join(format!("part-of-{}", attempt.token));
+        let task = ReduceTask {
+            attempt,
+            partition,
+            inputs: (0..).zip(&runs).map(segment).collect(),
+            memory: ByteSize(how.memory),
+            scratch: &scratch,
+            part_folder: &part_folder,
+        };
+        let done = runner.reduce(task, &Quiet)?;
+        let part = fs::read_dir(&part_folder)
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .path();
+        let rows = fs::read_to_string(part).unwrap();
+        assert_eq!(done.part.rows, rows.lines().count() as u64);
+        assert_eq!(done.part.bytes, rows.len() as u64);
+        left.rows.extend(rows.lines().map(str::to_owned));
+    }
+    Ok(left)
+}
+
+fn attempt(task: TaskId, counter: u64) -> AttemptId {
+    AttemptId {
+        token: Token {
+            epoch: MasterEpoch(1),
+            counter,
+        },
+        job: JobId(1),
+        task,
+        number: 1,
+    }
+}
+
+fn naive(text: &str) -> Vec<String> {
+    let mut counts = BTreeMap::new();
+    for word in text.split([' ', '\n']).filter(|word| !word.is_empty()) {
+        *counts.entry(word).or_insert(0) += 1;
+    }
+    counts
+        .into_iter()
+        .map(|(word, n)| format!("{word}\t{n}"))
+        .collect()
+}
+
+fn sorted(mut rows: Vec<String>) -> Vec<String> {
+    rows.sort();
+    rows
+}
+
+fn failure(result: Result<Left, TaskError>) -> Failure {
+    match result {
+        Err(TaskError::Failed(failure)) => failure,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn text() -> impl Strategy<Value = String> {
+    let word = "[a-f]{1,3}|[a-z]{15,18}";
+    let line = proptest::collection::vec(word, 0..6).prop_map(|words| words.join(" "));
+    proptest::collection::vec(line, 0..80).prop_map(|lines| lines.join("\n"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn rows_do_not_depend_on_splits_memory_or_combiner(
+        text in text(), split_size in 1_u64..400, memory in 0_u64..6000, partitions in 1_u32..5
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let large = How { split_size: 1 << 20, memory: 1 << 20, partitions };
+        let small = How { split_size, memory, partitions };
+        let want = run("folded", folder.path(), &text, large).unwrap();
+        prop_assert_eq!(sorted(want.rows.clone()), naive(&text));
+        prop_assert_eq!(want.lines, text.lines().count() as u64);
+        for job in ["folded", "listed"] {
+            let folder = tempfile::tempdir().unwrap();
+            prop_assert_eq!(&run(job, folder.path(), &text, small).unwrap().rows, &want.rows);
+        }
+    }
+
+    #[test]
+    fn digests_do_not_depend_on_memory(text in text(), memory in 0_u64..6000) {
+        for job in ["folded", "listed", "order"] {
+            let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let how = How { split_size: 500, memory: 1 << 20, partitions: 3 };
+            let want = run(job, one.path(), &text, how).unwrap();
+            let got = run(job, two.path(), &text, How { memory, ..how }).unwrap();
+            prop_assert_eq!(got.digests, want.digests);
+            prop_assert_eq!(got.rows, want.rows);
+        }
+    }
+
+    #[test]
+    fn values_come_in_input_order(text in text(), split_size in 1_u64..400, memory in 0_u64..3000) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut want: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        let mut offset = 0;
+        for line in text.split_inclusive('\n') {
+            for word in line.trim_end_matches('\n').split(' ') {
+                want.entry(word).or_default().push(offset.to_string());
+            }
+            offset += line.len();
+        }
+        let row = |(word, offsets): (&str, Vec<String>)| {
+            let most = if word.len().is_multiple_of(3) { 1 } else { offsets.len() };
+            format!("{word}\t{}", offsets[..most].join(" "))
+        };
+        let want: Vec<_> = want.into_iter().map(row).collect();
+        let got = run("order", folder.path(), &text, How { split_size, memory, partitions: 3 }).unwrap();
+        prop_assert_eq!(sorted(got.rows), sorted(want));
+    }
+}
+
+#[test]
+fn little_memory_spills() {
+    let folder = tempfile::tempdir().unwrap();
+    let text: String = (0..3000).map(|n| format!("word{n} again\n")).collect();
+    for job in ["folded", "listed"] {
+        let how = How {
+            split_size: 1 << 20,
+            memory: 4096,
+            partitions: 2,
+        };
+        let left = run(job, folder.path(), &text, how).unwrap();
+        assert!(left.spills > 5, "{job}: {}", left.spills);
+        assert_eq!(sorted(left.rows), naive(&text));
+        fs::remove_dir_all(folder.path()).unwrap();
+        fs::create_dir(folder.path()).unwrap();
+    }
+}
+
+#[test]
+fn a_panic_or_error_in_map_names_the_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let how = How {
+        split_size: 1 << 20,
+        memory: 1 << 20,
+        partitions: 1,
+    };
+    let failure = failure(run(
+        "folded",
+        folder.path(),
+        "one two\nthree panic four\nfive\n",
+        how,
+    ));
+    assert!(
+        failure.chain[0].contains("a word the job does not like"),
+        "{failure:?}"
+    );
+    assert!(failure.chain[0].contains("attempts.rs:"), "{failure:?}");
+    let at = failure.at.unwrap();
+    assert_eq!((at.file.as_bytes(), at.offset), (&b"input.txt"[..], 8));
+    assert_eq!(at.excerpt, b"three panic four");
+}
+
+#[test]
+fn an_error_in_reduce_names_the_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let how = How {
+        split_size: 1 << 20,
+        memory: 1 << 20,
+        partitions: 1,
+    };
+    let failure = failure(run("listed", folder.path(), "one refuse two\n", how));
+    assert_eq!(
+        failure.chain,
+        ["cannot reduce key `refuse`", "a word the job refuses"]
+    );
+}
