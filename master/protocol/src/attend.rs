@@ -125,3 +125,148 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("a panic without a message")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use futures::SinkExt;
+    use mapfold_terms::WorkerId;
+    use tarpc::Request;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::task::JoinHandle;
+    use tokio_util::codec::Framed;
+
+    use super::*;
+    use crate::codec::{AnswererCodec, AskerCodec, ReadBudget};
+    use crate::desk::tests::Sentry;
+    use crate::service::{WorkerDeskClient, WorkerDeskRequest, WorkerDeskResponse};
+
+    type Asker = Framed<DuplexStream, AskerCodec<WorkerDeskRequest, WorkerDeskResponse>>;
+
+    const IDLE: Duration = Duration::from_secs(60);
+
+    fn attended(desk: Sentry) -> (DuplexStream, JoinHandle<()>) {
+        let (ours, theirs) = duplex(1 << 16);
+        let transport = Framed::new(theirs, AnswererCodec::new(ReadBudget::new(1)));
+        let task = attend::<WorkerDeskClient, _, _>(transport, desk, Some(IDLE), pending());
+        (ours, tokio::spawn(task))
+    }
+
+    async fn ask(asker: &mut Asker, id: u64) {
+        let request = Request {
+            context: crate::link::far_context(),
+            id,
+            message: WorkerDeskRequest::Leave {
+                worker: WorkerId(1),
+            },
+        };
+        asker.send(ClientMessage::Request(request)).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_connection_is_closed() {
+        let (_socket, task) = attended(Sentry::new(0));
+        let start = Instant::now();
+        task.await.unwrap();
+        assert_eq!(start.elapsed().as_secs(), IDLE.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_sends_a_frame_byte_by_byte_is_closed() {
+        let (mut socket, task) = attended(Sentry::new(0));
+        let start = Instant::now();
+        let drip = async {
+            for byte in [0, 1, 0, 0].into_iter().chain(std::iter::repeat(7)) {
+                if socket.write_all(&[byte]).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        drip.await;
+        task.await.unwrap();
+        assert!(
+            start.elapsed() < IDLE + Duration::from_secs(2),
+            "{:?}",
+            start.elapsed()
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_kept_while_requests_come_or_are_under_way() {
+        let desk = Sentry::new(5);
+        let (socket, task) = attended(desk.clone());
+        let mut asker = Asker::new(socket, AskerCodec::new());
+        for id in 0..5 {
+            tokio::time::sleep(IDLE * 2 / 3).await;
+            ask(&mut asker, id).await;
+            assert_eq!(asker.next().await.unwrap().unwrap().request_id, id);
+        }
+        ask(&mut asker, 5).await;
+        tokio::time::sleep(IDLE * 3).await;
+        assert!(!task.is_finished());
+        desk.0.add_permits(1);
+        assert_eq!(asker.next().await.unwrap().unwrap().request_id, 5);
+        task.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn requests_above_the_limit_are_refused_and_the_others_answered() {
+        let desk = Sentry::new(0);
+        let (socket, _task) = attended(desk.clone());
+        let mut asker = Asker::new(socket, AskerCodec::new());
+        let sent = u64::try_from(IN_FLIGHT_MAX).unwrap() + 3;
+        for id in 0..sent {
+            ask(&mut asker, id).await;
+        }
+        let mut ids = Vec::new();
+        for _ in 0..3 {
+            let answer = asker.next().await.unwrap().unwrap();
+            assert!(answer.message.unwrap_err().detail.contains("throttled"));
+            ids.push(answer.request_id);
+        }
+        desk.0.add_permits(IN_FLIGHT_MAX);
+        for _ in 0..IN_FLIGHT_MAX {
+            ids.push(asker.next().await.unwrap().unwrap().request_id);
+        }
+        ids.sort_unstable();
+        assert!(ids.into_iter().eq(0..sent));
+    }
+
+    #[tokio::test]
+    async fn work_ends_with_the_connection() {
+        let desk = Sentry::new(0);
+        let (socket, task) = attended(desk);
+        let mut asker = Asker::new(socket, AskerCodec::new());
+        ask(&mut asker, 0).await;
+        drop(asker);
+        task.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_answered_when_told_to_stop_is_sent() {
+        let desk = Sentry::new(0);
+        let (ours, theirs) = duplex(1 << 16);
+        let transport = Framed::new(theirs, AnswererCodec::new(ReadBudget::new(1)));
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let stop_or_gone = async {
+            let _ = stopped.await;
+        };
+        let task = attend::<WorkerDeskClient, _, _>(transport, desk.clone(), None, stop_or_gone);
+        let task = tokio::spawn(task);
+        let mut asker = Asker::new(ours, AskerCodec::new());
+        ask(&mut asker, 0).await;
+        ask(&mut asker, 1).await;
+        // Both are under way once the first is answered.
+        desk.0.add_permits(1);
+        asker.next().await.unwrap().unwrap();
+        stop.send(()).unwrap();
+        desk.0.add_permits(1);
+        asker.next().await.unwrap().unwrap();
+        task.await.unwrap();
+        let mut rest = Vec::new();
+        asker.get_mut().read_to_end(&mut rest).await.unwrap();
+        assert_eq!(rest, b"");
+    }
+}

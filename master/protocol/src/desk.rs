@@ -148,3 +148,43 @@ service!(
     ClientDeskRequest,
     ClientDeskResponse
 );
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// Has one answer to everything, once it gets a permit.
+    #[derive(Clone)]
+    pub(crate) struct Sentry(pub(crate) Arc<Semaphore>);
+
+    impl Sentry {
+        pub(crate) fn new(permits: usize) -> Self {
+            Self(Arc::new(Semaphore::new(permits)))
+        }
+
+        fn answer<T: 'static>(self) -> Answer<T> {
+            Box::pin(async move {
+                self.0.acquire().await.unwrap().forget();
+                Err(ServerError::new(std::io::ErrorKind::Other, "no".to_owned()))
+            })
+        }
+    }
+
+    impl Desk for Sentry {
+        fn worker(self, _: Context, _: WorkerDeskRequest) -> Answer<WorkerDeskResponse> {
+            self.answer()
+        }
+
+        fn pulse(self, _: Context, _: PulseRequest) -> Answer<PulseResponse> {
+            self.answer()
+        }
+
+        fn client(self, _: Context, _: ClientDeskRequest) -> Answer<ClientDeskResponse> {
+            self.answer()
+        }
+    }
+}

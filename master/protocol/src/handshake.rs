@@ -245,3 +245,111 @@ fn verdict_byte(verdict: Verdict) -> u8 {
         Verdict::ShuttingDown => 3,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tokio::io::duplex;
+
+    use super::*;
+
+    fn version(protocol: u16, engine: &str) -> Version {
+        Version {
+            protocol,
+            engine: engine.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_layout_never_changes() {
+        assert_eq!(
+            encode(&version(0x0102, "1.2.3"), 3),
+            b"mapfold\n\x01\x02\x03\x051.2.3"
+        );
+        assert_eq!(
+            [Role::Worker, Role::Pulse, Role::Client].map(role_byte),
+            [1, 2, 3]
+        );
+        use Verdict::*;
+        assert_eq!(
+            [Welcome, VersionMismatch, Busy, ShuttingDown].map(verdict_byte),
+            [0, 1, 2, 3]
+        );
+    }
+
+    /// Whether an engine suits this one as a worker, and as a client.
+    #[track_caller]
+    fn check(theirs: Version, worker: bool, client: bool) {
+        let ours = version(PROTOCOL, "1.4.2");
+        assert_eq!(ours.suits(&theirs, Role::Worker), worker, "{theirs}");
+        assert_eq!(ours.suits(&theirs, Role::Pulse), worker, "{theirs}");
+        assert_eq!(ours.suits(&theirs, Role::Client), client, "{theirs}");
+    }
+
+    #[test]
+    fn workers_need_the_same_minor_version_and_clients_the_same_protocol() {
+        check(version(PROTOCOL, "1.4.2"), true, true);
+        check(version(PROTOCOL, "1.4.9"), true, true);
+        check(version(PROTOCOL, "1.5.2"), false, true);
+        check(version(PROTOCOL, "2.4.2"), false, true);
+        check(version(PROTOCOL, "1"), false, true);
+        check(version(PROTOCOL, ""), false, true);
+        check(version(PROTOCOL + 1, "1.4.2"), false, false);
+    }
+
+    #[tokio::test]
+    async fn each_verdict_arrives_as_its_error() {
+        for verdict in [Verdict::Welcome, Verdict::Busy, Verdict::ShuttingDown] {
+            let (mut asker, mut answerer) = duplex(64);
+            let (asked, answered) = tokio::join!(
+                ask(&mut asker, Role::Pulse),
+                answer(&mut answerer, |_| verdict)
+            );
+            match verdict {
+                Verdict::Welcome => {
+                    asked.unwrap();
+                    assert_eq!(answered.unwrap(), Role::Pulse);
+                }
+                Verdict::Busy => assert!(matches!(asked, Err(HandshakeError::Busy))),
+                _ => assert!(matches!(asked, Err(HandshakeError::ShuttingDown))),
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_greeting_that_is_not_finished_is_given_up() {
+        let hello = encode(&Version::ours(), 1);
+        for sent in 0..hello.len() {
+            let (mut other, mut socket) = duplex(64);
+            other.write_all(&hello[..sent]).await.unwrap();
+            let start = tokio::time::Instant::now();
+            let error = answer(&mut socket, |_| Verdict::Welcome).await.unwrap_err();
+            assert!(matches!(error, HandshakeError::Timeout), "{error}");
+            assert_eq!(start.elapsed().as_secs(), HANDSHAKE_MAX.as_secs());
+            let error = ask(&mut socket, Role::Worker).await.unwrap_err();
+            assert!(matches!(error, HandshakeError::Timeout), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_closes_is_told_apart_from_one_that_is_silent() {
+        let (other, mut socket) = duplex(64);
+        drop(other);
+        let error = ask(&mut socket, Role::Worker).await.unwrap_err();
+        assert!(matches!(error, HandshakeError::Closed), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn other_bytes_are_refused_never_a_panic(
+            mut bytes in prop::collection::vec(any::<u8>(), 0..64),
+            magic in any::<bool>(),
+        ) {
+            if magic {
+                bytes.splice(0..0, MAGIC);
+            }
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let _ = runtime.block_on(read(&mut &bytes[..]));
+        }
+    }
+}

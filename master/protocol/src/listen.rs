@@ -28,9 +28,6 @@ use crate::{Address, Desk, Role, Service};
 /// master is busy.
 pub const CONNECTIONS_MAX: usize = 4096;
 
-/// Connections above [`CONNECTIONS_MAX`] that may be in their handshake or being told; those above are closed unheard.
-const HANDSHAKES_MAX: usize = 256;
-
 /// A connection without a whole request for so long is closed. Workers poll and beat every few
 /// seconds; a peer that sends a frame byte by byte never completes a request.
 pub const IDLE_MAX: Duration = Duration::from_secs(60);
@@ -41,6 +38,20 @@ pub const DRAIN_MAX: Duration = Duration::from_secs(1);
 /// Frames of the longest kind that may arrive at once, over all connections; the next is refused with its
 /// connection. Control messages are nearly all far below the length that counts.
 const LONG_FRAMES_MAX: usize = 32;
+
+/// How many connections there may be.
+#[derive(Clone, Copy)]
+struct Caps {
+    /// In service; those above are told that the master is busy.
+    served: usize,
+    /// Above those, in their handshake or being told; those above are closed unheard.
+    greeting: usize,
+}
+
+const CAPS: Caps = Caps {
+    served: CONNECTIONS_MAX,
+    greeting: 256,
+};
 
 /// Connections that the kernel may hold for us.
 const BACKLOG: u32 = 1024;
@@ -108,19 +119,14 @@ impl Listener {
     /// requests under way are answered, or after [`DRAIN_MAX`]. Dropping the future closes everything
     /// at once.
     pub async fn serve<D: Desk>(self, desk: D, stop: impl Future<Output = ()>) {
-        self.serve_at_most(CONNECTIONS_MAX, desk, stop).await;
+        self.serve_at_most(CAPS, desk, stop).await;
     }
 
-    async fn serve_at_most<D: Desk>(
-        self,
-        connections_max: usize,
-        desk: D,
-        stop: impl Future<Output = ()>,
-    ) {
+    async fn serve_at_most<D: Desk>(self, caps: Caps, desk: D, stop: impl Future<Output = ()>) {
         let (stopping, watched) = watch::channel(false);
         let shared = Shared {
             desk,
-            room: Arc::new(Semaphore::new(connections_max)),
+            room: Arc::new(Semaphore::new(caps.served)),
             budget: ReadBudget::new(LONG_FRAMES_MAX),
             stopping: watched,
         };
@@ -133,7 +139,7 @@ impl Listener {
                 () = &mut stop => break,
                 Some(ended) = tasks.join_next() => note_panic(ended),
                 socket = acceptor.accept() => {
-                    if tasks.len() < connections_max + HANDSHAKES_MAX {
+                    if tasks.len() < caps.served + caps.greeting {
                         tasks.spawn(connection(socket, shared.clone()));
                     }
                 }
@@ -171,11 +177,16 @@ struct Shared<D> {
 
 /// One connection, from its first byte to its last.
 async fn connection<D: Desk>(mut socket: Box<dyn Socket>, shared: Shared<D>) {
-    let permit = shared.room.clone().try_acquire_owned();
-    let judge = |_| match &permit {
-        _ if *shared.stopping.borrow() => Verdict::ShuttingDown,
-        Ok(_) => Verdict::Welcome,
-        Err(_) => Verdict::Busy,
+    let mut permit = None;
+    let judge = |_| {
+        if *shared.stopping.borrow() {
+            return Verdict::ShuttingDown;
+        }
+        permit = shared.room.clone().try_acquire_owned().ok();
+        match permit {
+            Some(_) => Verdict::Welcome,
+            None => Verdict::Busy,
+        }
     };
     match handshake::answer(&mut socket, judge).await {
         Ok(Role::Worker) => serve_role::<WorkerDeskClient, D>(socket, shared).await,
@@ -409,3 +420,6 @@ impl Drop for SocketFile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
