@@ -20,7 +20,6 @@
 //! Attempts of other jobs than j1 are written `j2:m0.1`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use mapfold_terms::{
@@ -33,7 +32,7 @@ use crate::{
     Action, CommitOutcome, Event, JobPlan, JobResult, Moment, Scheduler, Settings, WorkerGone,
 };
 
-/// Plays the lines; panics with the whole played script if one of them acts otherwise than it says.
+/// Plays the lines; panics if one of them acts otherwise than it says.
 #[track_caller]
 pub(crate) fn check(script: &str) -> Script {
     check_with(Settings::default(), script)
@@ -43,7 +42,6 @@ pub(crate) fn check(script: &str) -> Script {
 #[track_caller]
 pub(crate) fn check_with(settings: Settings, script: &str) -> Script {
     let mut play = Script::new(settings);
-    let mut played = String::new();
     let mut same = true;
     for line in script
         .lines()
@@ -57,13 +55,16 @@ pub(crate) fn check_with(settings: Settings, script: &str) -> Script {
             .map(str::trim)
             .filter(|s| !s.is_empty())
             .collect();
-        writeln!(played, "    {event} -> {}", got.join(", ")).unwrap();
+        eprintln!("    {event} -> {}", got.join(", "));
         if got != want {
-            writeln!(played, "    ^^^^ wanted: {}", want.join(", ")).unwrap();
+            eprintln!("    ^^^^ wanted: {}", want.join(", "));
             same = false;
         }
     }
-    assert!(same, "the script acts otherwise:\n{played}");
+    assert!(
+        same,
+        "the script acts otherwise than it says; it is printed above"
+    );
     play
 }
 
@@ -72,7 +73,6 @@ pub(crate) struct Script {
     pub(crate) scheduler: Scheduler,
     pub(crate) now: Moment,
     launched: BTreeMap<String, AttemptId>,
-    digests: BTreeMap<(JobId, u32), Digest>,
 }
 
 impl Script {
@@ -81,7 +81,6 @@ impl Script {
             scheduler: Scheduler::new(MasterEpoch(1), 1, settings),
             now: Moment(Duration::from_secs(100)),
             launched: BTreeMap::new(),
-            digests: BTreeMap::new(),
         }
     }
 
@@ -170,18 +169,10 @@ impl Script {
 
     fn outcome(&mut self, kind: &str, attempt: AttemptId, rest: &[&str]) -> Outcome {
         match (kind, rest) {
-            ("mapped", [digest]) => {
-                let digest = Digest(digest.parse().unwrap());
-                self.digests
-                    .insert((attempt.job, attempt.task.index), digest);
-                mapped(digest)
-            }
+            ("mapped", [digest]) => mapped(Digest(digest.parse().unwrap())),
             ("reduced", []) => {
-                let runs = self
-                    .digests
-                    .iter()
-                    .filter(|((job, _), _)| *job == attempt.job);
-                reduced(runs.map(|((_, map), digest)| (*map, *digest)))
+                let inputs = self.scheduler.jobs.get(&attempt.job).map(|job| &job.inputs);
+                reduced((0..).map_while(|map| Some((map, inputs?.digest(map)?))))
             }
             ("reduced", digests) => {
                 let digests = digests.iter().map(|text| Digest(text.parse().unwrap()));
@@ -205,7 +196,7 @@ impl Script {
                     "unreachable" => FetchCause::Unreachable,
                     other => panic!("what is {other}?"),
                 },
-                message: String::new(),
+                message: "because".to_owned(),
             }),
             ("cancelled", []) => Outcome::Cancelled,
             other => panic!("what is {other:?}?"),
