@@ -23,6 +23,8 @@ mod scheduler;
 #[cfg(test)]
 mod script;
 mod settings;
+#[cfg(test)]
+mod simulation;
 mod stats;
 mod task;
 mod timers;

@@ -43,6 +43,9 @@ impl Scheduler {
         }
         let mut runs = 0;
         for (job, maps) in &worker.held {
+            if self.planted(Bug::DeadKeepRuns) {
+                break;
+            }
             for map in maps {
                 runs += u32::from(self.run_lost(*job, *map));
             }

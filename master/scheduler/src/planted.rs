@@ -6,7 +6,7 @@ use crate::scheduler::Scheduler;
 /// A bug that somebody could write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Bug {
-    /// A map report is taken from anybody at any time, dead workers included.
+    /// A map report is taken from anybody at any time: late, repeated, of the dead.
     #[cfg(test)]
     AnyReportAccepted,
     /// Reduce tasks keep what they made of a run that was replaced by a different one.
@@ -21,6 +21,12 @@ pub(crate) enum Bug {
     NoReconciliation,
     /// Nothing is armed when the last worker dies.
     NoGrace,
+    /// Reduce attempts keep their slots while they wait for a map task that waits for a slot.
+    NoYield,
+    /// The winner's report that comes twice looks like that of a run nobody needs.
+    RepeatedReportDiscardsRun,
+    /// A worker that dies keeps the map tasks it has won.
+    DeadKeepRuns,
 }
 
 impl Scheduler {

@@ -52,6 +52,7 @@ use mapfold_terms::{
 use crate::clock::Clock;
 use crate::job::{Job, JobState};
 use crate::loss::Lost;
+use crate::planted::Bug;
 use crate::timers::{Timer, Timers};
 use crate::workers::{Launched, Workers};
 use crate::{
@@ -79,7 +80,7 @@ pub struct Scheduler {
     pub(crate) actions: VecDeque<Action>,
     pub(crate) stale: u64,
     #[cfg(test)]
-    pub(crate) planted: std::collections::BTreeSet<crate::planted::Bug>,
+    pub(crate) planted: std::collections::BTreeSet<Bug>,
 }
 
 impl Scheduler {
@@ -386,6 +387,7 @@ impl Scheduler {
                 && !job.maps.pending.is_empty()
                 && !job.reduces.running.is_empty()
         });
+        let waits = waits && !self.planted(Bug::NoYield);
         if waits && !self.timers.is_set(Timer::Yield(id)) {
             self.arm(Timer::Yield(id), self.settings.yield_after);
         }

@@ -1,0 +1,205 @@
+//! A seeded world of workers that crash, stall, answer late or twice and lose runs, around the real
+//! scheduler.
+//!
+//! Every step checks all invariants; every commit is judged by an oracle; every job must end soon after
+//! the faults do, for a reason that the contract allows, and leave nothing behind. Each seed is played
+//! with user functions that are deterministic and with functions whose result depends on the attempt:
+//! the worst bugs of such engines are invisible with the first kind alone.
+//!
+//! `MAPFOLD_SEEDS=1000000 cargo test -p mapfold-scheduler seeds -- --nocapture` plays more seeds;
+//! `MAPFOLD_SEED=17 cargo test -p mapfold-scheduler replay -- --nocapture` plays one and prints what happens.
+
+mod oracle;
+mod process;
+mod rng;
+mod world;
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::planted::Bug;
+use world::{Case, Summary, World};
+
+/// Plays one case. The error says what went wrong.
+fn play(case: &Case) -> Result<Summary, String> {
+    let mut world = World::new(case);
+    let played = catch_unwind(AssertUnwindSafe(|| world.run()));
+    let played = played.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        Err(format!("panic: {}", text.unwrap_or_default()))
+    });
+    if case.trace {
+        eprintln!("{}", world.trace());
+    }
+    played
+}
+
+fn case(seed: u64, deterministic: bool, planted: &[Bug]) -> Case {
+    Case {
+        seed,
+        deterministic,
+        planted: planted.iter().copied().collect::<BTreeSet<_>>(),
+        invariants: true,
+        trace: false,
+    }
+}
+
+fn from_env(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+/// Plays seeds on all cores; returns the sums, and the failure of the lowest seed that fails.
+fn play_seeds(
+    seeds: u64,
+    case: &(impl Fn(u64) -> Case + Sync),
+) -> (Summary, Option<(u64, String)>) {
+    let next = AtomicU64::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let parts: Vec<_> = std::thread::scope(|scope| {
+        let work = || {
+            let mut sum = Summary::default();
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= seeds {
+                    return (sum, None);
+                }
+                match play(&case(seed)) {
+                    Ok(summary) => sum.add(&summary),
+                    Err(text) => {
+                        next.store(seeds, Ordering::Relaxed);
+                        return (sum, Some((seed, text)));
+                    }
+                }
+            }
+        };
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    let mut sum = Summary::default();
+    for (part, _) in &parts {
+        sum.add(part);
+    }
+    (sum, parts.into_iter().filter_map(|(_, wrong)| wrong).min())
+}
+
+impl Summary {
+    fn add(&mut self, other: &Self) {
+        self.jobs += other.jobs;
+        self.succeeded += other.succeeded;
+        self.attempts += other.attempts;
+        self.faults += other.faults;
+        self.events += other.events;
+        self.rollbacks += other.rollbacks;
+        self.maps_rerun += other.maps_rerun;
+        self.stale += other.stale;
+        self.workers_lost += other.workers_lost;
+        self.millis += other.millis;
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only the report of the speed reads the clock"
+)]
+fn check_seeds(deterministic: bool) {
+    let seeds = from_env("MAPFOLD_SEEDS").unwrap_or(2_000);
+    let began = std::time::Instant::now();
+    let (sum, wrong) = play_seeds(seeds, &|seed| case(seed, deterministic, &[]));
+    let elapsed = began.elapsed().max(Duration::from_millis(1));
+    if let Some((seed, text)) = wrong {
+        let functions = if deterministic {
+            ""
+        } else {
+            "MAPFOLD_NONDETERMINISTIC=1 "
+        };
+        panic!(
+            "seed {seed} went wrong: {text}\nreplay it: {functions}MAPFOLD_SEED={seed} \
+             cargo test -p mapfold-scheduler replay -- --nocapture"
+        );
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a speed for people")]
+    let speed = seeds as f64 / elapsed.as_secs_f64();
+    eprintln!("{seeds} seeds, {speed:.0} a second, deterministic: {deterministic}: {sum:?}");
+    assert!(
+        sum.succeeded * 10 > sum.jobs * 8,
+        "most jobs should succeed: {sum:?}"
+    );
+}
+
+#[test]
+fn seeds_with_deterministic_functions_go_right() {
+    check_seeds(true);
+}
+
+#[test]
+fn seeds_with_functions_that_depend_on_the_attempt_go_right() {
+    check_seeds(false);
+}
+
+#[test]
+fn replay() {
+    let Some(seed) = from_env("MAPFOLD_SEED") else {
+        return;
+    };
+    let deterministic = from_env("MAPFOLD_NONDETERMINISTIC").is_none();
+    let case = Case {
+        trace: true,
+        ..case(seed, deterministic, &[])
+    };
+    eprintln!("{:?}", play(&case));
+}
+
+#[test]
+fn a_seed_is_played_the_same_way_twice() {
+    for seed in 0..20 {
+        assert_eq!(play(&case(seed, false, &[])), play(&case(seed, false, &[])));
+    }
+}
+
+/// Planted bugs, with which functions they show, and how, in the words that simulations end with: at
+/// the step that breaks an invariant, and, where the checks are switched off, in what comes out.
+const PLANTED: [(&[Bug], bool, &str, &str); 8] = [
+    (&[Bug::AnyReportAccepted], false, "workers hold", "hang"),
+    (&[Bug::NoRollback], false, "consumed", "different runs"),
+    // Either of these two alone is masked by the other mechanism.
+    (
+        &[Bug::RollbackKeepsRunning, Bug::ConsumedNotCompared],
+        false,
+        "wrong output",
+        "wrong output",
+    ),
+    (&[Bug::FetchFailureKeepsRun], true, "hang", "hang"),
+    (&[Bug::NoReconciliation], true, "hang", "hang"),
+    (&[Bug::NoGrace], true, "waits for nothing", "hang"),
+    (&[Bug::NoYield], true, "hang", "hang"),
+    (
+        &[Bug::RepeatedReportDiscardsRun],
+        true,
+        "wins and is discarded",
+        "wins and is discarded",
+    ),
+];
+
+#[test]
+fn planted_bugs_are_found() {
+    for (planted, deterministic, at_step, at_end) in PLANTED {
+        for (invariants, seen_as) in [(true, at_step), (false, at_end)] {
+            let (_, wrong) = play_seeds(20_000, &|seed| Case {
+                invariants,
+                ..case(seed, deterministic, planted)
+            });
+            let (seed, text) = wrong.unwrap_or_else(|| panic!("{planted:?} was not found"));
+            let text: String = text.chars().take(120).collect();
+            eprintln!("{planted:?}, invariants {invariants}: seed {seed}: {text}");
+            assert!(
+                text.contains(seen_as),
+                "{planted:?} shows as `{seen_as}`, not as: {text}"
+            );
+        }
+    }
+}

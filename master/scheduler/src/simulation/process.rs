@@ -1,0 +1,376 @@
+//! A worker process: runs attempts, keeps runs, beats, reports until it is heard.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mapfold_terms::{AttemptId, FailClass, FetchCause, FetchFailure, Outcome, TaskKind, WorkerId};
+
+use super::oracle::{Part, Run};
+use super::world::{FAULTS_END, Message, Own, Reply, World};
+use crate::Winner;
+use crate::script::{failure, mapped, reduced};
+
+const BEAT_EVERY: u64 = 75;
+const RESEND_EVERY: u64 = 100;
+/// The worker's own idea of its lease, counted from the sending of a heartbeat.
+const LEASE: u64 = 300;
+/// How long a fetch tries to reach a holder.
+const FETCH_TIMEOUT: u64 = 50;
+
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) slots: u32,
+    pub(super) down: bool,
+    /// Grows with every crash and every rejoin: events of an earlier life are void.
+    pub(super) life: u64,
+    pub(super) stalled_until: u64,
+    pub(super) cut_until: u64,
+    /// The id it acts under.
+    pub(super) id: Option<WorkerId>,
+    /// All ids it ever had, and the life each stands for.
+    pub(super) life_of: BTreeMap<WorkerId, u64>,
+    /// When the last order arrives, as orders keep their sequence.
+    pub(super) orders_at: u64,
+    heard_at: u64,
+    running: BTreeMap<AttemptId, Work>,
+    /// Reports that were not answered yet.
+    ended: BTreeMap<AttemptId, Outcome>,
+    /// Attempts that it was ever told about: each is executed at most once.
+    seen: BTreeSet<AttemptId>,
+    runs: BTreeMap<AttemptId, Run>,
+    damaged: BTreeSet<AttemptId>,
+}
+
+/// How far an attempt is.
+#[derive(Debug)]
+enum Work {
+    Map,
+    Reduce {
+        left: Vec<u32>,
+        located: BTreeMap<u32, Winner>,
+        part: Part,
+    },
+    /// A reduce attempt writes its part.
+    Stage(Part),
+}
+
+impl Process {
+    pub(super) fn new(slots: u32) -> Self {
+        Self {
+            slots,
+            down: false,
+            life: 0,
+            stalled_until: 0,
+            cut_until: 0,
+            id: None,
+            life_of: BTreeMap::new(),
+            orders_at: 0,
+            heard_at: 0,
+            running: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            seen: BTreeSet::new(),
+            runs: BTreeMap::new(),
+            damaged: BTreeSet::new(),
+        }
+    }
+
+    /// Ends the process with all it has; returns the id it had.
+    pub(super) fn crash(&mut self) -> Option<WorkerId> {
+        self.forget_all();
+        self.stalled_until = 0;
+        self.down = true;
+        self.id.take()
+    }
+
+    fn forget_all(&mut self) {
+        self.life += 1;
+        self.running.clear();
+        self.ended.clear();
+        self.seen.clear();
+        self.runs.clear();
+        self.damaged.clear();
+    }
+
+    pub(super) fn lose_run(&mut self, n: u64) {
+        if let Some(run) = self.any_run(n) {
+            self.runs.remove(&run);
+        }
+    }
+
+    pub(super) fn lose_all_runs(&mut self) {
+        self.runs.clear();
+    }
+
+    pub(super) fn damage_run(&mut self, n: u64) {
+        if let Some(run) = self.any_run(n) {
+            self.damaged.insert(run);
+        }
+    }
+
+    fn any_run(&self, n: u64) -> Option<AttemptId> {
+        let len = u64::try_from(self.runs.len()).unwrap().max(1);
+        self.runs
+            .keys()
+            .nth(usize::try_from(n % len).unwrap())
+            .copied()
+    }
+
+    fn holds(&self) -> BTreeSet<AttemptId> {
+        self.running
+            .keys()
+            .chain(self.ended.keys())
+            .copied()
+            .collect()
+    }
+}
+
+impl World {
+    /// A process does what it planned to do.
+    pub(super) fn act(&mut self, process: usize, own: Own) {
+        match own {
+            Own::Join => {
+                if self.processes[process].id.is_none() {
+                    self.send(process, &Message::Join);
+                    self.own(process, Own::Join, 200);
+                }
+            }
+            Own::Beat => self.beat(process),
+            Own::Resend => {
+                for (attempt, outcome) in self.processes[process].ended.clone() {
+                    self.send(process, &Message::Ended { attempt, outcome });
+                }
+                self.own(process, Own::Resend, RESEND_EVERY);
+            }
+            Own::Step(attempt) => self.step(process, attempt),
+        }
+    }
+
+    /// A process is told something.
+    pub(super) fn told(&mut self, process: usize, reply: Reply) {
+        let now = self.now;
+        let state = &mut self.processes[process];
+        match reply {
+            Reply::Joined(id) => {
+                // Answers to a join that was repeated name workers that never act; their leases run out.
+                if state.id.is_none() {
+                    state.id = Some(id);
+                    state.heard_at = now;
+                    self.own(process, Own::Beat, 1);
+                    self.own(process, Own::Resend, RESEND_EVERY);
+                }
+            }
+            Reply::BeatHeard { sent } => state.heard_at = state.heard_at.max(sent),
+            Reply::EndHeard(attempt) => {
+                state.ended.remove(&attempt);
+            }
+            Reply::Refused => self.rejoin(process),
+            Reply::Launch(attempt) => self.launch(process, attempt),
+            Reply::Cancel(attempt) => {
+                state.seen.insert(attempt);
+                if state.running.remove(&attempt).is_some() {
+                    self.report(process, attempt, Outcome::Cancelled);
+                }
+            }
+            Reply::Discard(attempt) => {
+                state.runs.remove(&attempt);
+            }
+            Reply::Forget(job) => {
+                state
+                    .seen
+                    .extend(state.running.keys().filter(|a| a.job == job));
+                state.running.retain(|attempt, _| attempt.job != job);
+                state.ended.retain(|attempt, _| attempt.job != job);
+                state.runs.retain(|attempt, _| attempt.job != job);
+            }
+        }
+    }
+
+    fn beat(&mut self, process: usize) {
+        let state = &self.processes[process];
+        if self.now - state.heard_at > LEASE {
+            return self.rejoin(process);
+        }
+        let holds = state.holds();
+        let sent = self.now;
+        self.send(process, &Message::Beat { holds, sent });
+        self.own(process, Own::Beat, BEAT_EVERY);
+    }
+
+    /// Its lease ran out or its id is dead: drops everything and begins a new life.
+    fn rejoin(&mut self, process: usize) {
+        self.processes[process].forget_all();
+        self.processes[process].id = None;
+        let after = self.rng.range(1, 20);
+        self.own(process, Own::Join, after);
+    }
+
+    fn launch(&mut self, process: usize, attempt: AttemptId) {
+        if !self.processes[process].seen.insert(attempt) {
+            return;
+        }
+        let work = match attempt.task.kind {
+            TaskKind::Map => Work::Map,
+            TaskKind::Reduce => self.begin_reduce(attempt),
+        };
+        self.processes[process].running.insert(attempt, work);
+        let straggles = self.rng.chance(3);
+        let after = self.rng.range(10, if straggles { 900 } else { 250 });
+        self.own(process, Own::Step(attempt), after);
+    }
+
+    fn begin_reduce(&mut self, attempt: AttemptId) -> Work {
+        let maps = self.jobs[&attempt.job].function.plan.maps;
+        let mut left: Vec<u32> = (0..maps).collect();
+        for i in (1..left.len()).rev() {
+            left.swap(i, self.rng.index(i + 1));
+        }
+        let mut located = BTreeMap::new();
+        if self.rng.chance(50) {
+            let winner = |map| Some((map, self.scheduler.winner(attempt.job, map)?));
+            located = (0..maps).filter_map(winner).collect();
+        }
+        Work::Reduce {
+            left,
+            located,
+            part: Part::default(),
+        }
+    }
+
+    /// An attempt does its next step.
+    fn step(&mut self, process: usize, attempt: AttemptId) {
+        let Some(work) = self.processes[process].running.remove(&attempt) else {
+            return;
+        };
+        if let Some(outcome) = self.fails(attempt) {
+            return self.report(process, attempt, outcome);
+        }
+        match work {
+            Work::Map => {
+                let run = self.jobs[&attempt.job].function.map(attempt);
+                let digest = run.digest();
+                self.processes[process].runs.insert(attempt, run);
+                self.report(process, attempt, mapped(digest));
+            }
+            Work::Reduce {
+                left,
+                located,
+                part,
+            } => self.fetch(process, attempt, left, located, part),
+            Work::Stage(part) => {
+                let runs = part.0.iter().map(|(map, consumed)| (*map, consumed.digest));
+                let outcome = reduced(runs);
+                self.staged.insert(attempt, part);
+                self.report(process, attempt, outcome);
+            }
+        }
+    }
+
+    /// Takes one run, or finds out why it cannot.
+    fn fetch(
+        &mut self,
+        process: usize,
+        attempt: AttemptId,
+        mut left: Vec<u32>,
+        mut located: BTreeMap<u32, Winner>,
+        mut part: Part,
+    ) {
+        let mut after = self.rng.range(2, 40);
+        let Some(&map) = left.last() else {
+            self.processes[process]
+                .running
+                .insert(attempt, Work::Stage(part));
+            return self.own(process, Own::Step(attempt), after);
+        };
+        let cut = self.now < self.processes[process].cut_until;
+        let me = self.processes[process].id;
+        let heard = !cut && me.is_some_and(|id| self.scheduler.is_live(id));
+        if heard && !located.contains_key(&map) {
+            let winner = self.scheduler.winner(attempt.job, map);
+            located.extend(winner.map(|winner| (map, winner)));
+        }
+        if let Some(winner) = located.get(&map).copied() {
+            match self.read_run(process, attempt, winner) {
+                Ok(run) => {
+                    part.0.insert(map, run);
+                    left.pop();
+                }
+                Err(cause) => {
+                    let current = self.scheduler.winner(attempt.job, map);
+                    if cut || current == Some(winner) || self.rng.chance(50) {
+                        let outcome = Outcome::FetchFailed(FetchFailure {
+                            map: winner.attempt,
+                            holder: winner.holder,
+                            cause,
+                            message: String::new(),
+                        });
+                        return self.report(process, attempt, outcome);
+                    }
+                    located.remove(&map);
+                    after += FETCH_TIMEOUT;
+                }
+            }
+        }
+        let work = Work::Reduce {
+            left,
+            located,
+            part,
+        };
+        self.processes[process].running.insert(attempt, work);
+        self.own(process, Own::Step(attempt), after);
+    }
+
+    fn read_run(
+        &self,
+        process: usize,
+        attempt: AttemptId,
+        winner: Winner,
+    ) -> Result<super::oracle::Consumed, FetchCause> {
+        let here = |p: &Process| p.id == Some(winner.holder) && !p.down;
+        let holder = self.processes.iter().position(here);
+        let holder = holder.ok_or(FetchCause::Unreachable)?;
+        let pair = (process.min(holder), process.max(holder));
+        let cut = self
+            .cut_pairs
+            .get(&pair)
+            .is_some_and(|until| self.now < *until);
+        let state = &self.processes[holder];
+        if holder != process && (cut || self.now < state.stalled_until) {
+            return Err(FetchCause::Unreachable);
+        }
+        let run = state
+            .runs
+            .get(&winner.attempt)
+            .ok_or(FetchCause::NotFound)?;
+        if state.damaged.contains(&winner.attempt) {
+            return Err(FetchCause::Corrupt);
+        }
+        Ok(run.partition(attempt.task.index))
+    }
+
+    /// While faults last, user code and workers fail now and then, fewer times than a job can bear.
+    fn fails(&mut self, attempt: AttemptId) -> Option<Outcome> {
+        if self.now > FAULTS_END || !self.rng.chance(2) {
+            return None;
+        }
+        let failures = self
+            .failures
+            .entry((attempt.job, attempt.task))
+            .or_default();
+        *failures += 1;
+        if *failures > 3 {
+            return None;
+        }
+        Some(match self.rng.range(0, 4) {
+            0 => Outcome::Failed(failure(FailClass::Worker, "no space")),
+            1 => Outcome::Cancelled,
+            _ => Outcome::Failed(failure(FailClass::Job, "panicked")),
+        })
+    }
+
+    /// An attempt has ended: reports it until that is heard.
+    fn report(&mut self, process: usize, attempt: AttemptId, outcome: Outcome) {
+        let state = &mut self.processes[process];
+        state.running.remove(&attempt);
+        state.ended.insert(attempt, outcome.clone());
+        self.send(process, &Message::Ended { attempt, outcome });
+    }
+}
