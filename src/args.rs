@@ -1,0 +1,431 @@
+//! What can be typed. One long table; what is typed is checked in `settings.rs`.
+//!
+//! First paragraphs are the short `-h`; the rest is `--help`, with examples last.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{ArgAction, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+use mapfold_terms::{ByteSize, Format, JobId};
+
+use crate::duration;
+use crate::exit::Exit;
+
+/// A MapReduce engine in one binary: the same bytes on one laptop or on a cluster.
+///
+/// `mapfold run` reads files, runs a job over them and leaves a folder of sorted part files, or prints
+/// the rows. Nothing has to be set up, and no port is opened. To use several machines, start `mapfold
+/// master` on one and `mapfold worker` on each, and add `--master ADDR` to the same command.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mapfold",
+    version,
+    styles = STYLES,
+    max_term_width = 100,
+    after_help = "Try `mapfold list`, then `mapfold run wordcount FILE...`. `--help` says more.",
+    after_long_help = after_long_help(),
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) shown: ShownArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+fn after_long_help() -> String {
+    format!(
+        "\
+Results go to standard output, everything else to standard error.
+
+Exit codes:
+{}
+Examples:
+  mapfold run wordcount books/ -o counts          count the words of all files below books/
+  mapfold cat counts --sorted | head              look at the rows
+  mapfold run grep -p pattern='war|peace' books/  rows on standard output
+  zcat log.gz | mapfold run linecount -           read standard input",
+        Exit::help()
+    )
+}
+
+/// What is said on stderr while a command works.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Output options")]
+pub(crate) struct ShownArgs {
+    /// Say only what went wrong
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// Say more; repeat for still more
+    ///
+    /// -v logs what an operator would want to know, -vv each decision, -vvv each message.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    /// When to use colour
+    ///
+    /// `NO_COLOR` in the environment wins.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true,
+        help = "When to use colour: auto, always, never"
+    )]
+    pub(crate) color: ColorChoice,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Run(Box<RunArgs>),
+    Master(MasterArgs),
+    Worker(WorkerArgs),
+    /// List the jobs that can be run
+    List,
+    /// Explain a job: its rows, its parameters
+    #[command(arg_required_else_help = true)]
+    Describe {
+        /// Name of the job, as `mapfold list` shows it
+        job: String,
+    },
+    Cat(CatArgs),
+    Verify(VerifyArgs),
+    Status(StatusArgs),
+    /// Cancel a job on a cluster
+    #[command(arg_required_else_help = true)]
+    Cancel {
+        /// Id of the job, such as j3
+        job: JobId,
+        #[command(flatten)]
+        cluster: ClusterArgs,
+    },
+    /// List the workers of a cluster
+    Workers {
+        #[command(flatten)]
+        cluster: ClusterArgs,
+    },
+    /// Print a completion script for a shell
+    ///
+    /// For example, for bash: mapfold completions bash > ~/.local/share/bash-completion/completions/mapfold
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// Run a job over files
+///
+/// Reads the inputs, runs the job, and leaves a folder of part files with a manifest, whole or not at
+/// all. Without --output the rows go to standard output.
+///
+/// Without --workers and --master all work is done in this process, which opens no port.
+#[derive(Debug, clap::Args)]
+#[command(
+    arg_required_else_help = true,
+    after_long_help = "\
+Examples:
+  mapfold run wordcount books/ -o counts
+  mapfold run wordcount 'logs/*.gz' -p lowercase=true | sort -k2nr | head
+  mapfold run grep -p pattern=error /var/log -o hits --overwrite
+  mapfold run wordcount books/ -o counts --workers 4
+  mapfold run wordcount /share/books -o /share/counts --master 10.0.0.1:7711 --insecure"
+)]
+pub(crate) struct RunArgs {
+    /// Name of the job, as `mapfold list` shows it
+    pub(crate) job: String,
+
+    /// Files, folders or globs to read; `-` is standard input
+    ///
+    /// Folders are read with all that is below them; names that begin with `_` or `.` are skipped.
+    /// Files that end in .gz or .zst are unpacked on the fly.
+    #[arg(required = true, value_name = "INPUT", value_hint = ValueHint::AnyPath)]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    /// Folder for the part files; must not exist
+    ///
+    /// It appears whole once the job has succeeded, with a manifest named _SUCCESS, or not at all.
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Replace the output folder if it exists
+    ///
+    /// The old one is removed only after the job has succeeded.
+    #[arg(long, requires = "output")]
+    pub(crate) overwrite: bool,
+
+    /// Set a parameter of the job; may be repeated
+    ///
+    /// `mapfold describe JOB` lists them.
+    #[arg(short, long = "param", value_name = "KEY=VALUE", value_parser = parse_param)]
+    pub(crate) params: Vec<(String, String)>,
+
+    /// Number of reduce tasks, and so of part files [default: by input size]
+    #[arg(short, long, value_name = "N")]
+    pub(crate) reducers: Option<NonZeroU32>,
+
+    /// How input is cut into records: lines, files, nline:N, fixed:N
+    ///
+    /// lines: a record a line, without its LF or CRLF.
+    /// files: a record a file.
+    /// nline:N: lines, and a map task for every N of them.
+    /// fixed:N: a record for every N bytes.
+    #[arg(long, value_name = "FORMAT", default_value_t, verbatim_doc_comment)]
+    pub(crate) format: Format,
+
+    /// Input bytes for each map task [default: by input size]
+    ///
+    /// A size such as 64MiB, 1.5G or 500KB (K, M, G and KiB, MiB, GiB are powers of 1024, KB, MB, GB of 1000).
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) split_size: Option<ByteSize>,
+
+    /// Failed attempts of one task that fail the job
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "4",
+        help_heading = "Execution"
+    )]
+    pub(crate) max_attempts: NonZeroU32,
+
+    /// Attempts that run at once [default: one per CPU]
+    ///
+    /// With --workers, the slots of each worker [default: CPUs divided among the workers].
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with = "master",
+        help_heading = "Execution"
+    )]
+    pub(crate) slots: Option<NonZeroU32>,
+
+    /// Memory for the work of all slots [default: by what the machine has]
+    ///
+    /// With --workers, the memory of each worker.
+    #[arg(
+        long,
+        value_name = "SIZE",
+        conflicts_with = "master",
+        help_heading = "Execution"
+    )]
+    pub(crate) memory: Option<ByteSize>,
+
+    /// Work in N local worker processes rather than in this one
+    ///
+    /// They talk over a private Unix socket and end with the job.
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with = "master",
+        help_heading = "Execution"
+    )]
+    pub(crate) workers: Option<NonZeroU32>,
+
+    /// Silence after which a worker counts as dead [default: 10s]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, requires = "workers",
+          help_heading = "Execution")]
+    pub(crate) lease: Option<Duration>,
+
+    /// Run on the cluster of the master at ADDR
+    ///
+    /// HOST:PORT, or unix:PATH. Paths of inputs and output must mean the same on all its machines.
+    #[arg(long, value_name = "ADDR", help_heading = "Execution")]
+    pub(crate) master: Option<String>,
+
+    /// Talk to a master beyond this machine without TLS (private networks only)
+    #[arg(long, requires = "master", help_heading = "Execution")]
+    pub(crate) insecure: bool,
+
+    /// Print the final report as one JSON object on standard output
+    #[arg(long, requires = "output", help_heading = "Output options")]
+    pub(crate) json: bool,
+
+    /// How to show progress: auto, bar, plain, none
+    ///
+    /// auto is a bar on a terminal and plain lines elsewhere. Plain: a line every 5 s or 5 %, whichever is later.
+    #[arg(
+        long,
+        value_name = "HOW",
+        default_value = "auto",
+        env = "MAPFOLD_PROGRESS",
+        hide_env = true,
+        hide_possible_values = true,
+        help_heading = "Output options"
+    )]
+    pub(crate) progress: ProgressChoice,
+}
+
+/// Start the master of a cluster
+///
+/// Plans jobs, hands out their tasks to workers, and puts output in place. Ends on Ctrl-C or SIGTERM.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  mapfold master
+  mapfold master --listen 10.0.0.1:7711 --insecure")]
+pub(crate) struct MasterArgs {
+    /// Where to listen: HOST:PORT, or unix:PATH
+    ///
+    /// Port 0 takes any free one; the address is printed.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7711")]
+    pub(crate) listen: String,
+
+    /// Listen beyond this machine without TLS (private networks only)
+    ///
+    /// Whoever reaches the port can run jobs as you.
+    #[arg(long)]
+    pub(crate) insecure: bool,
+
+    /// Silence after which a worker counts as dead
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
+    pub(crate) lease: Duration,
+}
+
+/// Start a worker and join a master
+///
+/// Runs attempts at map and reduce tasks until it is stopped, or until the master ends.
+#[derive(Debug, clap::Args)]
+#[command(
+    arg_required_else_help = true,
+    after_long_help = "\
+Examples:
+  mapfold worker --master 127.0.0.1:7711
+  mapfold worker --master 10.0.0.1:7711 --data 10.0.0.2:7713 --insecure --slots 8 --dir /scratch/mapfold"
+)]
+pub(crate) struct WorkerArgs {
+    /// The master: HOST:PORT, or unix:PATH
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) master: String,
+
+    /// Attempts that run at once [default: one per CPU]
+    #[arg(long, value_name = "N")]
+    pub(crate) slots: Option<NonZeroU32>,
+
+    /// Memory for the work of all slots [default: by what the machine has]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<ByteSize>,
+
+    /// Folder for runs and spills [default: a private one in the temporary folder]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) dir: Option<PathBuf>,
+
+    /// Where to serve runs to other workers [default: 127.0.0.1, port 7713 or any free one]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) data: Option<String>,
+
+    /// Talk beyond this machine without TLS (private networks only)
+    #[arg(long)]
+    pub(crate) insecure: bool,
+
+    /// End as soon as this process, the parent, has ended.
+    #[arg(long, value_name = "PID", hide = true)]
+    pub(crate) parent: Option<u32>,
+}
+
+/// Print the rows of an output folder
+///
+/// Refuses a folder that no job has completed.
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct CatArgs {
+    /// The output folder
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub(crate) dir: PathBuf,
+
+    /// Merge the part files, so that keys come in order over all of them
+    #[arg(long)]
+    pub(crate) sorted: bool,
+}
+
+/// Check an output folder against the hashes in its manifest
+///
+/// Ends with code 9 and names what differs if a part is missing, changed or was added.
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct VerifyArgs {
+    /// The output folder
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub(crate) dir: PathBuf,
+}
+
+/// Show a job on a cluster
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct StatusArgs {
+    /// Id of the job, such as j3
+    pub(crate) job: JobId,
+
+    /// Follow it until it ends
+    #[arg(short, long)]
+    pub(crate) watch: bool,
+
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+}
+
+/// Which cluster is meant.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ClusterArgs {
+    /// The master: HOST:PORT, or unix:PATH
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7711")]
+    pub(crate) master: String,
+
+    /// Talk to a master beyond this machine without TLS (private networks only)
+    #[arg(long)]
+    pub(crate) insecure: bool,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorChoice {
+    Auto,
+    Always,
+    Never,
+}
+
+/// How to show progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressChoice {
+    Auto,
+    Bar,
+    Plain,
+    None,
+}
+
+/// Why a text is no parameter.
+#[derive(Debug, thiserror::Error)]
+enum ParamError {
+    #[error("write KEY=VALUE, such as lowercase=true")]
+    NoEquals,
+    #[error("there is no name before the `=`")]
+    NoName,
+}
+
+fn parse_param(text: &str) -> Result<(String, String), ParamError> {
+    let (name, value) = text.split_once('=').ok_or(ParamError::NoEquals)?;
+    if name.is_empty() {
+        return Err(ParamError::NoName);
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_table_of_arguments_is_consistent() {
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,140 @@
+//! `mapfold describe`: what a job does, what its rows hold, which parameters it takes.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use mapfold_job::Catalog;
+use mapfold_terms::{JobInfo, ParamInfo};
+
+use crate::error::Problem;
+use crate::exit::Exit;
+use crate::job::unknown_job;
+
+pub(crate) fn describe(catalog: &dyn Catalog, name: &str) -> Result<Exit, Problem> {
+    let jobs = catalog.list();
+    let Some(info) = jobs.iter().find(|info| info.name == name) else {
+        return Err(unknown_job(
+            name,
+            jobs.iter().map(|info| info.name.as_str()),
+        ));
+    };
+    io::stdout()
+        .write_all(text(info).as_bytes())
+        .map_err(|error| Problem::stdout(&error))?;
+    Ok(Exit::Done)
+}
+
+fn text(info: &JobInfo) -> String {
+    let mut text = format!("{}: {}\n", info.name, info.summary);
+    if !info.help.trim().is_empty() {
+        for paragraph in info.help.trim().split("\n\n") {
+            let _ = write!(text, "\n{}\n", wrapped(paragraph));
+        }
+    }
+    let _ = write!(text, "\nRows: {} TAB {}\n", info.key, info.value);
+    let folds = if info.folds {
+        "yes, values are combined before the shuffle"
+    } else {
+        "no"
+    };
+    let _ = write!(text, "Combiner: {folds}\n\nParameters (-p KEY=VALUE):\n");
+    if info.params.is_empty() {
+        text += "  none\n";
+    }
+    let names: Vec<String> = info
+        .params
+        .iter()
+        .map(|param| format!("{}={}", param.name, param.kind))
+        .collect();
+    let width = names.iter().map(String::len).max().unwrap_or(0);
+    for (name, param) in names.iter().zip(&info.params) {
+        let _ = writeln!(text, "  {name:width$}  {}", about(param));
+    }
+    let _ = write!(text, "\nExample:\n  {}\n", example(info));
+    text
+}
+
+fn about(param: &ParamInfo) -> String {
+    match &param.default {
+        None => format!("{} [required]", param.help),
+        Some(default) if default.is_empty() => param.help.clone(),
+        Some(default) => format!("{} [default: {default}]", param.help),
+    }
+}
+
+/// A paragraph in lines that fit a terminal.
+fn wrapped(paragraph: &str) -> String {
+    const WIDTH: usize = 80;
+    let mut text = String::new();
+    let mut column = 0;
+    for word in paragraph.split_whitespace() {
+        let len = word.chars().count();
+        if column > 0 && column + 1 + len > WIDTH {
+            text.push('\n');
+            column = 0;
+        } else if column > 0 {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += len;
+    }
+    text
+}
+
+/// A command with what must be given.
+fn example(info: &JobInfo) -> String {
+    let required = info.params.iter().filter(|param| param.default.is_none());
+    required.fold(format!("mapfold run {}", info.name), |command, param| {
+        format!("{command} -p {}={}", param.name, param.kind.to_uppercase())
+    }) + " INPUT... -o DIR"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_says_rows_parameters_and_an_example() {
+        let info = JobInfo {
+            name: "grep".to_owned(),
+            summary: "finds lines".to_owned(),
+            help: "A row for each line that matches.\n".to_owned(),
+            params: vec![
+                ParamInfo {
+                    name: "ignore_case".to_owned(),
+                    kind: "bool".to_owned(),
+                    default: Some("false".to_owned()),
+                    help: "ignore case".to_owned(),
+                },
+                ParamInfo {
+                    name: "pattern".to_owned(),
+                    kind: "text".to_owned(),
+                    default: None,
+                    help: "what to find".to_owned(),
+                },
+            ],
+            key: "(text, u64)".to_owned(),
+            value: "bytes".to_owned(),
+            folds: false,
+        };
+        assert_eq!(
+            text(&info),
+            "\
+grep: finds lines
+
+A row for each line that matches.
+
+Rows: (text, u64) TAB bytes
+Combiner: no
+
+Parameters (-p KEY=VALUE):
+  ignore_case=bool  ignore case [default: false]
+  pattern=text      what to find [required]
+
+Example:
+  mapfold run grep -p pattern=TEXT INPUT... -o DIR
+"
+        );
+    }
+}

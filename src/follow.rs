@@ -1,0 +1,171 @@
+//! Waiting for a job: shows how far it is, and turns signals into a clean end.
+
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use mapfold_master::MasterHandle;
+use mapfold_terms::{JobId, JobReport, JobState, JobStatus};
+
+use crate::client::Client;
+use crate::error::Problem;
+use crate::exit::Exit;
+use crate::local_workers::{LocalWorkers, News};
+use crate::progress::Progress;
+use crate::signals::{Caught, Signals};
+
+/// A cancelled job that does not end within this time is left.
+const CANCEL_MAX: Duration = Duration::from_secs(10);
+
+/// How a job that was followed ended.
+pub(crate) struct Followed {
+    pub(crate) report: JobReport,
+    /// Why we cancelled it, if we did.
+    pub(crate) cancelled: Option<Why>,
+}
+
+/// Why we cancelled a job.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Why {
+    /// A signal asked for it.
+    Signal(Exit),
+    /// None of our worker processes is left; this is how the last one ended.
+    NoWorkers(ExitStatus),
+}
+
+/// Follows a job to its end. The first signal cancels it, a second one soon after gives up waiting.
+pub(crate) async fn follow(
+    client: &Client,
+    job: JobId,
+    progress: &mut Progress,
+    signals: &mut Signals,
+    mut workers: Workers<'_>,
+) -> Result<Followed, Problem> {
+    let mut watch = Watch::new(client, job);
+    let mut cancelled: Option<(Why, tokio::time::Instant)> = None;
+    loop {
+        let why = tokio::select! {
+            biased;
+            caught = signals.next() => match caught {
+                Caught::Again(exit) => return Err(Problem::silent(exit)),
+                Caught::Once(exit) => {
+                    progress.warn("Cancelling", "the job; once more within 2 s ends at once");
+                    Why::Signal(exit)
+                }
+            },
+            news = news(&mut workers) => match ended(news, &mut workers, progress).await {
+                Some(last) => Why::NoWorkers(last),
+                None => continue,
+            },
+            status = watch.next() => {
+                let status = status?;
+                progress.update(watch.elapsed(), &status);
+                if let JobState::Ended(report) = status.state {
+                    let cancelled = cancelled.map(|(why, _)| why);
+                    return Ok(Followed { report: *report, cancelled });
+                }
+                continue;
+            }
+            () = until(cancelled.map(|(_, deadline)| deadline)) => {
+                let what = format!("the job did not end within {} s of being cancelled", CANCEL_MAX.as_secs());
+                return Err(Problem::new(Exit::Cancelled, what));
+            }
+        };
+        client.cancel(job).await?;
+        cancelled.get_or_insert((why, tokio::time::Instant::now() + CANCEL_MAX));
+    }
+}
+
+/// Follows a job to its end and leaves it alone.
+pub(crate) async fn watch(
+    client: &Client,
+    job: JobId,
+    progress: &mut Progress,
+) -> Result<JobStatus, Problem> {
+    let mut watch = Watch::new(client, job);
+    loop {
+        let status = watch.next().await?;
+        progress.update(watch.elapsed(), &status);
+        if matches!(status.state, JobState::Ended(_)) {
+            return Ok(status);
+        }
+    }
+}
+
+/// What was seen of a job.
+struct Watch<'a> {
+    client: &'a Client,
+    job: JobId,
+    began: Instant,
+    version: u64,
+    notices: u64,
+}
+
+impl<'a> Watch<'a> {
+    fn new(client: &'a Client, job: JobId) -> Self {
+        Self {
+            client,
+            job,
+            began: Instant::now(),
+            version: 0,
+            notices: 0,
+        }
+    }
+
+    /// The next status that differs. Cancel safe.
+    async fn next(&mut self) -> Result<JobStatus, Problem> {
+        let status = self
+            .client
+            .watch(self.job, self.version, self.notices)
+            .await?;
+        self.version = status.version;
+        if let Some(last) = status.notices.last() {
+            self.notices = last.number + 1;
+        }
+        Ok(status)
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+}
+
+/// Our worker processes, and the master that they joined.
+type Workers<'a> = Option<(&'a mut LocalWorkers, &'a MasterHandle)>;
+
+/// News of our worker processes; never any, once none is left. Cancel safe.
+async fn news(workers: &mut Workers<'_>) -> News {
+    match workers {
+        Some((workers, _)) if !workers.all_ended() => workers.news().await,
+        _ => std::future::pending().await,
+    }
+}
+
+/// Shows the news and tells the master who is gone; returns how the last of all workers ended.
+async fn ended(news: News, workers: &mut Workers<'_>, progress: &Progress) -> Option<ExitStatus> {
+    let (number, name, status) = match news {
+        News::Line(line) => {
+            progress.say("", &line);
+            return None;
+        }
+        News::Ended {
+            number,
+            name,
+            status,
+        } => (number, name, status),
+    };
+    progress.warn(
+        "WORKER",
+        &format!("local worker {number} has ended ({status})"),
+    );
+    let (workers, master) = workers.as_ref()?;
+    master.worker_exited(&name).await;
+    workers.all_ended().then_some(status)
+}
+
+/// Ready at `deadline`; never, without one.
+async fn until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,151 @@
+//! Where a job's work is done: in this process, in worker processes of our own, or on a cluster.
+//!
+//! The master and what is asked of it are the same everywhere; what differs is who joins it and how it
+//! is reached.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mapfold_job::Catalog;
+use mapfold_master::{Master, MasterHandle};
+use mapfold_protocol::{Address, Connector};
+use mapfold_terms::JobSpec;
+use mapfold_worker::{ServeAt, WorkerError};
+use tokio::time::timeout;
+
+use crate::client::Client;
+use crate::error::Problem;
+use crate::exit::Exit;
+use crate::follow::{Followed, follow};
+use crate::local_workers::{LocalWorkerSettings, LocalWorkers};
+use crate::progress::Progress;
+use crate::scratch::PrivateFolder;
+use crate::settings::{Place, Resources, Shown};
+use crate::signals::Signals;
+use crate::worker::{PATIENCE, process_name, worker_problem};
+
+/// A master or worker of this process that does not end within this time is left behind.
+const END_MAX: Duration = Duration::from_secs(5);
+
+/// Runs a job to its end.
+pub(crate) async fn work(
+    place: &Place,
+    catalog: Arc<dyn Catalog>,
+    spec: &JobSpec,
+    progress: &mut Progress,
+    shown: &Shown,
+) -> Result<Followed, Problem> {
+    let mut signals = Signals::catch()?;
+    match place {
+        Place::Here(resources) => here(*resources, catalog, spec, progress, &mut signals).await,
+        Place::Processes { count, each, lease } => {
+            let folder = PrivateFolder::make_for_sockets()?;
+            let settings = LocalWorkerSettings {
+                master: Address::Unix(folder.path().join("master.sock")),
+                folder: folder.path().to_owned(),
+                resources: *each,
+                verbose: shown.verbose,
+            };
+            processes(count.get(), *lease, &settings, spec, progress, &mut signals).await
+        }
+        Place::Cluster(address) => {
+            let client = Client::connect(Connector::Net(address.clone())).await?;
+            submit(&client, spec, progress, &mut signals, None).await
+        }
+    }
+}
+
+async fn submit(
+    client: &Client,
+    spec: &JobSpec,
+    progress: &mut Progress,
+    signals: &mut Signals,
+    workers: Option<(&mut LocalWorkers, &MasterHandle)>,
+) -> Result<Followed, Problem> {
+    let job = client.submit(spec).await?;
+    follow(client, job, progress, signals, workers).await
+}
+
+/// Master and worker in this process; nothing listens.
+async fn here(
+    resources: Resources,
+    catalog: Arc<dyn Catalog>,
+    spec: &JobSpec,
+    progress: &mut Progress,
+    signals: &mut Signals,
+) -> Result<Followed, Problem> {
+    let master = Master::start(mapfold_master::Settings::default());
+    let settings = mapfold_worker::Settings {
+        name: process_name(std::process::id()),
+        slots: resources.slots,
+        memory: resources.memory,
+        scratch: std::env::temp_dir(),
+        serve: ServeAt::InProcess,
+        patience: PATIENCE,
+    };
+    // Never told to stop: the master does that.
+    let worker = mapfold_worker::run(settings, catalog, master.connector(), pending());
+    let mut worker = tokio::spawn(worker);
+    let client = Client::connect(master.connector()).await?;
+    let followed = tokio::select! {
+        followed = submit(&client, spec, progress, signals, None) => followed?,
+        ended = &mut worker => return Err(ended_alone(ended.ok())),
+    };
+    let ends = async {
+        master.shutdown().await;
+        worker.await
+    };
+    // One that does not end has a job's code that loops; the process ends all the same.
+    let _ = timeout(END_MAX, ends).await;
+    Ok(followed)
+}
+
+/// The only worker has ended before its job; `None`: it panicked.
+fn ended_alone(ended: Option<Result<(), WorkerError>>) -> Problem {
+    match ended {
+        Some(Err(error)) => worker_problem(&error, "this process"),
+        Some(Ok(())) | None => Problem::new(Exit::Internal, "the worker of this process has ended"),
+    }
+}
+
+/// The master in this process, workers in processes of their own.
+async fn processes(
+    count: u32,
+    lease: Option<Duration>,
+    settings: &LocalWorkerSettings,
+    spec: &JobSpec,
+    progress: &mut Progress,
+    signals: &mut Signals,
+) -> Result<Followed, Problem> {
+    let master = Master::start(match lease {
+        Some(lease) => {
+            mapfold_master::Settings::new(mapfold_scheduler::Settings::with_lease(lease))
+        }
+        None => mapfold_master::Settings::default(),
+    });
+    master
+        .serve(&settings.master, false)
+        .await
+        .map_err(|error| {
+            Problem::new(Exit::Internal, "cannot serve local workers").because(&error)
+        })?;
+    let mut workers = LocalWorkers::start(count, settings).map_err(|error| {
+        Problem::new(Exit::Internal, "cannot start local workers").because(&error)
+    })?;
+    let client = Client::connect(master.connector()).await?;
+    let followed = submit(
+        &client,
+        spec,
+        progress,
+        signals,
+        Some((&mut workers, &master)),
+    )
+    .await?;
+    let ends = async {
+        master.shutdown().await;
+        workers.leave().await;
+    };
+    let _ = timeout(END_MAX, ends).await;
+    Ok(followed)
+}

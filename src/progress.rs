@@ -1,0 +1,142 @@
+//! What a person sees while a job runs: bars on a terminal, plain lines elsewhere.
+//!
+//! Both are made from the same [`JobStatus`]; nothing here asks for time or status, so a test can play
+//! a whole job. Everything goes to stderr.
+//!
+//! ```text
+//!    Planned 12 splits, 1.00 GiB in 41 files; 4 reducers; 2 slots
+//!        Map [=================>          ]  7/12   612 MiB  301 MiB/s   0:02 left
+//!      RETRY m7.2  worker w2 lost (no heartbeat for 10.0 s)
+//! ```
+
+mod bars;
+mod phase;
+mod plain;
+
+use std::io::{IsTerminal as _, Write};
+use std::time::Duration;
+
+use mapfold_terms::{ByteSize, JobState, JobStatus, Notice, NoticeKind};
+
+use crate::args::ProgressChoice;
+use crate::count::counted;
+use crate::paint::Paint;
+use bars::Bars;
+use plain::Plain;
+
+/// Shows a job's progress.
+pub(crate) struct Progress {
+    view: View,
+    paint: Paint,
+    memory: Option<ByteSize>,
+    planned: bool,
+}
+
+enum View {
+    None,
+    Plain(Plain),
+    Bars(Bars),
+}
+
+impl Progress {
+    /// Picks bars or lines. `memory` is told with the plan, where it is known.
+    pub(crate) fn new(choice: ProgressChoice, paint: Paint, memory: Option<ByteSize>) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let view = match choice {
+            ProgressChoice::None => View::None,
+            ProgressChoice::Bar | ProgressChoice::Auto if terminal => View::Bars(Bars::new(paint)),
+            _ => View::Plain(Plain::default()),
+        };
+        Self {
+            view,
+            paint,
+            memory,
+            planned: false,
+        }
+    }
+
+    /// Shows a newer status; `now` is the time since the job was submitted.
+    pub(crate) fn update(&mut self, now: Duration, status: &JobStatus) {
+        if !self.planned
+            && status.state != JobState::Planning
+            && status.map.tasks + status.reduce.tasks > 0
+        {
+            self.planned = true;
+            self.say("Planned", &planned(status, self.memory));
+        }
+        self.notices(&status.notices);
+        match &mut self.view {
+            View::None => {}
+            View::Plain(plain) => {
+                for (word, text) in plain.update(now, status) {
+                    self.say(word, &text);
+                }
+            }
+            View::Bars(bars) => bars.update(now, status),
+        }
+    }
+
+    /// A line of its own, above bars: a word in the left column and a text.
+    pub(crate) fn say(&self, word: &str, text: &str) {
+        self.line(&format!(
+            "{} {text}",
+            self.paint.good(&format!("{word:>10}"))
+        ));
+    }
+
+    /// As [`Progress::say`], for what is not as it should be.
+    pub(crate) fn warn(&self, word: &str, text: &str) {
+        self.line(&format!(
+            "{} {text}",
+            self.paint.warning(&format!("{word:>10}"))
+        ));
+    }
+
+    fn line(&self, line: &str) {
+        match &self.view {
+            View::None => {}
+            // Nobody reads stderr any more if this fails: the job goes on.
+            View::Plain(_) => drop(writeln!(std::io::stderr(), "{line}")),
+            View::Bars(bars) => bars.line(line),
+        }
+    }
+
+    fn notices(&self, notices: &[Notice]) {
+        /// More lines than this at once push everything else off the screen.
+        const LINES_MAX: usize = 8;
+        for notice in notices.iter().take(LINES_MAX) {
+            self.warn(word(notice.kind), &notice.text);
+        }
+        let more = notices.len().saturating_sub(LINES_MAX);
+        if more > 0 {
+            self.warn("", &format!("and {more} more of this kind"));
+        }
+    }
+}
+
+fn word(kind: NoticeKind) -> &'static str {
+    match kind {
+        NoticeKind::Retry => "RETRY",
+        NoticeKind::Worker => "WORKER",
+        NoticeKind::Rollback => "ROLLBACK",
+        NoticeKind::Waiting => "WAITING",
+    }
+}
+
+fn planned(status: &JobStatus, memory: Option<ByteSize>) -> String {
+    let mut text = format!(
+        "{}, {} in {}; {}; {}",
+        counted(status.map.tasks, "split"),
+        ByteSize(status.map.bytes_total),
+        counted(status.files, "file"),
+        counted(status.reduce.tasks, "reducer"),
+        counted(status.slots, "slot"),
+    );
+    if status.workers > 1 {
+        text += &format!(" on {}", counted(status.workers, "worker"));
+    }
+    if let Some(memory) = memory {
+        text += &format!("; memory {memory}");
+    }
+    text
+}

@@ -1,0 +1,201 @@
+//! The report for programs: one JSON object. Fields are only ever added; a change of meaning raises
+//! `schema`. Times are seconds, sizes bytes, hashes hexadecimal.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mapfold_terms::{FailReason, Failure, JobEnd, JobReport, TaskTiming};
+use serde::Serialize;
+
+/// The number that tells a program how to read the object.
+const SCHEMA: u32 = 1;
+
+/// The report as one line of JSON, without a line end.
+pub(crate) fn to_json(job: &str, output: &str, report: &JobReport) -> String {
+    let object = Object::new(job, output, report);
+    serde_json::to_string(&object).expect("strings and numbers always serialize")
+}
+
+#[derive(Serialize)]
+struct Object<'a> {
+    schema: u32,
+    job: &'a str,
+    output: &'a str,
+    /// `succeeded`, `failed` or `cancelled`.
+    end: &'static str,
+    /// Root hash of the output; null if there is none.
+    root: Option<String>,
+    error: Option<Error<'a>>,
+    seconds: Seconds,
+    files: u64,
+    map_tasks: u32,
+    reduce_tasks: u32,
+    records_in: u64,
+    bytes_in: u64,
+    records_mapped: u64,
+    records_shuffled: u64,
+    bytes_shuffled: u64,
+    bytes_remote: u64,
+    bytes_spilled: u64,
+    groups: u64,
+    rows: u64,
+    bytes_out: u64,
+    attempts: u64,
+    attempts_failed: u64,
+    attempts_lost: u64,
+    maps_rerun: u64,
+    stale_reports: u64,
+    rollbacks: u32,
+    workers_lost: u32,
+    slowest: Vec<Task<'a>>,
+    largest: Vec<Partition>,
+    counters: &'a BTreeMap<String, u64>,
+    remarks: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Seconds {
+    total: f64,
+    plan: f64,
+    map: f64,
+    reduce: f64,
+    commit: f64,
+    map_median: f64,
+    reduce_median: f64,
+}
+
+#[derive(Serialize)]
+struct Error<'a> {
+    reason: &'static str,
+    what: &'a str,
+    causes: &'a [String],
+    file: Option<String>,
+    offset: Option<u64>,
+    hint: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Task<'a> {
+    task: String,
+    worker: String,
+    seconds: f64,
+    bytes: u64,
+    about: &'a str,
+}
+
+#[derive(Serialize)]
+struct Partition {
+    partition: u32,
+    bytes: u64,
+}
+
+impl<'a> Object<'a> {
+    fn new(job: &'a str, output: &'a str, report: &'a JobReport) -> Self {
+        Self {
+            schema: SCHEMA,
+            job,
+            output,
+            end: match report.end {
+                JobEnd::Succeeded { .. } => "succeeded",
+                JobEnd::Failed { .. } => "failed",
+                JobEnd::Cancelled => "cancelled",
+            },
+            root: match &report.end {
+                JobEnd::Succeeded { root } => {
+                    Some(root.iter().map(|byte| format!("{byte:02x}")).collect())
+                }
+                _ => None,
+            },
+            error: match &report.end {
+                JobEnd::Failed {
+                    what,
+                    failure,
+                    reason,
+                } => Some(Error::new(*reason, what, failure.as_ref())),
+                _ => None,
+            },
+            seconds: Seconds {
+                total: seconds(report.elapsed),
+                plan: seconds(report.plan_elapsed),
+                map: seconds(report.map_elapsed),
+                reduce: seconds(report.reduce_elapsed),
+                commit: seconds(report.commit_elapsed),
+                map_median: seconds(report.map_median),
+                reduce_median: seconds(report.reduce_median),
+            },
+            files: report.files,
+            map_tasks: report.maps,
+            reduce_tasks: report.reduces,
+            records_in: report.records_in,
+            bytes_in: report.bytes_in.bytes(),
+            records_mapped: report.records_mapped,
+            records_shuffled: report.records_shuffled,
+            bytes_shuffled: report.bytes_shuffled.bytes(),
+            bytes_remote: report.bytes_remote.bytes(),
+            bytes_spilled: report.bytes_spilled.bytes(),
+            groups: report.groups,
+            rows: report.rows,
+            bytes_out: report.bytes_out.bytes(),
+            attempts: report.attempts,
+            attempts_failed: report.attempts_failed,
+            attempts_lost: report.attempts_lost,
+            maps_rerun: report.maps_rerun,
+            stale_reports: report.stale_reports,
+            rollbacks: report.rollbacks,
+            workers_lost: report.workers_lost,
+            slowest: report.slowest.iter().map(Task::new).collect(),
+            largest: report
+                .largest
+                .iter()
+                .map(|(partition, bytes)| Partition {
+                    partition: partition.0,
+                    bytes: bytes.bytes(),
+                })
+                .collect(),
+            counters: &report.counters.0,
+            remarks: super::remarks(report)
+                .into_iter()
+                .map(|(label, text)| format!("{}: {text}", label.to_lowercase()))
+                .collect(),
+        }
+    }
+}
+
+impl<'a> Error<'a> {
+    fn new(reason: FailReason, what: &'a str, failure: Option<&'a Failure>) -> Self {
+        let at = failure.and_then(|failure| failure.at.as_ref());
+        Self {
+            reason: match reason {
+                FailReason::TaskFailed => "task_failed",
+                FailReason::Input => "input",
+                FailReason::Output => "output",
+                FailReason::NoSpace => "no_space",
+                FailReason::NoWorkers => "no_workers",
+                FailReason::Rollbacks => "rollbacks",
+                FailReason::Internal => "internal",
+            },
+            what,
+            causes: failure.map_or(&[], |failure| &failure.chain),
+            file: at.map(|at| at.file.display().to_string()),
+            offset: at.map(|at| at.offset),
+            hint: failure.and_then(|failure| failure.hint.as_deref()),
+        }
+    }
+}
+
+impl<'a> Task<'a> {
+    fn new(timing: &'a TaskTiming) -> Self {
+        Self {
+            task: timing.task.to_string(),
+            worker: timing.worker.to_string(),
+            seconds: seconds(timing.elapsed),
+            bytes: timing.bytes.bytes(),
+            about: &timing.about,
+        }
+    }
+}
+
+/// Seconds to the microsecond; more digits are noise.
+fn seconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e6
+}

@@ -1,0 +1,378 @@
+//! What was checked: the second layer above [`crate::args`], where options are held against each other
+//! and against the system, and where defaults that depend on it are made.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mapfold_protocol::Address;
+use mapfold_terms::{ByteSize, Format, InputName, RawPath};
+
+use crate::args::{ProgressChoice, RunArgs, ShownArgs};
+use crate::client::check_reach;
+use crate::error::Problem;
+use crate::exit::Exit;
+use crate::machine::{default_memory, default_slots};
+use crate::paint::Paint;
+
+/// What is said on stderr.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shown {
+    pub(crate) quiet: bool,
+    pub(crate) verbose: u8,
+    pub(crate) paint: Paint,
+}
+
+impl Shown {
+    pub(crate) fn new(args: &ShownArgs) -> Self {
+        Self {
+            quiet: args.quiet,
+            verbose: args.verbose,
+            paint: Paint::choose(args.color),
+        }
+    }
+
+    /// Quiet wins; log lines would tear bars.
+    pub(crate) fn progress(&self, typed: ProgressChoice) -> ProgressChoice {
+        match typed {
+            _ if self.quiet => ProgressChoice::None,
+            ProgressChoice::Auto if self.verbose > 0 => ProgressChoice::Plain,
+            typed => typed,
+        }
+    }
+}
+
+/// A job to run.
+#[derive(Debug)]
+pub(crate) struct RunSettings {
+    pub(crate) job: String,
+    pub(crate) params: BTreeMap<String, String>,
+    pub(crate) inputs: Vec<Input>,
+    pub(crate) format: Format,
+    pub(crate) split_size: Option<ByteSize>,
+    pub(crate) reducers: Option<NonZeroU32>,
+    pub(crate) max_attempts: NonZeroU32,
+    pub(crate) target: Target,
+    pub(crate) place: Place,
+    pub(crate) progress: ProgressChoice,
+    pub(crate) json: bool,
+}
+
+/// One input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Input {
+    Stdin,
+    Named(InputName),
+}
+
+impl Place {
+    /// The memory of each worker, where it is ours to say.
+    pub(crate) fn memory(&self) -> Option<ByteSize> {
+        match self {
+            Self::Here(each) | Self::Processes { each, .. } => Some(each.memory),
+            Self::Cluster(_) => None,
+        }
+    }
+}
+
+/// Where rows go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Stdout,
+    Folder {
+        /// As typed, for people.
+        typed: PathBuf,
+        absolute: PathBuf,
+        overwrite: bool,
+    },
+}
+
+/// Who does the work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// This process.
+    Here(Resources),
+    /// Worker processes of our own.
+    Processes {
+        count: NonZeroU32,
+        each: Resources,
+        lease: Option<Duration>,
+    },
+    /// A cluster.
+    Cluster(Address),
+}
+
+/// What a worker may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Resources {
+    pub(crate) slots: NonZeroUsize,
+    pub(crate) memory: ByteSize,
+}
+
+impl Resources {
+    /// Of each of `workers` on this machine; what was not typed is an even share of what there is.
+    pub(crate) fn new(
+        slots: Option<NonZeroU32>,
+        memory: Option<ByteSize>,
+        workers: NonZeroU32,
+    ) -> Self {
+        let shares = usize::try_from(workers.get()).unwrap_or(usize::MAX);
+        let share = |slots: NonZeroUsize| NonZeroUsize::new(slots.get() / shares);
+        Self {
+            slots: match slots {
+                Some(slots) => slots.try_into().unwrap_or(NonZeroUsize::MAX),
+                None => share(default_slots()).unwrap_or(NonZeroUsize::MIN),
+            },
+            memory: memory
+                .unwrap_or_else(|| ByteSize(default_memory().bytes() / u64::from(workers.get()))),
+        }
+    }
+}
+
+impl RunSettings {
+    pub(crate) fn check(args: RunArgs, shown: &Shown) -> Result<Self, Problem> {
+        let place = place(&args)?;
+        let target = target(&args)?;
+        if let (Place::Cluster(address), Target::Stdout) = (&place, &target) {
+            needs_output(address)?;
+        }
+        Ok(Self {
+            params: params(args.params)?,
+            inputs: inputs(&args.inputs, &place)?,
+            progress: shown.progress(args.progress),
+            job: args.job,
+            format: args.format,
+            split_size: args.split_size.map(positive).transpose()?,
+            reducers: args.reducers,
+            max_attempts: args.max_attempts,
+            target,
+            place,
+            json: args.json,
+        })
+    }
+}
+
+fn place(args: &RunArgs) -> Result<Place, Problem> {
+    if let Some(master) = &args.master {
+        return Ok(Place::Cluster(master_address(master, args.insecure)?));
+    }
+    let each = Resources::new(
+        args.slots,
+        args.memory,
+        args.workers.unwrap_or(NonZeroU32::MIN),
+    );
+    Ok(match args.workers {
+        Some(count) => Place::Processes {
+            count,
+            each,
+            lease: args.lease,
+        },
+        None => Place::Here(each),
+    })
+}
+
+/// The address of a master, if it may be talked to.
+pub(crate) fn master_address(typed: &str, insecure: bool) -> Result<Address, Problem> {
+    let address = address(typed)?;
+    check_reach(&address, insecure)?;
+    Ok(address)
+}
+
+pub(crate) fn address(typed: &str) -> Result<Address, Problem> {
+    typed
+        .parse()
+        .map_err(|error: mapfold_protocol::AddressError| {
+            Problem::new(Exit::Usage, error.to_string())
+        })
+}
+
+/// Without an output folder the rows pass through a temporary one, which only this machine has.
+fn needs_output(address: &Address) -> Result<(), Problem> {
+    if address.is_loopback().unwrap_or(false) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        Exit::Usage,
+        "a cluster of several machines needs an output folder",
+    )
+    .hint("add -o DIR with a folder that all its machines share, then `mapfold cat DIR`"))
+}
+
+fn target(args: &RunArgs) -> Result<Target, Problem> {
+    let Some(typed) = &args.output else {
+        return Ok(Target::Stdout);
+    };
+    let absolute = absolute(typed)?;
+    let exists = absolute.symlink_metadata();
+    if exists.is_ok() && !args.overwrite {
+        return Err(Problem::new(
+            Exit::Output,
+            format!("the output {} exists already", typed.display()),
+        )
+        .hint("add --overwrite to replace it once the job has succeeded, or name another folder"));
+    }
+    if absolute.file_name().is_none() {
+        return Err(Problem::new(
+            Exit::Usage,
+            format!("`{}` names no folder to make", typed.display()),
+        ));
+    }
+    Ok(Target::Folder {
+        typed: typed.clone(),
+        absolute,
+        overwrite: args.overwrite,
+    })
+}
+
+fn params(typed: Vec<(String, String)>) -> Result<BTreeMap<String, String>, Problem> {
+    let mut params = BTreeMap::new();
+    for (name, value) in typed {
+        if let Some(first) = params.insert(name.clone(), value.clone()) {
+            let what = format!("parameter `{name}` is given twice: `{first}` and `{value}`");
+            return Err(Problem::new(Exit::Usage, what));
+        }
+    }
+    Ok(params)
+}
+
+fn inputs(typed: &[PathBuf], place: &Place) -> Result<Vec<Input>, Problem> {
+    let inputs: Vec<Input> = typed
+        .iter()
+        .map(|path| input(path))
+        .collect::<Result<_, _>>()?;
+    match inputs
+        .iter()
+        .filter(|input| **input == Input::Stdin)
+        .count()
+    {
+        0 => {}
+        1 if std::io::stdin().is_terminal() => {
+            return Err(Problem::new(Exit::Usage, "standard input is a terminal")
+                .hint("pipe something in, or name files"));
+        }
+        1 => {}
+        _ => {
+            return Err(Problem::new(
+                Exit::Usage,
+                "standard input (`-`) can be read only once",
+            ));
+        }
+    }
+    if let (Place::Cluster(address), true) = (place, inputs.contains(&Input::Stdin))
+        && !address.is_loopback().unwrap_or(false)
+    {
+        return Err(Problem::new(
+            Exit::Usage,
+            "a cluster of several machines cannot read standard input",
+        )
+        .hint("write it to a file in a folder that all its machines share"));
+    }
+    Ok(inputs)
+}
+
+fn input(typed: &Path) -> Result<Input, Problem> {
+    if typed == Path::new("-") {
+        return Ok(Input::Stdin);
+    }
+    Ok(Input::Named(InputName {
+        typed: RawPath::from(typed),
+        absolute: RawPath::from(absolute(typed)?),
+    }))
+}
+
+/// Absolute, without a trailing slash; links and wildcards stay as they are.
+fn absolute(typed: &Path) -> Result<PathBuf, Problem> {
+    match std::path::absolute(typed) {
+        Ok(absolute) => Ok(absolute.components().collect()),
+        Err(error) => Err(
+            Problem::new(Exit::Usage, format!("`{}` is no path", typed.display())).because(&error),
+        ),
+    }
+}
+
+fn positive(size: ByteSize) -> Result<ByteSize, Problem> {
+    match size.bytes() {
+        0 => Err(Problem::new(
+            Exit::Usage,
+            "--split-size must be more than 0",
+        )),
+        _ => Ok(size),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::{Args, Command};
+
+    fn settings(line: &str) -> Result<RunSettings, String> {
+        let words = ["mapfold", "run"]
+            .into_iter()
+            .chain(line.split_whitespace());
+        let args = Args::try_parse_from(words).map_err(|error| error.to_string())?;
+        let Command::Run(run) = args.command else {
+            panic!("`run` was typed");
+        };
+        let shown = Shown {
+            quiet: false,
+            verbose: 0,
+            paint: Paint::Plain,
+        };
+        RunSettings::check(*run, &shown).map_err(|problem| problem.render(Paint::Plain))
+    }
+
+    #[track_caller]
+    fn refuses(line: &str, want: &str) {
+        match settings(line) {
+            Ok(settings) => panic!("{line} is taken as {settings:?}"),
+            Err(said) => assert!(said.contains(want), "{line}: {said}"),
+        }
+    }
+
+    #[test]
+    fn options_are_held_against_each_other() {
+        refuses("wordcount x -p a=1 -p a=2", "given twice");
+        refuses("wordcount - -", "only once");
+        refuses("wordcount x -o /", "exists already");
+        refuses("wordcount x -o .. --overwrite", "names no folder");
+        refuses("wordcount x --workers 2 --master h", "cannot be used with");
+        refuses("wordcount x --overwrite", "--output");
+        refuses("wordcount x --json", "--output");
+        refuses("wordcount x --split-size 0 -o y", "more than 0");
+        refuses("wordcount x --master 10.0.0.1", "--insecure");
+        refuses("wordcount x --master 8.8.8.8 --insecure", "private network");
+        refuses(
+            "wordcount x --master 10.0.0.1 --insecure",
+            "needs an output folder",
+        );
+        refuses(
+            "wordcount - -o y --master 10.0.0.1 --insecure",
+            "cannot read standard input",
+        );
+        refuses("wordcount x --workers 0", "invalid value");
+        refuses("wordcount x -p lowercase", "KEY=VALUE");
+    }
+
+    #[test]
+    fn paths_become_absolute_and_keep_what_was_typed() {
+        let settings = settings("wordcount books/*.txt -o counts/").unwrap();
+        let here = std::env::current_dir().unwrap();
+        let Input::Named(name) = &settings.inputs[0] else {
+            panic!("a name was typed");
+        };
+        assert_eq!(name.typed.as_path(), Path::new("books/*.txt"));
+        assert_eq!(name.absolute.as_path(), here.join("books/*.txt"));
+        assert_eq!(
+            settings.target,
+            Target::Folder {
+                typed: "counts/".into(),
+                absolute: here.join("counts"),
+                overwrite: false
+            }
+        );
+    }
+}

@@ -1,0 +1,212 @@
+//! `mapfold worker`: runs attempts for a master until it is stopped.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
+use std::num::NonZeroU32;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mapfold_job::Catalog;
+use mapfold_protocol::{Address, CallError, Connector, ListenRefused, check_listen};
+use mapfold_worker::{ServeAt, ServeError, Settings, WorkerError};
+
+use crate::args::WorkerArgs;
+use crate::client::cannot_connect;
+use crate::error::Problem;
+use crate::exit::Exit;
+use crate::local_workers::end_with_parent;
+use crate::log;
+use crate::runtime::block_on;
+use crate::scratch::{PrivateFolder, no_scratch};
+use crate::settings::{Resources, Shown, address, master_address};
+use crate::signals::Signals;
+
+/// The port where runs are served, if it is free.
+const DATA_PORT: u16 = 7713;
+
+/// A master that does not answer for so long is given up.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) fn worker(
+    args: &WorkerArgs,
+    catalog: Arc<dyn Catalog>,
+    shown: &Shown,
+) -> Result<Exit, Problem> {
+    if let Some(parent) = args.parent {
+        // Whoever would read an error has gone.
+        end_with_parent(parent).map_err(|_| Problem::silent(Exit::Terminated))?;
+    }
+    log::start(shown, log::Level::Info);
+    let master = master_address(&args.master, args.insecure)?;
+    let scratch = scratch_base(args.dir.as_deref())?;
+    let sockets = sockets(args, &master)?;
+    let sockets = sockets
+        .as_ref()
+        .map_or(scratch.as_path(), PrivateFolder::path);
+    let places = places(args, &master, sockets)?;
+    let resources = Resources::new(args.slots, args.memory, NonZeroU32::MIN);
+    let mut settings = Settings {
+        name: process_name(std::process::id()),
+        slots: resources.slots,
+        memory: resources.memory,
+        scratch,
+        serve: ServeAt::InProcess,
+        patience: PATIENCE,
+    };
+    block_on(async {
+        let mut signals = Signals::catch()?;
+        let mut places = places.into_iter().peekable();
+        while let Some(place) = places.next() {
+            settings.serve = place;
+            let stop = async {
+                signals.next().await;
+            };
+            let connector = Connector::Net(master.clone());
+            match mapfold_worker::run(settings.clone(), Arc::clone(&catalog), connector, stop).await
+            {
+                Ok(()) => break,
+                Err(WorkerError::Serve(ServeError::Bind { source, .. }))
+                    if source.kind() == io::ErrorKind::AddrInUse && places.peek().is_some() => {}
+                Err(error) => return Err(worker_problem(&error, &master.to_string())),
+            }
+        }
+        Ok(Exit::Done)
+    })
+}
+
+/// Name of a worker process for people, and for a parent that tells the master of its end: `host:4711`.
+pub(crate) fn process_name(pid: u32) -> String {
+    let host = rustix::system::uname();
+    format!("{}:{pid}", host.nodename().to_string_lossy())
+}
+
+/// Where temporary files go; a folder that was named is made.
+fn scratch_base(dir: Option<&Path>) -> Result<PathBuf, Problem> {
+    let Some(dir) = dir else {
+        return Ok(std::env::temp_dir());
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|error| {
+            Problem::new(
+                Exit::Output,
+                format!("cannot make the folder {}", dir.display()),
+            )
+            .because(&error)
+        })?;
+    Ok(dir.to_owned())
+}
+
+/// A folder for sockets, unless `--dir` is one.
+fn sockets(args: &WorkerArgs, master: &Address) -> Result<Option<PrivateFolder>, Problem> {
+    match (master, &args.dir) {
+        (Address::Unix(_), None) => PrivateFolder::make().map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Where runs may be served, in order of preference.
+fn places(args: &WorkerArgs, master: &Address, sockets: &Path) -> Result<Vec<ServeAt>, Problem> {
+    let tcp = |listen: String| ServeAt::Tcp {
+        listen,
+        advertise: None,
+    };
+    match (&args.data, master) {
+        (Some(typed), _) => Ok(vec![tcp(checked(typed, args.insecure)?)]),
+        (None, Address::Unix(_)) => Ok(vec![ServeAt::Unix {
+            folder: sockets.to_owned(),
+        }]),
+        (None, Address::Tcp(host_port)) => {
+            let ip = local_ip(host_port).map_err(|error| {
+                Problem::new(
+                    Exit::Unreachable,
+                    format!("no way leads from here to {master}"),
+                )
+                .because(&error)
+            })?;
+            Ok([DATA_PORT, 0]
+                .map(|port| tcp(SocketAddr::new(ip, port).to_string()))
+                .into())
+        }
+    }
+}
+
+/// An address to listen at for other workers, if that is allowed.
+fn checked(typed: &str, insecure: bool) -> Result<String, Problem> {
+    let typed = match typed.contains(':') {
+        true => typed.to_owned(),
+        false => format!("{typed}:{DATA_PORT}"),
+    };
+    let address =
+        check_listen(&address(&typed)?, insecure).map_err(|error| listen_refused(&error))?;
+    match address {
+        Address::Tcp(host_port) => Ok(host_port),
+        Address::Unix(_) => Err(Problem::new(Exit::Usage, "--data takes HOST:PORT")),
+    }
+}
+
+/// The address of this machine on the way to a master. Sends nothing.
+fn local_ip(master: &str) -> io::Result<IpAddr> {
+    let master = master
+        .to_socket_addrs()?
+        .next()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+    let any: SocketAddr = match master {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(any)?;
+    socket.connect(master)?;
+    Ok(socket.local_addr()?.ip())
+}
+
+/// Why nothing may listen there.
+pub(crate) fn listen_refused(error: &ListenRefused) -> Problem {
+    match error {
+        ListenRefused::NotLoopback { address } => Problem::new(
+            Exit::Usage,
+            format!("`{address}` can be reached from other machines, and connections are neither encrypted nor authenticated yet"),
+        )
+        .hint("listen at 127.0.0.1, or add --insecure on a private network that you trust"),
+        ListenRefused::Public { address } => Problem::new(
+            Exit::Usage,
+            format!("`{address}` is not an address of a private network; without encryption that is refused, even with --insecure"),
+        )
+        .hint("name the address that this machine has on its private network, such as 10.0.0.1:7711"),
+        ListenRefused::Unresolved { address, source } => {
+            Problem::new(Exit::Usage, format!("cannot find the host of `{address}`")).because(source)
+        }
+    }
+}
+
+/// Why a worker ended.
+pub(crate) fn worker_problem(error: &WorkerError, master: &str) -> Problem {
+    match error {
+        WorkerError::Lost(CallError::Unreachable { source, .. }) => cannot_connect(master, source),
+        WorkerError::Lost(error) => {
+            Problem::new(Exit::Unreachable, format!("the master at {master} is lost"))
+                .because(error)
+        }
+        WorkerError::Refused(refusal) => Problem::new(
+            Exit::Unreachable,
+            format!("the master at {master} does not take this worker"),
+        )
+        .because(refusal),
+        WorkerError::Serve(ServeError::Bind { at, source })
+            if source.kind() == io::ErrorKind::AddrInUse =>
+        {
+            Problem::new(
+                Exit::Usage,
+                format!("{at} is taken: another process listens there"),
+            )
+            .hint("name another address with --data, or port 0 for any that is free")
+        }
+        WorkerError::Scratch(error) => no_scratch(error),
+        error => Problem::new(Exit::Internal, "the worker cannot go on").because(error),
+    }
+}
