@@ -8,7 +8,7 @@
 //! | [`run`] | sorted records on disk or in memory, checked to the byte |
 //! | [`merge`] | many runs, or segments of runs, as one |
 //! | [`scratch`] | where temporary files live, and how they vanish |
-//! | [`part`], [`manifest`], [`output`] | part files, what an output folder says of itself, its commit |
+//! | [`part`], [`manifest`] | part files, and what an output folder says of itself |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
@@ -17,7 +17,6 @@ pub mod input;
 pub mod manifest;
 pub mod merge;
 mod mmap;
-pub mod output;
 pub mod part;
 pub mod partition;
 pub mod run;

@@ -204,6 +204,18 @@ mod tests {
     }
 
     #[test]
+    fn a_full_disk_is_told_apart_and_leaves_no_file() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = base.path().join("1-7");
+        let mut part = PartWriter::create(&folder, PartitionId(0)).unwrap();
+        part.file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        part.row(|out| out.extend_from_slice(b"row\n")).unwrap();
+        let error = part.finish().unwrap_err();
+        assert!(error.is_no_space(), "{error:?}");
+        assert!(!folder.exists());
+    }
+
+    #[test]
     fn names_sort_as_partitions_do_up_to_five_digits() {
         assert_eq!(part_name(PartitionId(7)), "part-00007");
         assert_eq!(part_name(PartitionId(123_456)), "part-123456");

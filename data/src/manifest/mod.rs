@@ -10,15 +10,13 @@ mod verify;
 pub use verify::{Difference, Verified, VerifyError, verify};
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use mapfold_terms::{InputFile, PartSummary, PartitionId};
 use serde::{Deserialize, Serialize};
 
 use crate::part::part_name;
-use crate::storage::sync_folder;
 
 /// Name of the manifest's file in an output folder.
 pub const MANIFEST_NAME: &str = "_SUCCESS";
@@ -109,7 +107,7 @@ pub struct Part {
 #[serde(try_from = "String", into = "String")]
 pub struct B3(pub [u8; 32]);
 
-/// Why a manifest could not be read or written.
+/// Why a manifest could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// There is none.
@@ -118,8 +116,8 @@ pub enum ManifestError {
         /// The folder.
         folder: PathBuf,
     },
-    /// The file could not be read or written.
-    #[error("cannot access {}", path.display())]
+    /// The file could not be read.
+    #[error("cannot read {}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -204,18 +202,7 @@ fn hash_name(hasher: &mut blake3::Hasher, name: &[u8]) {
 }
 
 impl Manifest {
-    /// Writes it into `folder` and makes file and folder durable. Replaces one that is there.
-    pub fn write(&self, folder: &Path) -> Result<(), ManifestError> {
-        let path = folder.join(MANIFEST_NAME);
-        let written = File::create(&path).and_then(|mut file| {
-            file.write_all(&self.to_json())?;
-            file.sync_all()?;
-            sync_folder(folder)
-        });
-        written.map_err(|source| ManifestError::Io { path, source })
-    }
-
-    /// The bytes of its file, for those who write it by their own means.
+    /// The bytes of its file. The committer writes them, as part of the steps that make an output durable.
     pub fn to_json(&self) -> Vec<u8> {
         let mut json = serde_json::to_vec_pretty(self).expect("all its keys are texts");
         json.push(b'\n');

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use mapfold_terms::{ByteSize, MasterEpoch, PartitionId, Token};
+use mapfold_terms::{ByteSize, MasterEpoch, Token};
 
 use super::Merge;
 use crate::run::{
@@ -23,14 +23,24 @@ const WIDTH_MAX: u64 = 512;
 /// An intermediate run of up to this size stays in memory: at most [`WIDTH_MAX`] of them are left.
 const IN_MEMORY_MAX: ByteSize = ByteSize::kib(16);
 
-/// Hands `sink` one merge for every partition that any of `runs` holds, in order of partition, each over the segments of
-/// that partition in order of run. Used to make one run of an attempt's spills: the sink folds if the
-/// job folds, and pushes what leaves into a [`RunWriter`](crate::run::RunWriter). It must read each merge to its end,
-/// where the last checks are.
-pub fn merge_runs<E: From<ReadRunError>>(
+/// Where a `combine` sends the records it keeps of a merge: key, value, in order of key.
+pub type Push<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), WriteRunError> + 'a;
+
+/// Merges whole runs into `writer`, partition by partition; records of equal keys keep the order of the runs. Makes
+/// one run of an attempt's spills. Never merges more than `width` segments at once, as [`reduce_width`]
+/// says, whose `combine` this is too: it is handed each merge, which it must read to the end, where the last checks are.
+/// Returns the bytes written to intermediate files.
+///
+/// # Panics
+/// `width` is below 2.
+pub fn merge_runs<E: From<ReadRunError> + From<WriteRunError>>(
     runs: &[Run],
-    mut sink: impl FnMut(PartitionId, &mut Merge<SegmentCursor<'_>>) -> Result<(), E>,
-) -> Result<(), E> {
+    width: usize,
+    scratch: &Scratch,
+    writer: &mut RunWriter,
+    mut combine: impl FnMut(&mut Merge<SegmentCursor<'_>>, &mut Push<'_>) -> Result<(), E>,
+) -> Result<ByteSize, E> {
+    let mut spilled = ByteSize(0);
     let mut present: Vec<_> = runs.iter().map(|run| run.present().peekable()).collect();
     while let Some(partition) = present
         .iter_mut()
@@ -43,17 +53,19 @@ pub fn merge_runs<E: From<ReadRunError>>(
                 segments.push(run.segment(partition));
             }
         }
-        sink(partition, &mut Merge::new(cursors(&segments))?)?;
+        let narrowed = reduce_width(segments, width, scratch, &mut combine)?;
+        spilled.0 += narrowed.spilled.0;
+        let mut merge = Merge::new(cursors(&narrowed.segments))?;
+        combine(&mut merge, &mut |key, value| {
+            writer.push(partition, key, value)
+        })?;
     }
-    Ok(())
+    Ok(spilled)
 }
 
 fn cursors(segments: &[Segment]) -> Vec<SegmentCursor<'_>> {
     segments.iter().map(Segment::cursor).collect()
 }
-
-/// Where [`reduce_width`] sends the records of an intermediate merge: key, value, in order of key.
-pub type Push<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), WriteRunError> + 'a;
 
 /// What [`reduce_width`] left and cost.
 #[derive(Debug)]

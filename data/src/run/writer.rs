@@ -252,3 +252,46 @@ fn write_error(file: &ScratchFile, source: io::Error) -> WriteRunError {
         WriteRunError::Io { path, source }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+
+    use mapfold_terms::MasterEpoch;
+
+    use super::*;
+    use crate::scratch::ScratchRoot;
+
+    /// Pushes records until something happens.
+    fn fill(mut writer: RunWriter) -> WriteRunError {
+        for n in 0..1000_u32 {
+            let pushed = writer.push(PartitionId(0), &n.to_be_bytes(), &[0; 10_000]);
+            if let Err(error) = pushed {
+                return error;
+            }
+        }
+        writer.finish().unwrap_err()
+    }
+
+    #[test]
+    fn a_full_disk_is_told_apart_and_leaves_no_file() {
+        let base = tempfile::tempdir().unwrap();
+        let scratch = ScratchRoot::open(base.path()).unwrap().scratch("1-1");
+        let token = Token {
+            epoch: MasterEpoch(1),
+            counter: 1,
+        };
+        let mut file = scratch.create("run").unwrap();
+        file.file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let path = file.path.as_path().to_owned();
+        let mut writer = RunWriter::new(token, 1, scratch, ByteSize(0));
+        writer.file = Some(file);
+        let error = fill(writer);
+        assert!(error.is_no_space(), "{error:?}");
+        assert_eq!(
+            error.to_string(),
+            format!("no space left to write run {}", path.display())
+        );
+        assert!(!path.exists());
+    }
+}

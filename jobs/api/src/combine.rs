@@ -3,7 +3,7 @@
 use mapfold_data::merge::{self, Cursor, Merge};
 use mapfold_data::part::WritePartError;
 use mapfold_data::run::{ReadRunError, Run, RunBytes, SegmentCursor, WriteRunError};
-use mapfold_terms::{FailClass, Failure, RunSummary};
+use mapfold_terms::{ByteSize, FailClass, Failure, RunSummary};
 
 use crate::emitter::Budget;
 use crate::value::DecodeValueError;
@@ -38,19 +38,20 @@ impl From<MergeError> for TaskError {
     }
 }
 
-/// All runs as one, partition by partition; equal keys keep the order of the runs.
+/// All runs as one, partition by partition; equal keys keep the order of the runs. Also the bytes that
+/// intermediate merges wrote.
 pub(crate) fn combine_runs<J: Job>(
     job: &J,
     runs: &[Run],
     budget: &Budget<'_>,
-) -> Result<(RunBytes, RunSummary), MergeError> {
+) -> Result<(RunBytes, RunSummary, ByteSize), MergeError> {
     let mut writer = budget.run_writer(budget.in_memory_max);
-    merge::merge_runs(runs, |partition, merge| {
-        combine(job, merge, &mut |key, value| {
-            writer.push(partition, key, value)
-        })
+    let width = merge::width_for(budget.memory);
+    let spilled = merge::merge_runs(runs, width, budget.scratch, &mut writer, |merge, push| {
+        combine(job, merge, push)
     })?;
-    Ok(writer.finish()?)
+    let (run, summary) = writer.finish()?;
+    Ok((run, summary, spilled))
 }
 
 /// One sorted stream pushed on, folded to one record a key if the job folds.

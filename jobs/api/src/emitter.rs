@@ -212,7 +212,11 @@ impl<'a, J: Job> Emitter<'a, J> {
         } else {
             self.spill();
             self.check()?;
-            combine_runs(self.job, &self.spills, &self.budget)?
+            // The merge may use the memory that the records had.
+            drop(self.sink);
+            let (run, summary, spilled) = combine_runs(self.job, &self.spills, &self.budget)?;
+            self.spilled.0 += spilled.0;
+            (run, summary)
         };
         Ok(Emitted {
             run,
