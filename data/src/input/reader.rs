@@ -170,12 +170,11 @@ impl<'s> PieceReader<'s> {
         }
     }
 
-    /// Goes to the first line that begins in the piece; tells whether there is one.
+    /// Goes to the first line that begins in the piece, or at its end; tells whether there is one.
     fn skip_to_line(&mut self, buffer: &mut ReadBuffer) -> Result<bool, ReadSplitError> {
         buffer.seek(self.piece.start - 1);
-        let stop = self.end.saturating_sub(1);
-        while buffer.offset() < stop {
-            let total = bytes_between(buffer.offset(), stop).min(buffer.size());
+        while buffer.offset() < self.end {
+            let total = bytes_between(buffer.offset(), self.end).min(buffer.size());
             self.source.fill(buffer, total)?;
             if let Some(end) = memchr(b'\n', buffer.bytes()) {
                 buffer.take(end + 1);

@@ -488,6 +488,20 @@ fn empty_files_are_shown_to_the_job() {
 }
 
 #[test]
+fn a_small_file_is_one_block_with_or_without_a_last_line_end() {
+    let folder = Folder::new();
+    folder.write("a", b"x\ny\nz");
+    folder.write("b", b"x\ny\n");
+    let files = folder.discover(&["a", "b"]).unwrap();
+    let plan = plan(files, Format::Lines, None, None).unwrap();
+    let mut reader = SplitReader::new(&plan.splits[0], plan.format, ByteSize::kib(1));
+    for want in [&b"x\ny\nz"[..], b"x\ny\n"] {
+        assert_eq!(reader.next_block().unwrap().unwrap().bytes(), want);
+    }
+    assert!(reader.next_block().unwrap().is_none());
+}
+
+#[test]
 fn a_line_over_many_splits_is_skipped_with_little_memory() {
     let folder = Folder::new();
     let path = folder.write("f", b"");
