@@ -60,7 +60,7 @@ pub(crate) fn carry_out(
         life.attempts.abandon(attempt);
     } else {
         life.attempts
-            .end(attempt, outcome::fit(&site.name, attempt, outcome));
+            .end(attempt, outcome::fit(&site.name, outcome));
     }
 }
 

@@ -60,8 +60,9 @@ impl Desk {
         Answer: Future<Output = Result<Result<T, Refusal>, RpcError>>,
     {
         let mut backoff = Backoff::new(RETRY_BASE, RETRY_CAP);
+        let within = waits + ANSWER_MAX.min(self.patience);
         loop {
-            let error = match self.link.call(waits + ANSWER_MAX, &ask).await {
+            let error = match self.link.call(within, &ask).await {
                 Ok(answer) => {
                     self.note_answer();
                     return Ok(answer);

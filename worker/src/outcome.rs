@@ -1,6 +1,6 @@
 //! Makes an outcome fit a message: texts from jobs and paths may be of any length, a frame may not.
 
-use mapfold_terms::{AttemptId, Counters, FailClass, Failure, Outcome, RecordAt};
+use mapfold_terms::{Counters, FailClass, Failure, Outcome, RecordAt};
 
 /// Causes told of one failure.
 const CHAIN_MAX: usize = 16;
@@ -12,7 +12,7 @@ const COUNTERS_MAX: usize = 10_000;
 const COUNTER_NAMES_MAX: usize = 256 << 10;
 
 /// The outcome as it is reported by the worker called `worker`.
-pub(crate) fn fit(worker: &str, attempt: AttemptId, mut outcome: Outcome) -> Outcome {
+pub(crate) fn fit(worker: &str, mut outcome: Outcome) -> Outcome {
     match &mut outcome {
         Outcome::Mapped(report) if !counters_fit(&report.counters) => too_many_counters(),
         Outcome::Reduced(report) if !counters_fit(&report.counters) => too_many_counters(),
@@ -23,8 +23,9 @@ pub(crate) fn fit(worker: &str, attempt: AttemptId, mut outcome: Outcome) -> Out
         }
         Outcome::Failed(failure) => {
             if failure.class == FailClass::Worker {
-                let where_it_was = format!("attempt {attempt} failed on worker {worker}");
-                failure.chain.insert(0, where_it_was);
+                // The scheduler adds which attempt and which of the master's workers it was.
+                let who = format!("{worker} cannot carry it out");
+                failure.chain.insert(0, who);
             }
             fit_failure(failure);
             outcome
@@ -72,21 +73,7 @@ fn too_many_counters() -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use mapfold_terms::{JobId, MasterEpoch, TaskId, Token};
-
     use super::*;
-
-    fn attempt() -> AttemptId {
-        AttemptId {
-            token: Token {
-                epoch: MasterEpoch(1),
-                counter: 1,
-            },
-            job: JobId(1),
-            task: TaskId::map(7),
-            number: 2,
-        }
-    }
 
     fn failed(class: FailClass, chain: Vec<String>) -> Outcome {
         Outcome::Failed(Failure {
@@ -102,7 +89,7 @@ mod tests {
         let chain = (0..40)
             .map(|n| format!("{n}{}", "é".repeat(5000)))
             .collect();
-        let Outcome::Failed(failure) = fit("w", attempt(), failed(FailClass::Job, chain)) else {
+        let Outcome::Failed(failure) = fit("w", failed(FailClass::Job, chain)) else {
             panic!("still a failure");
         };
         assert_eq!(failure.chain.len(), CHAIN_MAX);
@@ -114,12 +101,12 @@ mod tests {
     #[test]
     fn a_failure_of_the_worker_names_it() {
         let outcome = failed(FailClass::Worker, vec!["no space".to_owned()]);
-        let Outcome::Failed(failure) = fit("box-4711", attempt(), outcome) else {
+        let Outcome::Failed(failure) = fit("box-4711", outcome) else {
             panic!("still a failure");
         };
         assert_eq!(
             failure.to_string(),
-            "attempt m7.2 failed on worker box-4711: no space"
+            "box-4711 cannot carry it out: no space"
         );
     }
 }

@@ -1,8 +1,8 @@
 //! A reduce attempt: one partition of all runs into one part file, which waits in staging.
 //!
 //! It begins when every map task has a winner. If one has lost its run meanwhile, the attempt asks a few
-//! times and then ends as cancelled: a slot must not wait for a map task that needs a slot. The
-//! scheduler, which knows of the loss, sends the task again when its inputs are whole.
+//! times and then ends as one that could not fetch it: a slot must not wait for a map task that needs a
+//! slot. The scheduler, which knows of the loss, sends the task again when its inputs are whole.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,9 +13,8 @@ use mapfold_job::ReduceTask;
 use mapfold_protocol::service::{Location, Refusal};
 use mapfold_terms::{
     AttemptId, ByteSize, FetchCause, FetchFailure, InputsDigest, JobBrief, Outcome, PartitionId,
-    ReduceReport, WorkerId,
+    RawPath, ReduceReport, TaskId, WorkerId,
 };
-use tracing::debug;
 
 use crate::attempt::{Site, ended_early, failed_by_job, failed_here, is_moot, scratch_name};
 use crate::attempts::Running;
@@ -108,6 +107,10 @@ impl Reduce<'_> {
             in_memory,
         } = gathered;
         let fetch_elapsed = fetch_started.elapsed();
+        // A staging folder that is gone must stay so, and the part's writer makes folders as it needs them.
+        if !self.brief.staging.as_path().is_dir() {
+            return Err(failed_here(&NoStaging(self.brief.staging.clone())).into());
+        }
         let folder = StagingFolder {
             path: self.brief.attempt_folder(attempt),
             kept: false,
@@ -155,13 +158,27 @@ impl Reduce<'_> {
             while !self.page(next, &mut inputs)? {
                 asked_in_vain += 1;
                 if asked_in_vain == ASK_MAX {
-                    debug!(map = next, "a map task has no run now");
-                    return Err(Outcome::Cancelled.into());
+                    return Err(self.no_winner(next).into());
                 }
                 thread::sleep(backoff.delay());
             }
         }
         Ok(inputs)
+    }
+
+    /// Map task `map` has no run at present.
+    fn no_winner(&self, map: u32) -> Outcome {
+        Outcome::FetchFailed(FetchFailure {
+            // Names the task; the token is this attempt's own, so that it is no map attempt's.
+            map: AttemptId {
+                task: TaskId::map(map),
+                number: 0,
+                ..self.running.attempt()
+            },
+            holder: self.life.worker,
+            cause: FetchCause::NotFound,
+            message: format!("map task m{map} has no run at present"),
+        })
     }
 
     /// Adds what one page tells from map task `from` on; false if it tells nothing of that task.
@@ -205,6 +222,11 @@ impl Drop for StagingFolder {
         }
     }
 }
+
+/// There is nowhere to put the part: the job has ended, or its output is not visible from this machine.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no folder {}", .0.display())]
+struct NoStaging(RawPath);
 
 fn not_fetched(error: FetchError) -> Outcome {
     match error {

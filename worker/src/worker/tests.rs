@@ -1,1 +1,1021 @@
+//! A real worker against a master that does as the test says, and toy jobs.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+use mapfold_data::run::RunWriter;
+use mapfold_job::{
+    BuildError, MapDone, MapTask, Monitor, ReduceDone, ReduceTask, Runner, TaskError,
+};
+use mapfold_protocol::service::{
+    ClientDesk, ClientDeskRequest, ClientDeskResponse, DataAddress, Heartbeat, Location, Orders,
+    POLL_MAX, Pulse, PulseRequest, PulseResponse, WorkerDesk, WorkerDeskRequest,
+    WorkerDeskResponse,
+};
+use mapfold_protocol::{Address, Answer, Desk, InProcess, Listener};
+use mapfold_terms::{
+    AttemptId, Counters, Digest, FailClass, Failure, FetchCause, Format, InputsDigest, JobBrief,
+    JobId, JobInfo, JobSpec, JobStatus, MapReport, Order, Outcome, PartSummary, PartitionId,
+    RawPath, ReduceReport, Split, TaskId, WorkerId, WorkerStatus,
+};
+use tarpc::context::Context;
+use tarpc::server::Serve;
+use tempfile::TempDir;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::fixture::{JOB, attempt};
+use crate::settings::ServeAt;
+
+/// How long a test waits for what it expects; only failing tests take so long.
+const DEADLINE: Duration = Duration::from_secs(30);
+const PARTITIONS: u32 = 2;
+
+/// The master of a test. Handles share their state.
+#[derive(Clone)]
+struct Master(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    /// Notified whenever something happened.
+    changed: Notify,
+}
+
+struct State {
+    lease: Duration,
+    beat_every: Duration,
+    joined: Vec<JoinRequest>,
+    /// The ids that are alive.
+    live: BTreeSet<WorkerId>,
+    orders: BTreeMap<WorkerId, Vec<(u64, Order)>>,
+    next_order: u64,
+    /// Each batch of orders is sent so often before its acknowledgement counts.
+    beats: Vec<Heartbeat>,
+    beats_lost: bool,
+    ended: Vec<(WorkerId, AttemptId, Outcome)>,
+    /// So many reports fail before one is taken.
+    reports_lost: usize,
+    located: Vec<Location>,
+    left: Vec<WorkerId>,
+}
+
+impl Master {
+    fn new() -> Self {
+        Self(Arc::new(Shared {
+            state: Mutex::new(State {
+                lease: Duration::from_secs(3600),
+                beat_every: Duration::from_millis(10),
+                joined: Vec::new(),
+                live: BTreeSet::new(),
+                orders: BTreeMap::new(),
+                next_order: 0,
+                beats: Vec::new(),
+                beats_lost: false,
+                ended: Vec::new(),
+                reports_lost: 0,
+                located: Vec::new(),
+                left: Vec::new(),
+            }),
+            changed: Notify::new(),
+        }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap()
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let result = change(&mut self.state());
+        self.0.changed.notify_waiters();
+        result
+    }
+
+    /// Waits until `look` finds what it looks for.
+    async fn until<T>(&self, look: impl Fn(&State) -> Option<T>) -> T {
+        let looking = async {
+            loop {
+                let mut changed = std::pin::pin!(self.0.changed.notified());
+                changed.as_mut().enable();
+                if let Some(found) = look(&self.state()) {
+                    return found;
+                }
+                changed.await;
+            }
+        };
+        let found = tokio::time::timeout(DEADLINE, looking).await;
+        found.expect("it happens before the deadline")
+    }
+
+    fn order(&self, worker: WorkerId, order: Order) {
+        self.change(|state| {
+            state.next_order += 1;
+            let number = state.next_order;
+            state
+                .orders
+                .entry(worker)
+                .or_default()
+                .push((number, order));
+        });
+    }
+
+    /// The n-th worker that joined.
+    async fn joined(&self, number: u32) -> WorkerId {
+        self.until(|state| state.joined.get(number as usize - 1).map(drop))
+            .await;
+        WorkerId(number)
+    }
+
+    async fn outcome(&self, attempt: AttemptId) -> Outcome {
+        self.until(|state| {
+            let mut ended = state.ended.iter();
+            ended
+                .find(|(_, ended, _)| *ended == attempt)
+                .map(|(_, _, outcome)| outcome.clone())
+        })
+        .await
+    }
+
+    /// Runs a map attempt and notes where its run is.
+    async fn map(&self, worker: WorkerId, brief: &JobBrief, map: AttemptId) -> MapReport {
+        self.order(worker, map_order(brief, map));
+        let report = match self.outcome(map).await {
+            Outcome::Mapped(report) => report,
+            other => panic!("{other:?}"),
+        };
+        self.change(|state| {
+            let hello = &state.joined[worker.0 as usize - 1];
+            let location = Location {
+                attempt: Some(map),
+                holder: worker,
+                machine: hello.machine.clone(),
+                data: hello.data.clone(),
+                data_secret: hello.data_secret,
+                digest: report.run.digest,
+                bytes: ByteSize(report.run.bytes),
+            };
+            let index = map.task.index as usize;
+            if state.located.len() <= index {
+                state.located.resize(index + 1, nowhere());
+            }
+            state.located[index] = location;
+        });
+        report
+    }
+
+    async fn reduce(&self, worker: WorkerId, brief: &JobBrief, reduce: AttemptId) -> Outcome {
+        self.order(worker, reduce_order(brief, reduce));
+        self.outcome(reduce).await
+    }
+}
+
+fn nowhere() -> Location {
+    Location {
+        attempt: None,
+        holder: WorkerId(0),
+        machine: String::new(),
+        data: DataAddress::InProcess,
+        data_secret: 0,
+        digest: Digest(0),
+        bytes: ByteSize(0),
+    }
+}
+
+fn map_order(brief: &JobBrief, attempt: AttemptId) -> Order {
+    Order::Map {
+        attempt,
+        split: Split {
+            index: attempt.task.index,
+            pieces: Vec::new(),
+        },
+        brief: brief.clone(),
+    }
+}
+
+fn reduce_order(brief: &JobBrief, attempt: AttemptId) -> Order {
+    Order::Reduce {
+        attempt,
+        partition: PartitionId(attempt.task.index),
+        brief: brief.clone(),
+    }
+}
+
+impl State {
+    fn known(&self, worker: WorkerId) -> Result<(), Refusal> {
+        match self.live.contains(&worker) {
+            true => Ok(()),
+            false => Err(Refusal::UnknownWorker(worker)),
+        }
+    }
+}
+
+impl WorkerDesk for Master {
+    async fn join(self, _: Context, hello: JoinRequest) -> Result<JoinReply, Refusal> {
+        Ok(self.change(|state| {
+            state.joined.push(hello);
+            let worker = WorkerId(u32::try_from(state.joined.len()).unwrap());
+            state.live.insert(worker);
+            JoinReply {
+                worker,
+                lease: state.lease,
+                beat_every: state.beat_every,
+            }
+        }))
+    }
+
+    async fn poll(self, _: Context, worker: WorkerId, acked: u64) -> Result<Orders, Refusal> {
+        let started = Instant::now();
+        loop {
+            let mut changed = std::pin::pin!(self.0.changed.notified());
+            changed.as_mut().enable();
+            {
+                let state = self.state();
+                state.known(worker)?;
+                let orders = state.orders.get(&worker).into_iter().flatten();
+                let new: Vec<_> = orders.filter(|(number, _)| *number > acked).collect();
+                if let Some((upto, _)) = new.last() {
+                    return Ok(Orders {
+                        upto: *upto,
+                        orders: new.into_iter().map(|(_, order)| order.clone()).collect(),
+                    });
+                }
+            }
+            let left = POLL_MAX.saturating_sub(started.elapsed());
+            if tokio::time::timeout(left, changed).await.is_err() {
+                return Ok(Orders {
+                    upto: acked,
+                    orders: Vec::new(),
+                });
+            }
+        }
+    }
+
+    async fn ended(
+        self,
+        _: Context,
+        worker: WorkerId,
+        attempt: AttemptId,
+        outcome: Outcome,
+    ) -> Result<(), Refusal> {
+        let lost = self.change(|state| {
+            state.known(worker)?;
+            let lost = state.reports_lost > 0;
+            match lost {
+                true => state.reports_lost -= 1,
+                false => state.ended.push((worker, attempt, outcome)),
+            }
+            Ok(lost)
+        })?;
+        // The protocol turns it into an error for the caller, as it would any bug of a master.
+        assert!(!lost, "the test wants this report to get lost");
+        Ok(())
+    }
+
+    async fn locate(
+        self,
+        _: Context,
+        worker: WorkerId,
+        _: JobId,
+        from: u32,
+    ) -> Result<Vec<Location>, Refusal> {
+        let state = self.state();
+        state.known(worker)?;
+        // Pages of two, so that there are several.
+        let page = state.located.iter().skip(from as usize).take(2);
+        Ok(page.cloned().collect())
+    }
+
+    async fn leave(self, _: Context, worker: WorkerId) -> Result<(), Refusal> {
+        self.change(|state| state.left.push(worker));
+        Ok(())
+    }
+}
+
+impl Pulse for Master {
+    async fn beat(self, _: Context, beat: Heartbeat) -> Result<(), Refusal> {
+        let lost = self.change(|state| {
+            let known = state.known(beat.worker);
+            state.beats.push(beat);
+            known.map(|()| state.beats_lost)
+        })?;
+        assert!(!lost, "the test wants this beat to get lost");
+        Ok(())
+    }
+}
+
+impl ClientDesk for Master {
+    async fn submit(self, _: Context, _: JobSpec) -> Result<JobId, Refusal> {
+        Err(Refusal::ShuttingDown)
+    }
+
+    async fn watch(self, _: Context, _: JobId, _: u64, _: u64) -> Result<JobStatus, Refusal> {
+        Err(Refusal::ShuttingDown)
+    }
+
+    async fn cancel(self, _: Context, _: JobId) -> Result<(), Refusal> {
+        Err(Refusal::ShuttingDown)
+    }
+
+    async fn workers(self, _: Context) -> Result<Vec<WorkerStatus>, Refusal> {
+        Err(Refusal::ShuttingDown)
+    }
+}
+
+impl Desk for Master {
+    fn worker(self, context: Context, request: WorkerDeskRequest) -> Answer<WorkerDeskResponse> {
+        Box::pin(WorkerDesk::serve(self).serve(context, request))
+    }
+
+    fn pulse(self, context: Context, request: PulseRequest) -> Answer<PulseResponse> {
+        Box::pin(Pulse::serve(self).serve(context, request))
+    }
+
+    fn client(self, context: Context, request: ClientDeskRequest) -> Answer<ClientDeskResponse> {
+        Box::pin(ClientDesk::serve(self).serve(context, request))
+    }
+}
+
+/// A catalog whose only job does what the job's name says.
+#[derive(Default)]
+struct Toys {
+    maps: AtomicUsize,
+}
+
+struct Toy {
+    name: String,
+    info: JobInfo,
+    toys: Arc<Toys>,
+}
+
+struct ToyCatalog(Arc<Toys>);
+
+impl Catalog for ToyCatalog {
+    fn list(&self) -> Vec<JobInfo> {
+        Vec::new()
+    }
+
+    fn build(
+        &self,
+        name: &str,
+        _: &BTreeMap<String, String>,
+    ) -> Result<Arc<dyn Runner>, BuildError> {
+        if name == "unknown" {
+            return Err(BuildError::UnknownJob {
+                name: name.to_owned(),
+                known: Vec::new(),
+            });
+        }
+        let text = String::new;
+        Ok(Arc::new(Toy {
+            name: name.to_owned(),
+            info: JobInfo {
+                name: name.to_owned(),
+                summary: text(),
+                help: text(),
+                params: Vec::new(),
+                key: text(),
+                value: text(),
+                folds: false,
+            },
+            toys: Arc::clone(&self.0),
+        }))
+    }
+}
+
+/// Records a map attempt of `count` leaves in each partition.
+const RECORDS: u32 = 1000;
+
+impl Runner for Toy {
+    fn info(&self) -> &JobInfo {
+        &self.info
+    }
+
+    fn map(&self, task: &MapTask<'_>, monitor: &dyn Monitor) -> Result<MapDone, TaskError> {
+        self.toys.maps.fetch_add(1, Ordering::SeqCst);
+        match self.name.as_str() {
+            "spin" => {
+                for round in 0.. {
+                    monitor.progress(round, 10 * round);
+                    if monitor.cancelled() {
+                        return Err(TaskError::Cancelled);
+                    }
+                    std::hint::spin_loop();
+                }
+                unreachable!("it spins until it is cancelled")
+            }
+            "panic" => panic!("no luck with split {}", task.split.index),
+            "no-space" => Err(TaskError::Failed(Failure {
+                class: FailClass::Worker,
+                chain: vec!["no space left to write /tmp/x".to_owned()],
+                at: None,
+                hint: None,
+            })),
+            _ => {
+                let token = task.attempt.token;
+                let mut writer = RunWriter::new(
+                    token,
+                    task.partitions,
+                    task.scratch.clone(),
+                    task.in_memory_max,
+                );
+                for partition in 0..task.partitions {
+                    for record in 0..RECORDS {
+                        let partition = PartitionId(partition);
+                        let value = [7; 100];
+                        writer
+                            .push(partition, &record.to_be_bytes(), &value)
+                            .unwrap();
+                    }
+                }
+                let (run, summary) = writer.finish().unwrap();
+                Ok(MapDone {
+                    report: MapReport {
+                        records_in: 0,
+                        bytes_in: 0,
+                        records_out: summary.records,
+                        run: summary,
+                        spilled: ByteSize(0),
+                        spills: 0,
+                        counters: Counters::default(),
+                        elapsed: Duration::ZERO,
+                    },
+                    run,
+                })
+            }
+        }
+    }
+
+    fn reduce(&self, task: ReduceTask<'_>, _: &dyn Monitor) -> Result<ReduceDone, TaskError> {
+        let order: Vec<_> = task.inputs.iter().map(|segment| segment.map()).collect();
+        assert!(order.is_sorted());
+        let mut records = 0;
+        for segment in &task.inputs {
+            let mut cursor = segment.cursor();
+            loop {
+                match cursor.next() {
+                    Ok(Some(_)) => records += 1,
+                    Ok(None) => break,
+                    Err(error) => {
+                        return Err(TaskError::BadRun {
+                            map: segment.map(),
+                            message: error.to_string(),
+                        });
+                    }
+                }
+            }
+        }
+        fs::create_dir(task.part_folder).unwrap();
+        fs::write(task.part_folder.join("part"), records.to_string()).unwrap();
+        if self.name == "reduce-panics" {
+            panic!("no luck with {}", task.partition);
+        }
+        Ok(ReduceDone {
+            records_in: records,
+            groups: 0,
+            part: PartSummary {
+                rows: 1,
+                bytes: 0,
+                hash: [0; 32],
+            },
+            spilled: ByteSize(0),
+            counters: Counters::default(),
+        })
+    }
+}
+
+/// A worker that runs beside the test.
+struct Running {
+    task: JoinHandle<Result<(), WorkerError>>,
+    stop: oneshot::Sender<()>,
+    toys: Arc<Toys>,
+    folder: TempDir,
+}
+
+/// In a folder of its own; with `memory` for everything.
+fn start(connector: Connector, slots: usize, memory: ByteSize) -> Running {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        name: "test".to_owned(),
+        slots: NonZeroUsize::new(slots).unwrap(),
+        memory,
+        scratch: folder.path().to_owned(),
+        serve: ServeAt::Unix {
+            folder: folder.path().to_owned(),
+        },
+        patience: DEADLINE,
+    };
+    let toys = Arc::new(Toys::default());
+    let catalog = Arc::new(ToyCatalog(Arc::clone(&toys)));
+    let (stop, stopped) = oneshot::channel();
+    let stopped = async {
+        // A dropped sender stops it too.
+        let _ = stopped.await;
+    };
+    let task = tokio::spawn(run(settings, catalog, connector, stopped));
+    Running {
+        task,
+        stop,
+        toys,
+        folder,
+    }
+}
+
+fn start_with(master: &Master) -> Running {
+    let connector = Connector::InProcess(InProcess::new(master.clone(), Handle::current()));
+    start(connector, 2, ByteSize::mib(256))
+}
+
+impl Running {
+    fn maps(&self) -> usize {
+        self.toys.maps.load(Ordering::SeqCst)
+    }
+
+    /// Stops it and checks that it leaves nothing.
+    async fn stop(self) {
+        self.stop.send(()).unwrap();
+        let ended = tokio::time::timeout(DEADLINE, self.task).await.unwrap();
+        ended.unwrap().unwrap();
+        assert_eq!(files(self.folder.path()), Vec::<String>::new());
+    }
+}
+
+/// Everything below a folder but the user's own scratch folder.
+fn files(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        }
+        if !(path.is_dir()
+            && path
+                .file_name()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .starts_with("mapfold-"))
+        {
+            found.push(path.display().to_string());
+        }
+    }
+    found
+}
+
+/// Run files that a worker keeps.
+fn run_files(worker: &Running) -> usize {
+    let all = files(worker.folder.path());
+    all.iter()
+        .filter(|name| Path::new(name).is_file() && !name.ends_with(".lock"))
+        .count()
+}
+
+fn brief(name: &str, maps: u32, staging: &Path) -> JobBrief {
+    JobBrief {
+        job: JOB,
+        name: name.to_owned(),
+        params: BTreeMap::new(),
+        format: Format::Lines,
+        reducers: PARTITIONS,
+        maps,
+        staging: RawPath::from(staging),
+    }
+}
+
+fn simple(name: &str) -> JobBrief {
+    brief(name, 1, Path::new("/nowhere"))
+}
+
+#[tokio::test]
+async fn an_order_that_comes_again_is_not_executed_again() {
+    let master = Master::new();
+    let running = start_with(&master);
+    let worker = master.joined(1).await;
+    let (first, second) = (attempt(TaskId::map(0), 1), attempt(TaskId::map(1), 2));
+    for _ in 0..3 {
+        master.order(worker, map_order(&simple("count"), first));
+    }
+    master.outcome(first).await;
+    master.order(worker, map_order(&simple("count"), first));
+    master.order(worker, map_order(&simple("count"), second));
+    master.outcome(second).await;
+    assert_eq!(running.maps(), 2);
+    assert_eq!(master.state().ended.len(), 2);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_report_is_repeated_until_it_is_taken() {
+    let master = Master::new();
+    master.change(|state| state.reports_lost = 3);
+    let running = start_with(&master);
+    let worker = master.joined(1).await;
+    let map = attempt(TaskId::map(0), 1);
+    master.order(worker, map_order(&simple("count"), map));
+    // While its report is under way, the heartbeat says that the attempt has ended.
+    master
+        .until(|state| state.beats.iter().find(|beat| beat.ended == [map]).cloned())
+        .await;
+    assert!(matches!(master.outcome(map).await, Outcome::Mapped(_)));
+    assert_eq!(master.state().reports_lost, 0);
+    let last = master.state().beats.len();
+    master
+        .until(|state| {
+            state.beats[last..]
+                .iter()
+                .find(|beat| beat.ended.is_empty())
+                .cloned()
+        })
+        .await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_unknown_worker_joins_again_with_nothing_of_its_old_life() {
+    let staging = tempfile::tempdir().unwrap();
+    let brief = brief("count", 1, staging.path());
+    let master = Master::new();
+    let running = start_with(&master);
+    let first = master.joined(1).await;
+    let (map, spin) = (attempt(TaskId::map(0), 1), attempt(TaskId::map(1), 2));
+    master.map(first, &brief, map).await;
+    let spinning = JobBrief {
+        job: JobId(9),
+        ..simple("spin")
+    };
+    master.order(first, map_order(&spinning, spin));
+    master
+        .until(|state| {
+            state
+                .beats
+                .iter()
+                .find(|beat| !beat.running.is_empty())
+                .cloned()
+        })
+        .await;
+    master.change(|state| state.live.clear());
+    let second = master.joined(2).await;
+    master
+        .until(|state| {
+            state
+                .beats
+                .iter()
+                .find(|beat| beat.worker == second)
+                .cloned()
+        })
+        .await;
+    // The run is gone, and the attempt that spun was stopped and is never reported.
+    let reduce = attempt(TaskId::reduce(0), 3);
+    master.change(|state| state.located[0].holder = second);
+    match master.reduce(second, &brief, reduce).await {
+        Outcome::FetchFailed(failure) => {
+            assert_eq!((failure.cause, failure.map), (FetchCause::NotFound, map));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(
+        master
+            .state()
+            .ended
+            .iter()
+            .all(|(_, attempt, _)| *attempt != spin)
+    );
+    assert_eq!(master.state().joined[1].slots, 2);
+    // An order of the old life is not executed in the new one.
+    master.order(second, map_order(&brief, map));
+    let other = attempt(TaskId::map(0), 4);
+    master.map(second, &brief, other).await;
+    assert_eq!(running.maps(), 3);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn hearts_beat_while_all_slots_spin_and_attempts_can_be_cancelled() {
+    let master = Master::new();
+    let running = start_with(&master);
+    let worker = master.joined(1).await;
+    let spins = [attempt(TaskId::map(0), 1), attempt(TaskId::map(1), 2)];
+    for spin in spins {
+        master.order(worker, map_order(&simple("spin"), spin));
+    }
+    let progress = |state: &State| {
+        let last = state.beats.last()?;
+        let both = last.running.len() == 2 && last.running.iter().all(|one| one.records > 0);
+        both.then(|| last.running.clone())
+    };
+    let early = master.until(progress).await;
+    let beats = master.state().beats.len();
+    master
+        .until(|state| (state.beats.len() > beats + 10).then_some(()))
+        .await;
+    let late = master.until(progress).await;
+    assert!(
+        early
+            .iter()
+            .zip(&late)
+            .all(|(early, late)| early.records < late.records)
+    );
+    master.order(worker, Order::Cancel(spins[0]));
+    assert_eq!(master.outcome(spins[0]).await, Outcome::Cancelled);
+    master.order(worker, Order::Forget(JOB));
+    assert_eq!(master.outcome(spins[1]).await, Outcome::Cancelled);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn attempts_stop_when_the_workers_own_lease_runs_out() {
+    let master = Master::new();
+    master.change(|state| {
+        state.lease = Duration::from_millis(300);
+        state.beats_lost = true;
+    });
+    let running = start_with(&master);
+    let worker = master.joined(1).await;
+    let spin = attempt(TaskId::map(0), 1);
+    master.order(worker, map_order(&simple("spin"), spin));
+    assert_eq!(master.outcome(spin).await, Outcome::Cancelled);
+    // It goes on beating, and the first beat that gets through makes the worker useful again.
+    master.change(|state| {
+        state.lease = Duration::from_secs(3600);
+        state.beats_lost = false;
+    });
+    let beats = master.state().beats.len();
+    master
+        .until(|state| (state.beats.len() > beats + 2).then_some(()))
+        .await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn whatever_a_job_does_becomes_an_outcome() {
+    let master = Master::new();
+    let running = start_with(&master);
+    let worker = master.joined(1).await;
+    let failures = [
+        ("panic", FailClass::Job, "panicked: no luck with split 0"),
+        (
+            "no-space",
+            FailClass::Worker,
+            "test cannot carry it out: no space left to write /tmp/x",
+        ),
+        ("unknown", FailClass::Job, "there is no job `unknown`"),
+    ];
+    for (token, (name, class, text)) in (1..).zip(failures) {
+        let job = JobId(token);
+        let map = AttemptId {
+            job,
+            ..attempt(TaskId::map(0), token)
+        };
+        master.order(
+            worker,
+            map_order(
+                &JobBrief {
+                    job,
+                    ..simple(name)
+                },
+                map,
+            ),
+        );
+        match master.outcome(map).await {
+            Outcome::Failed(failure) => {
+                assert_eq!((failure.class, failure.to_string().as_str()), (class, text));
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_reduce_attempt_reads_runs_of_its_own_and_of_others() {
+    let staging = tempfile::tempdir().unwrap();
+    let brief = brief("count", 5, staging.path());
+    let master = Master::new();
+    let (one, two) = (start_with(&master), start_with(&master));
+    master.joined(2).await;
+    let mut consumed = InputsDigest::default();
+    for index in 0..5 {
+        let map = attempt(TaskId::map(index), u64::from(index) + 1);
+        let report = master.map(WorkerId(1 + index % 2), &brief, map).await;
+        consumed.add(index, report.run.digest);
+    }
+    for partition in 0..PARTITIONS {
+        let reduce = attempt(TaskId::reduce(partition), 10 + u64::from(partition));
+        let outcome = master.reduce(WorkerId(1 + partition), &brief, reduce).await;
+        let Outcome::Reduced(report) = outcome else {
+            panic!("{outcome:?}");
+        };
+        let ReduceReport {
+            runs,
+            records_in,
+            fetched,
+            fetched_remote,
+            ..
+        } = report;
+        assert_eq!((runs, records_in), (5, 5 * u64::from(RECORDS)));
+        assert_eq!(report.consumed, consumed);
+        // Small runs are in memory, so those of the other worker came over its socket.
+        assert!(fetched_remote > ByteSize(0) && fetched_remote < fetched);
+        let part = brief.attempt_folder(reduce).join("part");
+        assert_eq!(fs::read_to_string(part).unwrap(), "5000");
+    }
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test]
+async fn large_runs_are_files_until_they_are_discarded() {
+    let staging = tempfile::tempdir().unwrap();
+    let brief = brief("count", 2, staging.path());
+    let master = Master::new();
+    let connector = Connector::InProcess(InProcess::new(master.clone(), Handle::current()));
+    let small = ByteSize::kib(64);
+    let (one, two) = (
+        start(connector.clone(), 1, small),
+        start(connector, 1, small),
+    );
+    master.joined(2).await;
+    let maps = [attempt(TaskId::map(0), 1), attempt(TaskId::map(1), 2)];
+    for map in maps {
+        master.map(WorkerId(1), &brief, map).await;
+    }
+    assert_eq!(run_files(&one) + run_files(&two), 2);
+    // On one machine the other worker maps the files.
+    let reduce = attempt(TaskId::reduce(1), 3);
+    match master.reduce(WorkerId(2), &brief, reduce).await {
+        Outcome::Reduced(report) => assert_eq!(report.fetched_remote, ByteSize(0)),
+        other => panic!("{other:?}"),
+    }
+    master.order(WorkerId(1), Order::Discard(maps[0]));
+    wait_for(|| run_files(&one) + run_files(&two) == 1).await;
+    master.order(WorkerId(1), Order::Forget(JOB));
+    wait_for(|| run_files(&one) + run_files(&two) == 0).await;
+    one.stop().await;
+    two.stop().await;
+}
+
+async fn wait_for(condition: impl Fn() -> bool) {
+    let waiting = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, waiting).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_reduce_attempt_does_not_wait_for_a_map_task_without_a_run() {
+    let staging = tempfile::tempdir().unwrap();
+    let brief = brief("count", 3, staging.path());
+    let master = Master::new();
+    let running = start_with(&master);
+    let worker = master.joined(1).await;
+    for index in [0, 2] {
+        let map = attempt(TaskId::map(index), u64::from(index) + 1);
+        master.map(worker, &brief, map).await;
+    }
+    match master
+        .reduce(worker, &brief, attempt(TaskId::reduce(0), 9))
+        .await
+    {
+        Outcome::FetchFailed(failure) => {
+            assert_eq!(
+                (failure.map.task, failure.cause),
+                (TaskId::map(1), FetchCause::NotFound)
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_failed_reduce_attempt_wrote_is_removed_and_staging_is_never_made() {
+    let staging = tempfile::tempdir().unwrap();
+    let mut brief = brief("reduce-panics", 1, staging.path());
+    let master = Master::new();
+    let running = start_with(&master);
+    let worker = master.joined(1).await;
+    master.map(worker, &brief, attempt(TaskId::map(0), 1)).await;
+    let outcome = master
+        .reduce(worker, &brief, attempt(TaskId::reduce(0), 2))
+        .await;
+    assert!(matches!(outcome, Outcome::Failed(failure) if failure.class == FailClass::Job));
+    assert_eq!(files(staging.path()), Vec::<String>::new());
+    let gone = staging.path().join("gone");
+    brief.staging = RawPath::from(gone.as_path());
+    let outcome = master
+        .reduce(worker, &brief, attempt(TaskId::reduce(0), 3))
+        .await;
+    assert!(matches!(outcome, Outcome::Failed(failure) if failure.class == FailClass::Worker));
+    assert!(!gone.exists());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_is_told_to_stop_leaves() {
+    let master = Master::new();
+    let running = start_with(&master);
+    let worker = master.joined(1).await;
+    master.order(
+        worker,
+        map_order(&simple("spin"), attempt(TaskId::map(0), 1)),
+    );
+    master
+        .until(|state| {
+            state
+                .beats
+                .iter()
+                .find(|beat| !beat.running.is_empty())
+                .cloned()
+        })
+        .await;
+    master.order(worker, Order::Stop);
+    let ended = tokio::time::timeout(DEADLINE, running.task).await.unwrap();
+    ended.unwrap().unwrap();
+    assert_eq!(master.state().left, [worker]);
+    assert_eq!(files(running.folder.path()), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_broken_connection_aborts_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = Address::Unix(folder.path().join("master"));
+    let master = Master::new();
+    let bind = async || Listener::bind(&address).await.unwrap();
+    let serve = |listener: Listener| {
+        let serving = listener.serve(master.clone(), std::future::pending());
+        tokio::spawn(serving)
+    };
+    let first = serve(bind().await);
+    let running = start(Connector::Net(address.clone()), 2, ByteSize::mib(64));
+    let worker = master.joined(1).await;
+    let (spin, map) = (attempt(TaskId::map(0), 1), attempt(TaskId::map(1), 2));
+    let spinning = JobBrief {
+        job: JobId(9),
+        ..simple("spin")
+    };
+    master.order(worker, map_order(&spinning, spin));
+    master
+        .until(|state| {
+            state
+                .beats
+                .iter()
+                .find(|beat| !beat.running.is_empty())
+                .cloned()
+        })
+        .await;
+    first.abort();
+    let _ = first.await;
+    master.order(worker, map_order(&simple("count"), map));
+    let second = serve(bind().await);
+    assert!(matches!(master.outcome(map).await, Outcome::Mapped(_)));
+    let beats = master.state().beats.len();
+    let still = master.until(|state| state.beats.get(beats).cloned()).await;
+    assert!(
+        still
+            .running
+            .iter()
+            .any(|progress| progress.attempt == spin)
+    );
+    assert_eq!(master.state().joined.len(), 1);
+    running.stop().await;
+    second.abort();
+}
+
+#[tokio::test]
+async fn a_master_that_stays_away_is_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        name: "test".to_owned(),
+        slots: NonZeroUsize::MIN,
+        memory: ByteSize::mib(1),
+        scratch: folder.path().to_owned(),
+        serve: ServeAt::InProcess,
+        patience: Duration::from_millis(100),
+    };
+    let nobody = Connector::Net(Address::Unix(folder.path().join("nobody")));
+    let catalog = Arc::new(ToyCatalog(Arc::default()));
+    let ended = run(settings, catalog, nobody, std::future::pending()).await;
+    assert!(matches!(ended, Err(WorkerError::Lost(_))), "{ended:?}");
+}
+
+/// The time between an order and its outcome, for tasks that do nothing much; run by hand.
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn cost_of_a_task() {
+    let master = Master::new();
+    let running = start_with(&master);
+    let worker = master.joined(1).await;
+    let started = Instant::now();
+    for token in 1..=1000 {
+        let map = attempt(TaskId::map(0), token);
+        master.order(worker, map_order(&simple("count"), map));
+        master.outcome(map).await;
+    }
+    eprintln!("{:?} a task, one at a time", started.elapsed() / 1000);
+    running.stop().await;
+}
