@@ -18,6 +18,8 @@ mod pending;
 mod phase;
 mod planted;
 #[cfg(test)]
+mod scale;
+#[cfg(test)]
 mod scenarios;
 mod scheduler;
 #[cfg(test)]

@@ -62,13 +62,14 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The same bounds around another lease; the slack and the time to confirm follow it.
+    /// The same bounds around another lease; the slack and the time to confirm follow it (the latter
+    /// not below 2 s: on a busy machine an order may take a second, and a lost one is rare).
     #[must_use]
     pub fn with_lease(lease: Duration) -> Self {
         Self {
             lease,
             lease_slack: lease / 5,
-            confirm_within: lease / 2,
+            confirm_within: (lease / 2).max(Duration::from_secs(2)),
             ..Self::default()
         }
     }
