@@ -5,14 +5,12 @@ use std::ops::Range;
 use mapfold_terms::{ByteSize, MasterEpoch, Token};
 
 use super::Merge;
-use crate::run::{
-    RELEASE_BYTES, ReadRunError, Run, RunWriter, Segment, SegmentCursor, WriteRunError,
-};
+use crate::run::{ReadRunError, Run, RunWriter, Segment, SegmentCursor, WriteRunError};
 use crate::scratch::Scratch;
 
 /// What a cursor over a mapped run occupies at most: what it has read and not yet given back, its block, and what the
-/// kernel maps around them.
-const CURSOR_BYTES: u64 = RELEASE_BYTES as u64 + (256 << 10);
+/// kernel maps around them and around the run's index. Measured: 0.9 MiB.
+const CURSOR_BYTES: u64 = 1 << 20;
 
 /// Narrower merges copy everything too often.
 const WIDTH_MIN: u64 = 8;

@@ -42,6 +42,5 @@ pub use bytes::{RunBytes, RunPlace};
 pub use error::{Fault, ReadRunError, WriteRunError};
 pub use layout::RECORD_BYTES_MAX;
 pub use reader::Run;
-pub(crate) use segment::RELEASE_BYTES;
 pub use segment::{Segment, SegmentCursor, SegmentHead};
 pub use writer::RunWriter;

@@ -10,9 +10,9 @@ use super::layout::{
 use super::{Fault, ReadRunError, RunBytes, RunPlace};
 use crate::merge::{Cursor, Record};
 
-/// A cursor over a mapped run gives back the memory behind it in steps of this size; with its block it is
-/// what a cursor occupies.
-pub(crate) const RELEASE_BYTES: usize = 256 << 10;
+/// A cursor over a mapped run gives back the memory behind it in steps of this size: a call to the kernel costs
+/// microseconds.
+const RELEASE_BYTES: usize = 256 << 10;
 
 /// The blocks of one partition of one run. Cheap to clone.
 #[derive(Clone, Debug)]
