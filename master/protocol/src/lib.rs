@@ -33,6 +33,7 @@ mod hang_up;
 mod inprocess;
 mod link;
 mod listen;
+mod open_files;
 mod socket;
 
 pub use address::{Address, AddressError, DEFAULT_PORT, ListenRefused, check_listen};
@@ -42,3 +43,4 @@ pub use handshake::{Version, VersionMismatch};
 pub use inprocess::InProcess;
 pub use link::{CallError, Link};
 pub use listen::{BindError, CONNECTIONS_MAX, DRAIN_MAX, IDLE_MAX, Listener};
+pub use open_files::raise_open_files;

@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use mapfold_protocol::service::*;
-use mapfold_protocol::{Address, Answer, Connector, Desk, Link, Listener};
+use mapfold_protocol::{Address, Answer, Connector, Desk, Link, Listener, raise_open_files};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tarpc::context::Context;
 
@@ -72,4 +72,9 @@ async fn a_listener_without_file_descriptors_waits_quietly_and_goes_on() {
     drop(fill);
     let connected = Link::<PulseClient>::connect(Connector::Net(address.clone()));
     connected.await.unwrap();
+
+    let limit = raise_open_files();
+    assert_eq!(getrlimit(Resource::Nofile).current, Some(limit));
+    assert!(limit > 64, "{limit}");
+    assert_eq!(raise_open_files(), limit);
 }

@@ -166,3 +166,30 @@ async fn port_zero_takes_a_free_port() {
     assert!(address.is_loopback().unwrap());
     assert!(!address.to_string().ends_with(":0"), "{address}");
 }
+
+/// Workers that lose their master at once do not come back at once, and all do come back.
+#[tokio::test]
+async fn many_links_find_a_restarted_master() {
+    let mut served = Served::start(Kind::Unix).await;
+    let links: Vec<_> = (0..200).map(|_| served.workers()).collect();
+    for link in &links {
+        poll(link, LONG, 1).await.unwrap();
+    }
+    served.restart().await;
+    let mut calls = tokio::task::JoinSet::new();
+    for link in links {
+        calls.spawn(async move {
+            let start = Instant::now();
+            while poll(&link, LONG, 1).await.is_err() {}
+            (start.elapsed(), link.generation())
+        });
+    }
+    let mut rejoined = calls.join_all().await;
+    assert!(rejoined.iter().all(|(_, generation)| *generation == 2));
+    rejoined.sort();
+    let spread = rejoined[150].0 - rejoined[50].0;
+    assert!(
+        spread > Duration::from_millis(20),
+        "all at once: {spread:?}"
+    );
+}
