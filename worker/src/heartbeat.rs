@@ -21,6 +21,9 @@ use crate::life::{Life, LifeEnd};
 /// then no beat gets through either.
 const ENDED_MAX: usize = 4096;
 
+/// The least between two beats, whatever the master says.
+const BEAT_EVERY_MIN: Duration = Duration::from_millis(1);
+
 /// Starts beating; the thread ends soon after the life.
 ///
 /// # Errors
@@ -31,11 +34,15 @@ pub(crate) fn start(connector: Connector, life: Arc<Life>) -> io::Result<JoinHan
         .build()?;
     thread::Builder::new()
         .name("heartbeat".to_owned())
-        .spawn(move || runtime.block_on(beat(&Link::new(connector), &life)))
+        .spawn(move || {
+            runtime.block_on(beat(&Link::new(connector), &life));
+            // A name that is being looked up must not keep the thread.
+            runtime.shutdown_background();
+        })
 }
 
 async fn beat(link: &Link<PulseClient>, life: &Life) {
-    let mut ticks = tokio::time::interval(life.terms.beat_every);
+    let mut ticks = tokio::time::interval(life.terms.beat_every.max(BEAT_EVERY_MIN));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut lease = Lease::new(life.joined, life.terms.lease);
     loop {

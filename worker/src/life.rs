@@ -78,13 +78,13 @@ impl Life {
     /// Ends the life: stops all attempts and lets go of all runs. Of several reasons the first counts.
     pub(crate) fn finish(&self, end: LifeEnd) {
         let mut first = self.end.lock().unwrap_or_else(PoisonError::into_inner);
-        if first.is_some() {
+        if self.is_over() {
             return;
         }
         info!(worker = %self.worker, why = ?end, "life ends");
         *first = Some(end);
-        drop(first);
         self.over.send_replace(true);
+        drop(first);
         self.attempts.cancel_all();
         self.runs.clear();
     }

@@ -45,10 +45,10 @@ fn obey(life: &Arc<Life>, slots: &Slots, order: Order) {
             brief,
         } => start(life, slots, attempt, brief, Work::Reduce(partition)),
         Order::Cancel(attempt) => life.attempts.cancel(attempt),
-        Order::Discard(attempt) => life.runs.discard(attempt.token),
+        Order::Discard(attempt) => slots.delete(life.runs.discard(attempt.token)),
         Order::Forget(job) => {
             life.attempts.cancel_job(job);
-            life.runs.forget(job);
+            slots.delete(life.runs.forget(job));
             life.runners.forget(job);
         }
         Order::Stop => life.finish(LifeEnd::Stopped),

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use crate::attempt::{Site, Work, carry_out};
 use crate::attempts::Seen;
 use crate::life::Life;
+use crate::store::Dropped;
 
 /// A job's code may recurse; the default of 2 MiB is a main thread's quarter.
 const STACK_BYTES: usize = 8 << 20;
@@ -22,7 +23,7 @@ pub(crate) struct Slots {
     pool: ThreadPool,
     site: Arc<Site>,
     seen: Mutex<Seen>,
-    /// Attempts in the pool, over all lives.
+    /// Attempts in the pool, over all lives, and deletions.
     busy: Arc<watch::Sender<usize>>,
 }
 
@@ -62,7 +63,20 @@ impl Slots {
         });
     }
 
-    /// Waits until no attempt runs, at most for `patience`; returns how many still run then.
+    /// Deletes the files of runs without holding up the calling task.
+    pub(crate) fn delete(&self, runs: Dropped) {
+        if !runs.has_files() {
+            return;
+        }
+        let busy = Arc::clone(&self.busy);
+        busy.send_modify(|busy| *busy += 1);
+        tokio::task::spawn_blocking(move || {
+            drop(runs);
+            busy.send_modify(|busy| *busy -= 1);
+        });
+    }
+
+    /// Waits until no attempt runs and nothing is being deleted, at most for `patience`; returns how much is left then.
     pub(crate) async fn drain(&self, patience: Duration) -> usize {
         let mut busy = self.busy.subscribe();
         // The sender is in `self`, so only time can run out.

@@ -33,6 +33,18 @@ pub(crate) struct HeldRun {
     _room: Option<Room>,
 }
 
+/// Runs that are no longer held. Their files are deleted when this is dropped and whoever reads them has
+/// finished; that may take a while.
+#[derive(Debug)]
+pub(crate) struct Dropped(Vec<Arc<HeldRun>>);
+
+impl Dropped {
+    /// Whether there are files to delete.
+    pub(crate) fn has_files(&self) -> bool {
+        self.0.iter().any(|held| !held.run.bytes().in_memory())
+    }
+}
+
 #[derive(Debug)]
 struct Memory {
     used: AtomicU64,
@@ -107,29 +119,23 @@ impl RunStore {
         runs.get(&token).filter(|held| held.job == job).cloned()
     }
 
-    /// Lets go of one run. Whoever reads it may finish.
-    pub(crate) fn discard(&self, token: Token) {
+    /// Lets go of one run.
+    pub(crate) fn discard(&self, token: Token) -> Dropped {
         let mut runs = self.runs.write().unwrap_or_else(PoisonError::into_inner);
-        let discarded = runs.remove(&token);
-        drop(runs);
-        // Deleting a file takes time; not under the lock.
-        drop(discarded);
+        Dropped(runs.remove(&token).into_iter().collect())
     }
 
     /// Lets go of all runs of a job.
-    pub(crate) fn forget(&self, job: JobId) {
+    pub(crate) fn forget(&self, job: JobId) -> Dropped {
         let mut runs = self.runs.write().unwrap_or_else(PoisonError::into_inner);
-        let forgotten: Vec<_> = runs.extract_if(.., |_, held| held.job == job).collect();
-        drop(runs);
-        drop(forgotten);
+        let forgotten = runs.extract_if(.., |_, held| held.job == job);
+        Dropped(forgotten.map(|(_, held)| held).collect())
     }
 
     /// Lets go of all runs.
-    pub(crate) fn clear(&self) {
+    pub(crate) fn clear(&self) -> Dropped {
         let mut runs = self.runs.write().unwrap_or_else(PoisonError::into_inner);
-        let all = std::mem::take(&mut *runs);
-        drop(runs);
-        drop(all);
+        Dropped(std::mem::take(&mut *runs).into_values().collect())
     }
 }
 

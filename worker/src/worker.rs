@@ -15,6 +15,7 @@ use rayon::ThreadPoolBuildError;
 use tracing::{info, warn};
 
 use crate::attempt::Site;
+use crate::backoff::Backoff;
 use crate::desk::{Desk, DeskError};
 use crate::life::{Life, LifeEnd};
 use crate::locate::{self, Locator};
@@ -28,6 +29,9 @@ use crate::{heartbeat, orders};
 /// How long attempts of a life that is over may take to notice. One that has not ended then (code that
 /// loops within a record) costs its slot for good.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// Delays between a life and the next, so that a master that forgets workers at once is not flooded.
+const REJOIN_BASE: Duration = Duration::from_millis(20);
+const REJOIN_CAP: Duration = Duration::from_secs(2);
 /// How long a good-bye may take.
 const LEAVE_MAX: Duration = Duration::from_secs(2);
 
@@ -78,6 +82,7 @@ pub async fn run(
     let worker = Worker::start(&settings, catalog, connector)?;
     let mut stop = pin!(stop);
     let mut stuck = 0;
+    let mut rejoin = Backoff::new(REJOIN_BASE, REJOIN_CAP);
     loop {
         let slots = NonZeroUsize::new(settings.slots.get() - stuck).ok_or(WorkerError::Stuck {
             slots: settings.slots.get(),
@@ -92,7 +97,14 @@ pub async fn run(
             Ended {
                 why: LifeEnd::Unknown,
                 still_running,
-            } => stuck = still_running.min(settings.slots.get()),
+            } => {
+                stuck = still_running.min(settings.slots.get());
+                tokio::select! {
+                    biased;
+                    () = &mut stop => return Ok(()),
+                    () = tokio::time::sleep(rejoin.delay()) => {}
+                }
+            }
             Ended {
                 why: LifeEnd::Stopped,
                 ..
@@ -120,6 +132,15 @@ struct Worker {
 struct Begun {
     life: Arc<Life>,
     questions: locate::Questions,
+}
+
+/// Ends the life when the worker's future is dropped: threads would go on without it.
+struct EndsWithUs(Arc<Life>);
+
+impl Drop for EndsWithUs {
+    fn drop(&mut self) {
+        self.0.finish(LifeEnd::Stopped);
+    }
 }
 
 struct Ended {
@@ -188,6 +209,7 @@ impl Worker {
         stop: impl Future<Output = ()>,
     ) -> Result<Ended, WorkerError> {
         let Begun { life, questions } = begun;
+        let _guard = EndsWithUs(Arc::clone(&life));
         let beating = heartbeat::start(self.connector.clone(), Arc::clone(&life));
         let beating = beating.map_err(WorkerError::Heartbeat)?;
         tokio::select! {
