@@ -170,7 +170,8 @@ impl Job {
         }
     }
 
-    /// Somebody wants the next version after `seen`, or notices from `notices` on.
+    /// Somebody wants the next version after `seen`, with the notices from `notices` on. An ended job has
+    /// no next version: it answers at once.
     pub(crate) fn watch(
         &mut self,
         seen: u64,
@@ -178,8 +179,7 @@ impl Job {
         reply: Reply<JobStatus>,
         workers: (u32, u32),
     ) {
-        let news = seen < self.news.told || self.notices.has_since(notices) || self.has_ended();
-        if news {
+        if seen < self.news.told || self.has_ended() {
             let _ = reply.send(Ok(self.status(notices, workers)));
             return;
         }

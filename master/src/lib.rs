@@ -32,6 +32,8 @@ mod session;
 mod settings;
 mod staging;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 pub use desk::MasterDesk;
 pub use master::{Master, MasterHandle, ServeError};

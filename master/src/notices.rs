@@ -8,7 +8,8 @@ use mapfold_terms::{Notice, NoticeKind};
 /// Notices kept of one job. Older ones are dropped; the numbers of the others show it.
 const KEPT_MAX: usize = 256;
 
-/// Notices in one answer. A watcher that is behind asks again at once.
+/// Notices in one answer. Each is a version of its own, so a watcher that is behind gets the rest with
+/// its next ones.
 const ANSWER_MAX: usize = 32;
 
 /// Bytes of one notice's text, so that an answer stays far below the frame limit.
@@ -39,17 +40,9 @@ impl Notices {
 
     /// The oldest of those numbered `from` and above.
     pub(crate) fn since(&self, from: u64) -> Vec<Notice> {
-        self.pending(from).take(ANSWER_MAX).cloned().collect()
-    }
-
-    /// Whether there are any numbered `from` and above.
-    pub(crate) fn has_since(&self, from: u64) -> bool {
-        self.pending(from).next().is_some()
-    }
-
-    fn pending(&self, from: u64) -> impl Iterator<Item = &Notice> {
         let start = self.ring.partition_point(|notice| notice.number < from);
-        self.ring.range(start..)
+        let pending = self.ring.range(start..);
+        pending.take(ANSWER_MAX).cloned().collect()
     }
 }
 
@@ -60,7 +53,7 @@ mod tests {
     #[test]
     fn numbers_go_on_when_old_notices_are_dropped() {
         let mut notices = Notices::default();
-        assert!(!notices.has_since(0));
+        assert_eq!(notices.since(0), []);
         for n in 0..KEPT_MAX + 10 {
             notices.push(Duration::ZERO, NoticeKind::Retry, n.to_string());
         }
@@ -68,7 +61,7 @@ mod tests {
         assert_eq!(got.len(), ANSWER_MAX);
         assert_eq!((got[0].number, got[0].text.as_str()), (10, "10"));
         assert_eq!(notices.since(KEPT_MAX as u64 + 9).len(), 1);
-        assert!(!notices.has_since(KEPT_MAX as u64 + 10));
+        assert_eq!(notices.since(KEPT_MAX as u64 + 10), []);
     }
 
     #[test]

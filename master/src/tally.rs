@@ -422,3 +422,6 @@ fn between(from: Option<Instant>, to: Option<Instant>) -> Duration {
 fn length<T>(tasks: &[T]) -> u32 {
     u32::try_from(tasks.len()).expect("a plan has at most 2^32 tasks of a kind")
 }
+
+#[cfg(test)]
+mod tests;
