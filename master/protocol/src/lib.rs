@@ -24,9 +24,11 @@ pub mod codec;
 pub mod handshake;
 pub mod service;
 
+mod accept;
 mod address;
 mod attend;
 mod backoff;
+mod bind;
 mod connect;
 mod desk;
 mod hang_up;
@@ -37,10 +39,11 @@ mod open_files;
 mod socket;
 
 pub use address::{Address, AddressError, DEFAULT_PORT, ListenRefused, check_listen};
+pub use bind::BindError;
 pub use connect::{CONNECT_MAX, ConnectError, Connector};
 pub use desk::{Answer, Desk, Role, Service};
 pub use handshake::{Version, VersionMismatch};
 pub use inprocess::InProcess;
 pub use link::{CallError, Link};
-pub use listen::{BindError, CONNECTIONS_MAX, DRAIN_MAX, IDLE_MAX, Listener};
+pub use listen::{CONNECTIONS_MAX, DRAIN_MAX, IDLE_MAX, Listener};
 pub use open_files::raise_open_files;

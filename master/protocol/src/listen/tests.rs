@@ -98,31 +98,3 @@ async fn silent_connections_above_the_cap_are_closed_unheard() {
 
 /// Less than a handshake may take.
 const HANDSHAKE_AT_MOST: Duration = Duration::from_secs(4);
-
-#[tokio::test(start_paused = true)]
-async fn out_of_file_descriptors_means_a_wait_not_a_spin() {
-    let mut pause = Pause::default();
-    let start = Instant::now();
-    let mut tries = 0;
-    while start.elapsed() < Duration::from_secs(10) {
-        pause.over().await;
-        pause.after(&io::Error::from_raw_os_error(24));
-        tries += 1;
-    }
-    assert!((10..20).contains(&tries), "{tries}");
-    pause.over().await;
-    pause.reset();
-    pause.after(&io::Error::from_raw_os_error(24));
-    let start = Instant::now();
-    pause.over().await;
-    assert_eq!(start.elapsed().as_millis(), 100);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_peer_that_left_before_it_was_accepted_delays_nobody() {
-    let mut pause = Pause::default();
-    pause.after(&io::ErrorKind::ConnectionAborted.into());
-    let start = Instant::now();
-    pause.over().await;
-    assert_eq!(start.elapsed(), Duration::ZERO);
-}
