@@ -33,10 +33,7 @@ impl Scheduler {
                 self.fetch_failed(worker, attempt, &failure);
             }
             (_, Outcome::Failed(failure)) => self.failed(worker, attempt, failure),
-            (_, Outcome::Cancelled) => {
-                let failure = fault_of("the worker stopped it without being asked to");
-                self.worker_fault(worker, attempt, failure);
-            }
+            (_, Outcome::Cancelled) => self.stopped_unasked(worker, attempt),
             (_, Outcome::Mapped(_) | Outcome::Reduced(_) | Outcome::FetchFailed(_)) => {
                 let failure =
                     fault_of("the worker reports an end that this kind of task cannot have");
@@ -203,13 +200,50 @@ impl Scheduler {
         self.notice(Some(attempt.job), NoticeKind::Retry, failure.to_string());
     }
 
+    /// A worker stopped an attempt that the scheduler did not stop: its own lease ran out while its beats
+    /// were still on the way here, or a reduce attempt waited in vain for a run that is being made again.
+    /// Nobody's fault, so not counted as a failure; but it must not go on for ever, nor fast.
+    fn stopped_unasked(&mut self, worker: WorkerId, attempt: AttemptId) {
+        let stops_max = self.settings.stops_max;
+        self.count_lost(attempt.job);
+        let Some(job) = self.jobs.get_mut(&attempt.job) else {
+            return;
+        };
+        let waited_for_run = attempt.task.kind == TaskKind::Reduce
+            && (!job.maps.all_won() || attempt.token.counter < job.winners_since);
+        let trouble = job
+            .phase_mut(attempt.task.kind)
+            .task(attempt.task.index)
+            .trouble();
+        trouble.stops += 1;
+        let stops = trouble.stops;
+        if !waited_for_run {
+            self.rest(worker);
+        }
+        self.requeue(attempt);
+        if stops > stops_max {
+            let what = format!(
+                "{} was stopped by its workers {stops} times",
+                name_of(attempt.task)
+            );
+            return self.fail_job(attempt.job, what, FailReason::TaskFailed, None);
+        }
+        let text = format!("{attempt} was stopped by {worker}");
+        self.notice(Some(attempt.job), NoticeKind::Retry, text);
+    }
+
+    /// The worker gets no attempts for a while, longer each time until it succeeds. What else fails while
+    /// it rests began before, and is part of the same fault.
     fn rest(&mut self, id: WorkerId) {
         let faults = self.workers.edit(id, |worker| {
+            if worker.resting {
+                return None;
+            }
             worker.faults += 1;
             worker.resting = true;
-            worker.faults
+            Some(worker.faults)
         });
-        if let Some(faults) = faults {
+        if let Some(faults) = faults.flatten() {
             self.arm(Timer::Rest(id), self.settings.back_off(faults));
         }
     }

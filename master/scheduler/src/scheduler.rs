@@ -182,10 +182,10 @@ impl Scheduler {
         self.workers.is_live(worker)
     }
 
-    /// Live workers, and their slots in all; O(workers).
+    /// Live workers, and their slots in all.
     pub fn capacity(&self) -> (u32, u32) {
-        self.workers()
-            .fold((0, 0), |(n, slots), w| (n + 1, slots + w.slots))
+        let live = u32::try_from(self.workers.len()).unwrap_or(u32::MAX);
+        (live, self.workers.slots())
     }
 
     /// Events that came too late, twice or from the dead, and changed nothing.

@@ -28,6 +28,9 @@ pub struct Settings {
     /// Reduce reports of one job that name other inputs than the winners', which only a defect can
     /// cause; one more fails the job. Default 8.
     pub mismatches_max: u32,
+    /// Times that workers may stop attempts of one task without being asked to (a pause of the machine
+    /// does that, or a reduce task whose input is being made again); one more fails the job. Default 100.
+    pub stops_max: u32,
     /// First wait after a failure that is the worker's, or an unreachable run; doubles up to
     /// [`Settings::retry_max`]. Default 250 ms.
     pub retry_first: Duration,
@@ -53,6 +56,7 @@ impl Default for Settings {
             run_losses_max: 8,
             holder_losses_max: 3,
             mismatches_max: 8,
+            stops_max: 100,
             retry_first: Duration::from_millis(250),
             retry_max: Duration::from_secs(30),
             worker_faults_spare: 3,

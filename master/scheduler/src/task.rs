@@ -39,6 +39,8 @@ pub(crate) struct Trouble {
     pub(crate) first: Option<Failure>,
     /// Attempts that failed by a worker's fault.
     pub(crate) faults: u32,
+    /// Attempts that a worker stopped without being asked to.
+    pub(crate) stops: u32,
     /// Workers on which it failed, or lost its run.
     pub(crate) avoid: Avoid,
     /// Times that a reduce attempt found its run gone while the holder lives.

@@ -15,6 +15,8 @@ pub(crate) struct Workers {
     dead: BTreeSet<WorkerId>,
     /// Live workers that can take an attempt: most free slots first, then lowest id.
     free: BTreeSet<(Reverse<u32>, WorkerId)>,
+    /// Slots of all live workers.
+    slots: u32,
 }
 
 /// One live worker.
@@ -81,6 +83,7 @@ impl Workers {
             ..Worker::default()
         };
         self.free.insert((Reverse(worker.free()), id));
+        self.slots = self.slots.saturating_add(worker.slots);
         self.live.insert(id, worker);
         true
     }
@@ -89,6 +92,9 @@ impl Workers {
     pub(crate) fn bury(&mut self, id: WorkerId) -> Option<Worker> {
         let worker = self.live.remove(&id)?;
         self.free.remove(&(Reverse(worker.free()), id));
+        self.slots = self
+            .iter()
+            .fold(0, |sum, (_, worker)| sum.saturating_add(worker.slots));
         self.dead.insert(id);
         Some(worker)
     }
@@ -146,6 +152,11 @@ impl Workers {
     /// Live workers, by id.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
         self.live.iter().map(|(id, worker)| (*id, worker))
+    }
+
+    /// Slots of all live workers.
+    pub(crate) fn slots(&self) -> u32 {
+        self.slots
     }
 
     /// Number of live workers.

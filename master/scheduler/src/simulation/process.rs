@@ -44,13 +44,19 @@ pub(super) struct Process {
 #[derive(Debug)]
 enum Work {
     Map,
-    Reduce {
-        left: Vec<u32>,
-        located: BTreeMap<u32, Winner>,
-        part: Part,
-    },
+    Reduce(Gather),
     /// A reduce attempt writes its part.
     Stage(Part),
+}
+
+/// A reduce attempt that takes one run after the other.
+#[derive(Debug)]
+struct Gather {
+    left: Vec<u32>,
+    located: BTreeMap<u32, Winner>,
+    part: Part,
+    /// How often it will still ask for a run that is not there; then it stops.
+    patience: u32,
 }
 
 impl Process {
@@ -187,9 +193,12 @@ impl World {
     fn beat(&mut self, process: usize) {
         let state = &self.processes[process];
         if self.now - state.heard_at > LEASE {
-            return self.rejoin(process);
+            // Its lease ran out: it stops what it does, and goes on if the master has not given it up.
+            for attempt in state.running.keys().copied().collect::<Vec<_>>() {
+                self.report(process, attempt, Outcome::Cancelled);
+            }
         }
-        let holds = state.holds();
+        let holds = self.processes[process].holds();
         let sent = self.now;
         self.send(process, &Message::Beat { holds, sent });
         self.own(process, Own::Beat, BEAT_EVERY);
@@ -228,11 +237,12 @@ impl World {
             let winner = |map| Some((map, self.scheduler.winner(attempt.job, map)?));
             located = (0..maps).filter_map(winner).collect();
         }
-        Work::Reduce {
+        Work::Reduce(Gather {
             left,
             located,
             part: Part::default(),
-        }
+            patience: if self.rng.chance(50) { 5 } else { u32::MAX },
+        })
     }
 
     /// An attempt does its next step.
@@ -250,11 +260,7 @@ impl World {
                 self.processes[process].runs.insert(attempt, run);
                 self.report(process, attempt, mapped(digest));
             }
-            Work::Reduce {
-                left,
-                located,
-                part,
-            } => self.fetch(process, attempt, left, located, part),
+            Work::Reduce(gather) => self.fetch(process, attempt, gather),
             Work::Stage(part) => {
                 let runs = part.0.iter().map(|(map, consumed)| (*map, consumed.digest));
                 let outcome = reduced(runs);
@@ -265,33 +271,29 @@ impl World {
     }
 
     /// Takes one run, or finds out why it cannot.
-    fn fetch(
-        &mut self,
-        process: usize,
-        attempt: AttemptId,
-        mut left: Vec<u32>,
-        mut located: BTreeMap<u32, Winner>,
-        mut part: Part,
-    ) {
+    fn fetch(&mut self, process: usize, attempt: AttemptId, mut gather: Gather) {
         let mut after = self.rng.range(2, 40);
-        let Some(&map) = left.last() else {
-            self.processes[process]
-                .running
-                .insert(attempt, Work::Stage(part));
+        let Some(&map) = gather.left.last() else {
+            let stage = Work::Stage(gather.part);
+            self.processes[process].running.insert(attempt, stage);
             return self.own(process, Own::Step(attempt), after);
         };
         let cut = self.now < self.processes[process].cut_until;
         let me = self.processes[process].id;
         let heard = !cut && me.is_some_and(|id| self.scheduler.is_live(id));
-        if heard && !located.contains_key(&map) {
+        if heard && !gather.located.contains_key(&map) {
             let winner = self.scheduler.winner(attempt.job, map);
-            located.extend(winner.map(|winner| (map, winner)));
+            gather.located.extend(winner.map(|winner| (map, winner)));
+            if winner.is_none() && gather.patience == 0 {
+                return self.report(process, attempt, Outcome::Cancelled);
+            }
+            gather.patience -= u32::from(winner.is_none());
         }
-        if let Some(winner) = located.get(&map).copied() {
+        if let Some(winner) = gather.located.get(&map).copied() {
             match self.read_run(process, attempt, winner) {
                 Ok(run) => {
-                    part.0.insert(map, run);
-                    left.pop();
+                    gather.part.0.insert(map, run);
+                    gather.left.pop();
                 }
                 Err(cause) => {
                     let current = self.scheduler.winner(attempt.job, map);
@@ -304,16 +306,12 @@ impl World {
                         });
                         return self.report(process, attempt, outcome);
                     }
-                    located.remove(&map);
+                    gather.located.remove(&map);
                     after += FETCH_TIMEOUT;
                 }
             }
         }
-        let work = Work::Reduce {
-            left,
-            located,
-            part,
-        };
+        let work = Work::Reduce(gather);
         self.processes[process].running.insert(attempt, work);
         self.own(process, Own::Step(attempt), after);
     }
