@@ -11,6 +11,8 @@ mod check;
 mod clock;
 mod ended;
 mod event;
+#[cfg(test)]
+mod fuzz;
 mod inputs;
 mod job;
 mod loss;
