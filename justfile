@@ -13,7 +13,7 @@ test:
 
 # The scheduler's simulation over many seeds: just sim 1000000
 sim seeds="20000":
-    MAPFOLD_SEEDS={{seeds}} cargo test --release -p mapfold-scheduler --test simulation -- --nocapture
+    MAPFOLD_SEEDS={{seeds}} cargo test --release -p mapfold-scheduler --lib seeds -- --nocapture
 
 # What CI runs: format, lints, docs, tests.
 ci:

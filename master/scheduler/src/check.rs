@@ -83,10 +83,8 @@ impl Scheduler {
         for (id, job) in &self.jobs {
             running_here.extend(&job.maps.running);
             running_here.extend(&job.reduces.running);
-            let winners = (0..).zip(&job.maps.tasks).filter_map(|(map, _)| {
-                let (_, by) = job.maps.winner(map)?;
-                Some((*id, map, by))
-            });
+            let winners = job.maps.winners();
+            let winners = winners.map(|(attempt, by)| (*id, attempt.task.index, by));
             // Runs of a job that commits may be lost without anybody caring.
             let counts = |by: &WorkerId| job.state == JobState::Running || self.is_live(*by);
             held_here.extend(winners.filter(|(_, _, by)| counts(by)));

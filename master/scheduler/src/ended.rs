@@ -5,11 +5,11 @@ use mapfold_terms::{
     WorkerId,
 };
 
+use crate::Action;
 use crate::inputs::Change;
 use crate::planted::Bug;
 use crate::scheduler::{Scheduler, name_of};
 use crate::timers::Timer;
-use crate::{Action, job::JobState};
 
 impl Scheduler {
     /// A worker reports the end of an attempt. Only the first report of an attempt that runs, by the live
@@ -246,55 +246,6 @@ impl Scheduler {
         if let Some(faults) = faults.flatten() {
             self.arm(Timer::Rest(id), self.settings.back_off(faults));
         }
-    }
-}
-
-impl Scheduler {
-    /// A map task was won again with another digest: whatever consumed, or may be consuming, its earlier
-    /// run starts again.
-    fn roll_back(&mut self, cause: AttemptId) {
-        let id = cause.job;
-        let rollbacks_max = self.settings.rollbacks_max;
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
-        assert_eq!(job.state, JobState::Running, "{id} is rolled back too late");
-        let won: Vec<AttemptId> = (0..)
-            .zip(&job.reduces.tasks)
-            .filter_map(|(index, _)| job.reduces.winner(index))
-            .map(|(attempt, _)| attempt)
-            .collect();
-        for attempt in &won {
-            job.reduces.queue(attempt.task.index);
-            job.consumed[attempt.task.index as usize] = None;
-        }
-        let running = job.reduces.running.len();
-        if !won.is_empty() {
-            job.stats.rollbacks += 1;
-        }
-        let spent = job.stats.rollbacks > rollbacks_max;
-        for attempt in &won {
-            self.tell_won(id, attempt.task, None);
-        }
-        if !self.planted(Bug::RollbackKeepsRunning) {
-            self.stop_running(id, TaskKind::Reduce);
-        }
-        if won.len() + running == 0 {
-            return;
-        }
-        let text = format!(
-            "{cause} left other records than the earlier attempt: {} finished and {running} running \
-             reduce tasks start again",
-            won.len()
-        );
-        if spent {
-            let what = format!(
-                "the job is not deterministic: {text}, for the {}th time",
-                rollbacks_max + 1
-            );
-            return self.fail_job(id, what, FailReason::Rollbacks, None);
-        }
-        self.notice(Some(id), NoticeKind::Rollback, text);
     }
 }
 

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
+mod assign;
 mod check;
 mod clock;
 mod ended;
@@ -15,10 +16,12 @@ mod event;
 mod fuzz;
 mod inputs;
 mod job;
+mod life;
 mod loss;
 mod pending;
 mod phase;
 mod planted;
+mod rollback;
 #[cfg(test)]
 mod scale;
 #[cfg(test)]

@@ -54,6 +54,14 @@ impl Phase {
         }
     }
 
+    /// The winners by index; O(n).
+    pub(crate) fn winners(&self) -> impl Iterator<Item = (AttemptId, WorkerId)> + '_ {
+        self.tasks.iter().filter_map(|task| match task.state {
+            TaskState::Won { attempt, by } => Some((attempt, by)),
+            _ => None,
+        })
+    }
+
     /// Pending to running.
     pub(crate) fn launch(&mut self, choice: &Choice, attempt: AttemptId) {
         self.pending.take(choice);

@@ -189,7 +189,7 @@ fn too_many_rollbacks_fail_the_job() {
          reduced w9 r0.2      -> won r0.2, launch r1.2 w9
          gone w9              -> fence w9, lost m0, (worker), (waiting)
          join w3 1            -> (worker), launch m0.3 w3
-         mapped w3 m0.3 3     -> won m0.3, lost r0, end Rollbacks: the job is not deterministic: m0.3 left other records than the earlier attempt: 1 finished and 0 running reduce tasks start again; for the 2th time",
+         mapped w3 m0.3 3     -> won m0.3, lost r0, end Rollbacks: the job is not deterministic; and was rolled back 1 times already: m0.3 left other records than the earlier attempt: 1 finished and 0 running reduce tasks start again",
     );
 }
 

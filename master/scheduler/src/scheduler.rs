@@ -45,23 +45,15 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use mapfold_terms::{
-    AttemptId, FailReason, Failure, JobId, MasterEpoch, NoticeKind, TaskId, TaskKind, Token,
-    WorkerId,
+    AttemptId, FailReason, JobId, MasterEpoch, NoticeKind, TaskId, TaskKind, WorkerId,
 };
 
 use crate::clock::Clock;
-use crate::job::{Job, JobState};
+use crate::job::Job;
 use crate::loss::Lost;
-use crate::planted::Bug;
 use crate::timers::{Timer, Timers};
-use crate::workers::{Launched, Workers};
-use crate::{
-    Action, CommitOutcome, Event, JobPlan, JobResult, JobStats, LiveWorker, Moment, PhaseCounts,
-    Settings, Winner,
-};
-
-/// Jobs that ended whose counts can still be asked for.
-const ENDED_KEPT_MAX: usize = 1024;
+use crate::workers::Workers;
+use crate::{Action, Event, JobStats, LiveWorker, Moment, PhaseCounts, Settings, Winner};
 
 /// All decisions of a master.
 #[derive(Debug)]
@@ -80,7 +72,7 @@ pub struct Scheduler {
     pub(crate) actions: VecDeque<Action>,
     pub(crate) stale: u64,
     #[cfg(test)]
-    pub(crate) planted: std::collections::BTreeSet<Bug>,
+    pub(crate) planted: std::collections::BTreeSet<crate::planted::Bug>,
 }
 
 impl Scheduler {
@@ -217,42 +209,6 @@ impl Scheduler {
         }
     }
 
-    fn job_planned(&mut self, id: JobId, plan: &JobPlan) {
-        if self.jobs.contains_key(&id) || self.ended.contains_key(&id) {
-            return self.stale(None);
-        }
-        self.jobs.insert(id, Job::new(plan));
-        if self.workers.len() == 0 {
-            self.wait_for_workers(id);
-        }
-        self.commit_if_done(id);
-    }
-
-    fn job_cancelled(&mut self, id: JobId) {
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return self.stale(None);
-        };
-        match &mut job.state {
-            JobState::Running => self.finish(id, JobResult::Cancelled),
-            JobState::Committing { cancelled } => *cancelled = true,
-        }
-    }
-
-    fn commit_ended(&mut self, id: JobId, outcome: CommitOutcome) {
-        let state = self.jobs.get(&id).map(|job| job.state);
-        let Some(JobState::Committing { cancelled }) = state else {
-            return self.stale(Some(id));
-        };
-        match outcome {
-            CommitOutcome::Done { root } => self.finish(id, JobResult::Succeeded { root }),
-            CommitOutcome::Failed { .. } if cancelled => self.finish(id, JobResult::Cancelled),
-            CommitOutcome::Failed { reason, failure } => {
-                let what = "the output could not be put in place".to_owned();
-                self.fail_job(id, what, reason, Some(failure));
-            }
-        }
-    }
-
     fn worker_joined(&mut self, worker: WorkerId, slots: u32) {
         if !self.workers.join(worker, slots) {
             return self.stale(None);
@@ -265,201 +221,6 @@ impl Scheduler {
         if !jobs.is_empty() {
             self.notice(None, NoticeKind::Worker, format!("{worker} joined"));
         }
-    }
-
-    /// Gives free slots to tasks, one job after the other, until slots or tasks run out.
-    fn assign(&mut self) {
-        while self.workers.any_free() && self.launch_one() {}
-    }
-
-    fn launch_one(&mut self) -> bool {
-        let Some((id, kind, choice)) = self.choose() else {
-            return false;
-        };
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return false;
-        };
-        let attempt = AttemptId {
-            token: Token {
-                epoch: self.epoch,
-                counter: self.next_counter,
-            },
-            job: id,
-            task: TaskId {
-                kind,
-                index: choice.index,
-            },
-            number: job.phase_mut(kind).task(choice.index).tries + 1,
-        };
-        self.next_counter += 1;
-        self.served = id;
-        job.stats.attempts += 1;
-        job.phase_mut(kind).launch(&choice, attempt);
-        let launched = Launched {
-            at: self.clock.counted(),
-            confirmed: false,
-        };
-        self.workers.edit(choice.worker, |worker| {
-            worker.running.insert(attempt, launched);
-            assert!(worker.busy() <= worker.slots, "{attempt} has no slot");
-        });
-        let on = choice.worker;
-        self.actions.push_back(Action::Launch { attempt, on });
-        true
-    }
-
-    /// The next attempt to launch: the first job after the one served last that has a task for a free slot.
-    pub(crate) fn choose(&self) -> Option<(JobId, TaskKind, crate::pending::Choice)> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let after = self.jobs.range((Excluded(self.served), Unbounded));
-        after
-            .chain(self.jobs.range(..=self.served))
-            .find_map(|(id, job)| {
-                let (kind, choice) = job.choose(&self.workers)?;
-                Some((*id, kind, choice))
-            })
-    }
-
-    /// Asks for the commit once every reduce task is won. Map tasks that run again are no longer needed.
-    pub(crate) fn commit_if_done(&mut self, id: JobId) {
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
-        if !job.reduces.all_won() {
-            return;
-        }
-        let expected = job.inputs.expected();
-        let consumed = |set: &Option<_>| *set == Some(expected);
-        assert!(
-            job.consumed.iter().all(consumed),
-            "{id} would commit reduce tasks of different runs"
-        );
-        job.state = JobState::Committing { cancelled: false };
-        let parts = (0..)
-            .zip(&job.reduces.tasks)
-            .filter_map(|(index, _)| job.reduces.winner(index))
-            .map(|(attempt, _)| attempt)
-            .collect();
-        self.timers.clear_job(id);
-        self.stop_running(id, TaskKind::Map);
-        self.actions.push_back(Action::Commit { job: id, parts });
-    }
-
-    /// Stops all running attempts of a phase; their tasks go back to the queue.
-    pub(crate) fn stop_running(&mut self, id: JobId, kind: TaskKind) {
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
-        let phase = job.phase_mut(kind);
-        let running: Vec<_> = phase.running.iter().map(|(a, w)| (*a, *w)).collect();
-        for (attempt, on) in running {
-            self.stop(attempt, on);
-            self.requeue(attempt);
-        }
-    }
-
-    /// Tells a worker to stop an attempt. It keeps its slot until the worker has stopped it.
-    pub(crate) fn stop(&mut self, attempt: AttemptId, on: WorkerId) {
-        let now = self.clock.counted();
-        self.workers.edit(on, |worker| {
-            worker.running.remove(&attempt);
-            worker.stopping.insert(attempt, now);
-        });
-        self.count_lost(attempt.job);
-        self.actions.push_back(Action::Cancel { attempt, on });
-    }
-
-    /// The attempt's task goes back to the queue; the attempt has left its worker already.
-    pub(crate) fn requeue(&mut self, attempt: AttemptId) {
-        if let Some(job) = self.jobs.get_mut(&attempt.job) {
-            job.phase_mut(attempt.task.kind).requeue(attempt);
-        }
-        if attempt.task.kind == TaskKind::Map {
-            self.watch_for_slot(attempt.job);
-        }
-    }
-
-    /// A map task of the job waits for a slot: sees to it that it does not wait for reduce attempts that
-    /// wait for it.
-    pub(crate) fn watch_for_slot(&mut self, id: JobId) {
-        let waits = self.jobs.get(&id).is_some_and(|job| {
-            job.state == JobState::Running
-                && !job.maps.pending.is_empty()
-                && !job.reduces.running.is_empty()
-        });
-        let waits = waits && !self.planted(Bug::NoYield);
-        if waits && !self.timers.is_set(Timer::Yield(id)) {
-            self.arm(Timer::Yield(id), self.settings.yield_after);
-        }
-    }
-
-    /// Stops the youngest reduce attempt of a job whose lost map task still waits for a slot, best one
-    /// on a worker that the map task does not avoid.
-    fn yield_slot(&mut self, id: JobId) {
-        self.watch_for_slot(id);
-        if !self.timers.is_set(Timer::Yield(id)) {
-            return;
-        }
-        let Some(job) = self.jobs.get(&id) else {
-            return;
-        };
-        let fits = |on: WorkerId| {
-            let mut groups = job.maps.pending.groups();
-            groups.any(|avoid| self.workers.allowed(avoid, on))
-        };
-        let mut youngest = job.reduces.running.iter().rev().map(|(a, w)| (*a, *w));
-        let best = youngest.clone().find(|(_, on)| fits(*on));
-        let Some((attempt, on)) = best.or_else(|| youngest.next()) else {
-            return;
-        };
-        let text = format!("{attempt} starts again later: a lost map task needs its slot");
-        self.notice(Some(id), NoticeKind::Retry, text);
-        self.stop(attempt, on);
-        self.requeue(attempt);
-    }
-
-    /// The job fails.
-    pub(crate) fn fail_job(
-        &mut self,
-        id: JobId,
-        what: String,
-        reason: FailReason,
-        failure: Option<Failure>,
-    ) {
-        let result = JobResult::Failed {
-            what,
-            reason,
-            failure,
-        };
-        self.finish(id, result);
-    }
-
-    /// The job ends: its attempts are stopped, and all that is remembered is its counts.
-    fn finish(&mut self, id: JobId, result: JobResult) {
-        self.stop_running(id, TaskKind::Map);
-        self.stop_running(id, TaskKind::Reduce);
-        let Some(job) = self.jobs.remove(&id) else {
-            return;
-        };
-        for (map, _) in (0..).zip(&job.maps.tasks) {
-            if let Some((_, holder)) = job.maps.winner(map) {
-                self.workers.edit(holder, |worker| worker.held.remove(&id));
-            }
-        }
-        self.timers.clear_job(id);
-        self.ended.insert(id, job.stats);
-        if self.ended.len() > ENDED_KEPT_MAX {
-            self.ended.pop_first();
-        }
-        self.actions.push_back(Action::Finish { job: id, result });
-    }
-
-    /// Arms the timer after which a job without workers fails.
-    pub(crate) fn wait_for_workers(&mut self, id: JobId) {
-        let grace = self.settings.grace_without_workers;
-        self.arm(Timer::NoWorkers(id), grace);
-        let text = format!("no worker is left; the job fails unless one joins within {grace:?}");
-        self.notice(Some(id), NoticeKind::Waiting, text);
     }
 
     /// Sets a timer, `after` from now.

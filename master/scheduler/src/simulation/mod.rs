@@ -9,6 +9,9 @@
 //! `MAPFOLD_SEEDS=1000000 cargo test -p mapfold-scheduler seeds -- --nocapture` plays more seeds;
 //! `MAPFOLD_SEED=17 cargo test -p mapfold-scheduler replay -- --nocapture` plays one and prints what happens.
 
+mod faults;
+mod master;
+mod network;
 mod oracle;
 mod process;
 mod rng;

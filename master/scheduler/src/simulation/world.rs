@@ -1,23 +1,18 @@
 //! A master, its workers and what lies between them, as one queue of happenings.
-//!
-//! Messages take 1 to 20 ms. While faults last, heartbeats, reports and their answers are dropped (5 %)
-//! and doubled late (5 %); orders arrive in sequence, late, twice, or not at all where a connection
-//! broke. A report is sent again until it is answered.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use mapfold_terms::{AttemptId, FailReason, JobId, MasterEpoch, Outcome, Token, WorkerId};
+use mapfold_terms::{AttemptId, JobId, MasterEpoch, Outcome, Token, WorkerId};
 
+use super::faults::Fault;
+use super::master::settings;
 use super::oracle::{Function, Part};
 use super::process::Process;
 use super::rng::Rng;
 use crate::planted::Bug;
-use crate::script::{failure, words};
-use crate::{
-    Action, CommitOutcome, Event, JobPlan, JobResult, Moment, Scheduler, Settings, WorkerGone,
-};
+use crate::{CommitOutcome, JobPlan, JobResult, Moment, Scheduler, WorkerGone};
 
 /// Faults happen before this moment, in ms; then calm.
 pub(super) const FAULTS_END: u64 = 2_500;
@@ -93,24 +88,9 @@ pub(super) enum Own {
     Step(AttemptId),
 }
 
+/// Something that happens at a moment.
 #[derive(Clone, Debug)]
-pub(super) enum Fault {
-    Crash(usize),
-    Stall(usize),
-    CutFromMaster(usize),
-    CutPair(usize, usize),
-    LoseRun(usize),
-    LoseAllRuns(usize),
-    DamageRun(usize),
-    Leave(usize),
-    /// All processes end and none comes back.
-    Extinction,
-    StallMaster,
-    CancelJob,
-}
-
-#[derive(Clone, Debug)]
-enum Happening {
+pub(super) enum Happening {
     ToMaster {
         process: usize,
         life: u64,
@@ -140,13 +120,14 @@ enum Happening {
 /// What the world knows of a job.
 pub(super) struct SimJob {
     pub(super) function: Function,
-    cancelled: bool,
-    commits: u32,
-    commit_broken: bool,
-    visible: bool,
-    result: Option<JobResult>,
+    pub(super) cancelled: bool,
+    pub(super) commits: u32,
+    pub(super) commit_broken: bool,
+    pub(super) visible: bool,
+    pub(super) result: Option<JobResult>,
 }
 
+/// Everything there is.
 pub(super) struct World {
     pub(super) now: u64,
     pub(super) rng: Rng,
@@ -159,35 +140,19 @@ pub(super) struct World {
     /// Failures dealt out, by task: few enough for the job to survive.
     pub(super) failures: BTreeMap<(JobId, mapfold_terms::TaskId), u32>,
     /// Boxed: happenings are large and the queue moves them about.
-    queue: BTreeMap<(u64, u64), Box<Happening>>,
-    sequence: u64,
-    next_worker: u32,
-    master_stalled_until: u64,
-    tick_at: Option<u64>,
-    launched: BTreeSet<Token>,
-    fenced: BTreeSet<WorkerId>,
-    workerless_since: Option<u64>,
-    ended_at: Option<u64>,
-    extinct: bool,
-    summary: Summary,
-    invariants: bool,
-    trace: Option<String>,
-}
-
-/// Bounds that fit a world in which a second is long.
-fn settings() -> Settings {
-    let ms = Duration::from_millis;
-    Settings {
-        lease: ms(300),
-        lease_slack: ms(60),
-        grace_without_workers: ms(1_500),
-        confirm_within: ms(150),
-        run_losses_max: 30,
-        retry_first: ms(20),
-        retry_max: ms(200),
-        yield_after: ms(100),
-        ..Settings::default()
-    }
+    pub(super) queue: BTreeMap<(u64, u64), Box<Happening>>,
+    pub(super) sequence: u64,
+    pub(super) next_worker: u32,
+    pub(super) master_stalled_until: u64,
+    pub(super) tick_at: Option<u64>,
+    pub(super) launched: BTreeSet<Token>,
+    pub(super) fenced: BTreeSet<WorkerId>,
+    pub(super) workerless_since: Option<u64>,
+    pub(super) ended_at: Option<u64>,
+    pub(super) extinct: bool,
+    pub(super) summary: Summary,
+    pub(super) invariants: bool,
+    pub(super) trace: Option<String>,
 }
 
 impl World {
@@ -290,24 +255,6 @@ impl World {
         }
     }
 
-    fn draw_fault(&mut self) -> Fault {
-        let n = self.processes.len();
-        let (a, b) = (self.rng.index(n), self.rng.index(n));
-        match self.rng.range(0, 100) {
-            0..25 => Fault::Crash(a),
-            25..45 => Fault::Stall(a),
-            45..55 => Fault::CutFromMaster(a),
-            55..65 => Fault::CutPair(a.min(b), a.max(b)),
-            65..77 => Fault::LoseRun(a),
-            77..80 => Fault::LoseAllRuns(a),
-            80..87 => Fault::DamageRun(a),
-            87..91 => Fault::Leave(a),
-            91..98 => Fault::StallMaster,
-            98 => Fault::Extinction,
-            _ => Fault::CancelJob,
-        }
-    }
-
     fn happen(&mut self, happening: Happening) -> Result<(), String> {
         match happening {
             Happening::Own { process, life, own } => {
@@ -369,210 +316,7 @@ impl World {
         false
     }
 
-    fn reach_master(&mut self, happening: Happening) -> Result<(), String> {
-        match happening {
-            Happening::ToMaster {
-                process,
-                life,
-                from,
-                message,
-            } => self.heard(process, life, from, message),
-            Happening::Submit(job) => {
-                let plan = self.jobs[&job].function.plan.clone();
-                self.handle(Event::JobPlanned { job, plan })
-            }
-            Happening::CommitEnded(job, outcome) => {
-                if matches!(outcome, CommitOutcome::Done { .. }) {
-                    self.job(job).visible = true;
-                }
-                self.handle(Event::CommitEnded { job, outcome })
-            }
-            Happening::Gone(worker, why) => self.handle(Event::WorkerGone { worker, why }),
-            Happening::Tick => {
-                if self.tick_at.is_some_and(|at| at <= self.now) {
-                    self.tick_at = None;
-                    self.scheduler.tick(self.moment());
-                    self.drain()?;
-                }
-                Ok(())
-            }
-            other => unreachable!("{other:?} is not for the master"),
-        }
-    }
-
-    /// A message of a worker arrives at the master, which answers.
-    fn heard(
-        &mut self,
-        process: usize,
-        life: u64,
-        from: WorkerId,
-        message: Message,
-    ) -> Result<(), String> {
-        let reply = match message {
-            Message::Join => {
-                let worker = WorkerId(self.next_worker);
-                self.next_worker += 1;
-                let slots = self.processes[process].slots;
-                self.processes[process].orders_at = self.now;
-                self.reply(process, life, Reply::Joined(worker));
-                self.processes[process].life_of.insert(worker, life);
-                return self.handle(Event::WorkerJoined { worker, slots });
-            }
-            Message::Beat { holds, sent } => {
-                self.handle(Event::Heartbeat {
-                    worker: from,
-                    holds,
-                })?;
-                Reply::BeatHeard { sent }
-            }
-            Message::Ended { attempt, outcome } => {
-                self.handle(Event::AttemptEnded {
-                    worker: from,
-                    attempt,
-                    outcome,
-                })?;
-                Reply::EndHeard(attempt)
-            }
-        };
-        let reply = if self.scheduler.is_live(from) {
-            reply
-        } else {
-            Reply::Refused
-        };
-        self.reply(process, life, reply);
-        Ok(())
-    }
-
-    fn handle(&mut self, event: Event) -> Result<(), String> {
-        if self.trace.is_some() {
-            self.note(&format!("{event:?}"));
-        }
-        self.scheduler.handle(self.moment(), event);
-        self.drain()
-    }
-
-    /// Does what the scheduler asks, and checks that it may be asked.
-    fn drain(&mut self) -> Result<(), String> {
-        if self.invariants {
-            self.scheduler.check_invariants()?;
-        }
-        while let Some(action) = self.scheduler.poll_action() {
-            self.note(&words(&action));
-            self.perform(action)?;
-        }
-        let live = self.scheduler.capacity().0 > 0;
-        self.workerless_since = if live {
-            None
-        } else {
-            self.workerless_since.or(Some(self.now))
-        };
-        if let Some(due) = self.scheduler.next_deadline() {
-            let due = u64::try_from(due.0.as_micros().div_ceil(1000)).unwrap();
-            let at = due.max(self.now + 1);
-            if self.tick_at.is_none_or(|tick| at < tick || tick < self.now) {
-                self.tick_at = Some(at);
-                self.push(at, Happening::Tick);
-            }
-        }
-        Ok(())
-    }
-
-    fn perform(&mut self, action: Action) -> Result<(), String> {
-        match action {
-            Action::Launch { attempt, on } => {
-                if !self.launched.insert(attempt.token) {
-                    return Err(format!("{attempt} was launched twice"));
-                }
-                let ended = self.jobs[&attempt.job].result.is_some();
-                if self.fenced.contains(&on) || ended {
-                    return Err(format!("{attempt} was launched on {on} too late"));
-                }
-                self.order(on, Reply::Launch(attempt));
-            }
-            Action::Cancel { attempt, on } => self.order(on, Reply::Cancel(attempt)),
-            Action::Discard { attempt, on } => {
-                let winner = self.scheduler.winner(attempt.job, attempt.task.index);
-                if winner.is_some_and(|winner| winner.attempt == attempt) {
-                    return Err(format!("the run of {attempt} wins and is discarded"));
-                }
-                self.order(on, Reply::Discard(attempt));
-            }
-            Action::Commit { job, parts } => self.commit(job, &parts)?,
-            Action::Finish { job, result } => self.end(job, result)?,
-            Action::Fence { worker } => {
-                self.fenced.insert(worker);
-                self.summary.workers_lost += 1;
-            }
-            Action::Notice { .. } | Action::Won { .. } => {}
-        }
-        Ok(())
-    }
-
-    fn commit(&mut self, id: JobId, parts: &[AttemptId]) -> Result<(), String> {
-        let faults = self.now < FAULTS_END;
-        let broken = faults && self.rng.chance(2);
-        let job = self.jobs.get_mut(&id).unwrap();
-        job.commits += 1;
-        job.commit_broken = broken;
-        if job.commits > 1 || job.result.is_some() {
-            return Err(format!("{id} commits again"));
-        }
-        let checked = job.function.check(parts, &self.staged);
-        checked.map_err(|text| format!("wrong output of {id}: {text}"))?;
-        let outcome = if broken {
-            CommitOutcome::Failed {
-                reason: FailReason::Output,
-                failure: failure(mapfold_terms::FailClass::Worker, "broken"),
-            }
-        } else {
-            CommitOutcome::Done { root: [1; 32] }
-        };
-        let at = self.now + self.rng.range(2, 60);
-        self.push(at, Happening::CommitEnded(id, outcome.clone()));
-        if self.rng.chance(5) {
-            self.push(at + 20, Happening::CommitEnded(id, outcome));
-        }
-        Ok(())
-    }
-
-    fn end(&mut self, id: JobId, result: JobResult) -> Result<(), String> {
-        let grace = settings().grace_without_workers.as_millis();
-        let workerless = self.workerless_since.map_or(0, |since| self.now - since);
-        let job = self.jobs.get_mut(&id).unwrap();
-        let fair = match &result {
-            JobResult::Succeeded { .. } => job.visible,
-            JobResult::Cancelled => job.cancelled && !job.visible,
-            JobResult::Failed { reason, .. } => match reason {
-                FailReason::NoWorkers => u128::from(workerless) >= grace,
-                FailReason::Rollbacks => !job.function.deterministic,
-                FailReason::Output => job.commit_broken,
-                _ => false,
-            },
-        };
-        if job.result.is_some() || !fair {
-            return Err(format!(
-                "{id} ended with {result:?} (before: {:?})",
-                job.result
-            ));
-        }
-        self.summary.jobs += 1;
-        self.summary.succeeded += u64::from(matches!(result, JobResult::Succeeded { .. }));
-        let stats = self.scheduler.stats(id).unwrap();
-        self.summary.attempts += stats.attempts;
-        self.summary.rollbacks += u64::from(stats.rollbacks);
-        self.summary.maps_rerun += stats.maps_rerun;
-        job.result = Some(result);
-        let forgetful: Vec<WorkerId> = self.scheduler.workers().map(|w| w.worker).collect();
-        for worker in forgetful {
-            self.order(worker, Reply::Forget(id));
-        }
-        if self.unfinished().is_empty() {
-            self.ended_at = Some(self.now);
-        }
-        Ok(())
-    }
-
-    fn unfinished(&self) -> Vec<JobId> {
+    pub(super) fn unfinished(&self) -> Vec<JobId> {
         let open = self.jobs.iter().filter(|(_, job)| job.result.is_none());
         open.map(|(id, _)| *id).collect()
     }
@@ -587,169 +331,13 @@ impl World {
         Ok(self.summary)
     }
 
-    fn fault(&mut self, fault: &Fault) -> Result<(), String> {
-        self.note(&format!("fault {fault:?}"));
-        self.summary.faults += 1;
-        match *fault {
-            Fault::Crash(process) => {
-                let worker = self.processes[process].crash();
-                if let Some(worker) = worker.filter(|_| self.rng.chance(50)) {
-                    let at = self.now + self.rng.range(1, 30);
-                    self.push(at, Happening::Gone(worker, WorkerGone::Exited));
-                }
-                self.restart(process, 1_200);
-            }
-            Fault::Leave(process) => {
-                if let Some(worker) = self.processes[process].crash() {
-                    self.push(self.now + 1, Happening::Gone(worker, WorkerGone::Left));
-                }
-                self.restart(process, 300);
-            }
-            Fault::Extinction => {
-                self.extinct = true;
-                for process in &mut self.processes {
-                    process.crash();
-                }
-            }
-            Fault::Stall(process) => {
-                let until = self.now + self.rng.range(50, 1_500);
-                self.processes[process].stalled_until = until;
-            }
-            Fault::CutFromMaster(process) => {
-                let until = (self.now + self.rng.range(50, 1_200)).min(FAULTS_END);
-                self.processes[process].cut_until = until;
-            }
-            Fault::CutPair(a, b) => {
-                let until = (self.now + self.rng.range(100, 2_000)).min(FAULTS_END);
-                self.cut_pairs.insert((a, b), until);
-            }
-            Fault::LoseRun(process) => {
-                let n = self.rng.next();
-                self.processes[process].lose_run(n);
-            }
-            Fault::LoseAllRuns(process) => self.processes[process].lose_all_runs(),
-            Fault::DamageRun(process) => {
-                let n = self.rng.next();
-                self.processes[process].damage_run(n);
-            }
-            Fault::StallMaster => {
-                self.master_stalled_until = self.now + self.rng.range(20, 700);
-            }
-            Fault::CancelJob => {
-                let job = JobId(self.rng.range(1, self.jobs.len() as u64 + 1));
-                self.job(job).cancelled = true;
-                self.handle(Event::JobCancelled { job })?;
-                if !self.scheduler.jobs.contains_key(&job) && self.jobs[&job].result.is_none() {
-                    // It was not submitted yet: the wish is void.
-                    self.job(job).cancelled = false;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn restart(&mut self, process: usize, after_max: u64) {
-        let at = (self.now + self.rng.range(20, after_max)).min(FAULTS_END);
-        self.push(at.max(self.now + 1), Happening::Restart(process));
-    }
-
-    /// Sends a message to the master.
-    pub(super) fn send(&mut self, process: usize, message: &Message) {
-        let state = &self.processes[process];
-        let (life, from) = (state.life, state.id.unwrap_or(WorkerId(0)));
-        for at in self.arrivals(process) {
-            let message = message.clone();
-            self.push(
-                at,
-                Happening::ToMaster {
-                    process,
-                    life,
-                    from,
-                    message,
-                },
-            );
-        }
-    }
-
-    fn reply(&mut self, process: usize, life: u64, reply: Reply) {
-        for at in self.arrivals(process) {
-            let reply = reply.clone();
-            self.push(
-                at,
-                Happening::ToWorker {
-                    process,
-                    life,
-                    id: None,
-                    reply,
-                },
-            );
-        }
-    }
-
-    /// When a message arrives: once, or not at all, or once more much later.
-    fn arrivals(&mut self, process: usize) -> Vec<u64> {
-        let faults = self.now < FAULTS_END;
-        let cut = self.now < self.processes[process].cut_until;
-        if cut || faults && self.rng.chance(5) {
-            return Vec::new();
-        }
-        let mut arrivals = vec![self.now + self.rng.range(1, 21)];
-        if faults && self.rng.chance(5) {
-            arrivals.push(self.now + self.rng.range(20, 1_500));
-        }
-        arrivals
-    }
-
-    /// Sends an order: in sequence, however long it takes, unless the connection breaks.
-    fn order(&mut self, worker: WorkerId, reply: Reply) {
-        let Some(process) = self
-            .processes
-            .iter()
-            .position(|p| p.life_of.contains_key(&worker))
-        else {
-            return;
-        };
-        let life = self.processes[process].life_of[&worker];
-        let faults = self.now < FAULTS_END;
-        if faults && self.rng.chance(3) {
-            return;
-        }
-        let slow = if faults && self.rng.chance(3) {
-            400
-        } else {
-            20
-        };
-        let at = self.now.max(self.processes[process].cut_until) + self.rng.range(1, slow);
-        let at = at.max(self.processes[process].orders_at);
-        self.processes[process].orders_at = at;
-        if faults && self.rng.chance(5) {
-            let again = Happening::ToWorker {
-                process,
-                life,
-                id: Some(worker),
-                reply: reply.clone(),
-            };
-            let late = at + self.rng.range(1, 1_500);
-            self.push(late, again);
-        }
-        self.push(
-            at,
-            Happening::ToWorker {
-                process,
-                life,
-                id: Some(worker),
-                reply,
-            },
-        );
-    }
-
     /// The process will do something, `after` from now.
     pub(super) fn own(&mut self, process: usize, own: Own, after: u64) {
         let life = self.processes[process].life;
         self.push(self.now + after, Happening::Own { process, life, own });
     }
 
-    fn push(&mut self, at: u64, happening: Happening) {
+    pub(super) fn push(&mut self, at: u64, happening: Happening) {
         self.sequence += 1;
         self.queue.insert((at, self.sequence), Box::new(happening));
     }
@@ -758,7 +346,7 @@ impl World {
         self.jobs.get_mut(&id).unwrap()
     }
 
-    fn moment(&self) -> Moment {
+    pub(super) fn moment(&self) -> Moment {
         Moment(Duration::from_millis(self.now))
     }
 

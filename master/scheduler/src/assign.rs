@@ -1,0 +1,140 @@
+//! Who gets which slot, and how a slot is taken back.
+
+use std::ops::Bound::{Excluded, Unbounded};
+
+use mapfold_terms::{AttemptId, JobId, NoticeKind, TaskId, TaskKind, Token, WorkerId};
+
+use crate::Action;
+use crate::job::JobState;
+use crate::pending::Choice;
+use crate::planted::Bug;
+use crate::scheduler::Scheduler;
+use crate::timers::Timer;
+use crate::workers::Launched;
+
+impl Scheduler {
+    /// Gives free slots to tasks, one job after the other, until slots or tasks run out.
+    pub(crate) fn assign(&mut self) {
+        while self.workers.any_free() && self.launch_one() {}
+    }
+
+    /// The next attempt to launch: the first job after the one served last that has a task for a free slot.
+    pub(crate) fn choose(&self) -> Option<(JobId, TaskKind, Choice)> {
+        let after = self.jobs.range((Excluded(self.served), Unbounded));
+        after
+            .chain(self.jobs.range(..=self.served))
+            .find_map(|(id, job)| {
+                let (kind, choice) = job.choose(&self.workers)?;
+                Some((*id, kind, choice))
+            })
+    }
+
+    fn launch_one(&mut self) -> bool {
+        let Some((id, kind, choice)) = self.choose() else {
+            return false;
+        };
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return false;
+        };
+        let attempt = AttemptId {
+            token: Token {
+                epoch: self.epoch,
+                counter: self.next_counter,
+            },
+            job: id,
+            task: TaskId {
+                kind,
+                index: choice.index,
+            },
+            number: job.phase_mut(kind).task(choice.index).tries + 1,
+        };
+        self.next_counter += 1;
+        self.served = id;
+        job.stats.attempts += 1;
+        job.phase_mut(kind).launch(&choice, attempt);
+        let launched = Launched {
+            at: self.clock.counted(),
+            confirmed: false,
+        };
+        self.workers.edit(choice.worker, |worker| {
+            worker.running.insert(attempt, launched);
+            assert!(worker.busy() <= worker.slots, "{attempt} has no slot");
+        });
+        let on = choice.worker;
+        self.actions.push_back(Action::Launch { attempt, on });
+        true
+    }
+
+    /// Stops all running attempts of a phase; their tasks go back to the queue.
+    pub(crate) fn stop_running(&mut self, id: JobId, kind: TaskKind) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        let phase = job.phase_mut(kind);
+        let running: Vec<_> = phase.running.iter().map(|(a, w)| (*a, *w)).collect();
+        for (attempt, on) in running {
+            self.stop(attempt, on);
+            self.requeue(attempt);
+        }
+    }
+
+    /// Tells a worker to stop an attempt. It keeps its slot until the worker has stopped it.
+    pub(crate) fn stop(&mut self, attempt: AttemptId, on: WorkerId) {
+        let now = self.clock.counted();
+        self.workers.edit(on, |worker| {
+            worker.running.remove(&attempt);
+            worker.stopping.insert(attempt, now);
+        });
+        self.count_lost(attempt.job);
+        self.actions.push_back(Action::Cancel { attempt, on });
+    }
+
+    /// The attempt's task goes back to the queue; the attempt has left its worker already.
+    pub(crate) fn requeue(&mut self, attempt: AttemptId) {
+        if let Some(job) = self.jobs.get_mut(&attempt.job) {
+            job.phase_mut(attempt.task.kind).requeue(attempt);
+        }
+        if attempt.task.kind == TaskKind::Map {
+            self.watch_for_slot(attempt.job);
+        }
+    }
+
+    /// A map task of the job waits for a slot: sees to it that it does not wait for reduce attempts that
+    /// wait for it.
+    pub(crate) fn watch_for_slot(&mut self, id: JobId) {
+        let waits = self.jobs.get(&id).is_some_and(|job| {
+            job.state == JobState::Running
+                && !job.maps.pending.is_empty()
+                && !job.reduces.running.is_empty()
+        });
+        let waits = waits && !self.planted(Bug::NoYield);
+        if waits && !self.timers.is_set(Timer::Yield(id)) {
+            self.arm(Timer::Yield(id), self.settings.yield_after);
+        }
+    }
+
+    /// Stops the youngest reduce attempt of a job whose lost map task still waits for a slot, best one
+    /// on a worker that the map task does not avoid.
+    pub(crate) fn yield_slot(&mut self, id: JobId) {
+        self.watch_for_slot(id);
+        if !self.timers.is_set(Timer::Yield(id)) {
+            return;
+        }
+        let Some(job) = self.jobs.get(&id) else {
+            return;
+        };
+        let fits = |on: WorkerId| {
+            let mut groups = job.maps.pending.groups();
+            groups.any(|avoid| self.workers.allowed(avoid, on))
+        };
+        let mut youngest = job.reduces.running.iter().rev().map(|(a, w)| (*a, *w));
+        let best = youngest.clone().find(|(_, on)| fits(*on));
+        let Some((attempt, on)) = best.or_else(|| youngest.next()) else {
+            return;
+        };
+        let text = format!("{attempt} starts again later: a lost map task needs its slot");
+        self.notice(Some(id), NoticeKind::Retry, text);
+        self.stop(attempt, on);
+        self.requeue(attempt);
+    }
+}

@@ -1,0 +1,114 @@
+//! The life of a job: planned, running, committing, gone.
+
+use mapfold_terms::{FailReason, Failure, JobId, NoticeKind, TaskKind};
+
+use crate::job::{Job, JobState};
+use crate::scheduler::Scheduler;
+use crate::timers::Timer;
+use crate::{Action, CommitOutcome, JobPlan, JobResult};
+
+/// Jobs that ended whose counts can still be asked for.
+const ENDED_KEPT_MAX: usize = 1024;
+
+impl Scheduler {
+    pub(crate) fn job_planned(&mut self, id: JobId, plan: &JobPlan) {
+        if self.jobs.contains_key(&id) || self.ended.contains_key(&id) {
+            return self.stale(None);
+        }
+        self.jobs.insert(id, Job::new(plan));
+        if self.workers.len() == 0 {
+            self.wait_for_workers(id);
+        }
+        self.commit_if_done(id);
+    }
+
+    pub(crate) fn job_cancelled(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return self.stale(None);
+        };
+        match &mut job.state {
+            JobState::Running => self.finish(id, JobResult::Cancelled),
+            JobState::Committing { cancelled } => *cancelled = true,
+        }
+    }
+
+    /// Asks for the commit once every reduce task is won. Map tasks that run again are no longer needed.
+    pub(crate) fn commit_if_done(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        if !job.reduces.all_won() {
+            return;
+        }
+        let expected = job.inputs.expected();
+        let consumed = |set: &Option<_>| *set == Some(expected);
+        assert!(
+            job.consumed.iter().all(consumed),
+            "{id} would commit reduce tasks of different runs"
+        );
+        job.state = JobState::Committing { cancelled: false };
+        let parts = job.reduces.winners().map(|(part, _)| part).collect();
+        self.timers.clear_job(id);
+        self.stop_running(id, TaskKind::Map);
+        self.actions.push_back(Action::Commit { job: id, parts });
+    }
+
+    pub(crate) fn commit_ended(&mut self, id: JobId, outcome: CommitOutcome) {
+        let state = self.jobs.get(&id).map(|job| job.state);
+        let Some(JobState::Committing { cancelled }) = state else {
+            return self.stale(Some(id));
+        };
+        match outcome {
+            CommitOutcome::Done { root } => self.finish(id, JobResult::Succeeded { root }),
+            CommitOutcome::Failed { .. } if cancelled => self.finish(id, JobResult::Cancelled),
+            CommitOutcome::Failed { reason, failure } => {
+                let what = "the output could not be put in place".to_owned();
+                self.fail_job(id, what, reason, Some(failure));
+            }
+        }
+    }
+
+    /// The job fails.
+    pub(crate) fn fail_job(
+        &mut self,
+        id: JobId,
+        what: String,
+        reason: FailReason,
+        failure: Option<Failure>,
+    ) {
+        let result = JobResult::Failed {
+            what,
+            reason,
+            failure,
+        };
+        self.finish(id, result);
+    }
+
+    /// The job ends: its attempts are stopped, and all that is remembered is its counts.
+    fn finish(&mut self, id: JobId, result: JobResult) {
+        self.stop_running(id, TaskKind::Map);
+        self.stop_running(id, TaskKind::Reduce);
+        let Some(job) = self.jobs.remove(&id) else {
+            return;
+        };
+        for (_, holder) in job.maps.winners() {
+            self.workers.edit(holder, |worker| worker.held.remove(&id));
+        }
+        self.timers.clear_job(id);
+        self.ended.insert(id, job.stats);
+        if self.ended.len() > ENDED_KEPT_MAX {
+            // The oldest, but never the one that somebody will ask for next.
+            let oldest = self.ended.keys().copied().find(|other| *other != id);
+            oldest.and_then(|oldest| self.ended.remove(&oldest));
+        }
+        self.actions.push_back(Action::Finish { job: id, result });
+    }
+
+    /// Arms the timer after which a job without workers fails.
+    pub(crate) fn wait_for_workers(&mut self, id: JobId) {
+        let grace = self.settings.grace_without_workers;
+        self.arm(Timer::NoWorkers(id), grace);
+        let text = format!("no worker is left; the job fails unless one joins within {grace:?}");
+        self.notice(Some(id), NoticeKind::Waiting, text);
+    }
+}

@@ -1,0 +1,109 @@
+//! What goes wrong in the world.
+
+use mapfold_terms::JobId;
+
+use super::world::{FAULTS_END, Happening, World};
+use crate::{Event, WorkerGone};
+
+/// One thing that goes wrong; processes by place.
+#[derive(Clone, Debug)]
+pub(super) enum Fault {
+    Crash(usize),
+    Stall(usize),
+    CutFromMaster(usize),
+    CutPair(usize, usize),
+    LoseRun(usize),
+    LoseAllRuns(usize),
+    DamageRun(usize),
+    Leave(usize),
+    /// All processes end and none comes back.
+    Extinction,
+    StallMaster,
+    CancelJob,
+}
+
+impl World {
+    pub(super) fn draw_fault(&mut self) -> Fault {
+        let n = self.processes.len();
+        let (a, b) = (self.rng.index(n), self.rng.index(n));
+        match self.rng.range(0, 100) {
+            0..25 => Fault::Crash(a),
+            25..45 => Fault::Stall(a),
+            45..55 => Fault::CutFromMaster(a),
+            55..65 => Fault::CutPair(a.min(b), a.max(b)),
+            65..77 => Fault::LoseRun(a),
+            77..80 => Fault::LoseAllRuns(a),
+            80..87 => Fault::DamageRun(a),
+            87..91 => Fault::Leave(a),
+            91..98 => Fault::StallMaster,
+            98 => Fault::Extinction,
+            _ => Fault::CancelJob,
+        }
+    }
+
+    pub(super) fn fault(&mut self, fault: &Fault) -> Result<(), String> {
+        self.note(&format!("fault {fault:?}"));
+        self.summary.faults += 1;
+        match *fault {
+            Fault::Crash(process) => {
+                let worker = self.processes[process].crash();
+                if let Some(worker) = worker.filter(|_| self.rng.chance(50)) {
+                    let at = self.now + self.rng.range(1, 30);
+                    self.push(at, Happening::Gone(worker, WorkerGone::Exited));
+                }
+                self.restart(process, 1_200);
+            }
+            Fault::Leave(process) => {
+                if let Some(worker) = self.processes[process].crash() {
+                    self.push(self.now + 1, Happening::Gone(worker, WorkerGone::Left));
+                }
+                self.restart(process, 300);
+            }
+            Fault::Extinction => {
+                self.extinct = true;
+                for process in &mut self.processes {
+                    process.crash();
+                }
+            }
+            Fault::Stall(process) => {
+                let until = self.now + self.rng.range(50, 1_500);
+                self.processes[process].stalled_until = until;
+            }
+            Fault::CutFromMaster(process) => {
+                let until = (self.now + self.rng.range(50, 1_200)).min(FAULTS_END);
+                self.processes[process].cut_until = until;
+            }
+            Fault::CutPair(a, b) => {
+                let until = (self.now + self.rng.range(100, 2_000)).min(FAULTS_END);
+                self.cut_pairs.insert((a, b), until);
+            }
+            Fault::LoseRun(process) => {
+                let n = self.rng.next();
+                self.processes[process].lose_run(n);
+            }
+            Fault::LoseAllRuns(process) => self.processes[process].lose_all_runs(),
+            Fault::DamageRun(process) => {
+                let n = self.rng.next();
+                self.processes[process].damage_run(n);
+            }
+            Fault::StallMaster => {
+                self.master_stalled_until = self.now + self.rng.range(20, 700);
+            }
+            Fault::CancelJob => {
+                let job = JobId(self.rng.range(1, self.jobs.len() as u64 + 1));
+                self.job(job).cancelled = true;
+                self.handle(Event::JobCancelled { job })?;
+                if !self.scheduler.jobs.contains_key(&job) && self.jobs[&job].result.is_none() {
+                    // It was not submitted yet: the wish is void.
+                    self.job(job).cancelled = false;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn restart(&mut self, process: usize, after_max: u64) {
+        let at = (self.now + self.rng.range(20, after_max)).min(FAULTS_END);
+        self.push(at.max(self.now + 1), Happening::Restart(process));
+    }
+}

@@ -1,0 +1,230 @@
+//! The shell around the real scheduler: tells it what arrives, does what it asks, and judges both.
+
+use std::time::Duration;
+
+use mapfold_terms::{AttemptId, FailReason, JobId, WorkerId};
+
+use super::world::{FAULTS_END, Happening, Message, Reply, World};
+use crate::script::{failure, words};
+use crate::{Action, CommitOutcome, Event, JobResult, Settings};
+
+/// Bounds that fit a world in which a second is long.
+pub(super) fn settings() -> Settings {
+    let ms = Duration::from_millis;
+    Settings {
+        lease: ms(300),
+        lease_slack: ms(60),
+        grace_without_workers: ms(1_500),
+        confirm_within: ms(150),
+        run_losses_max: 30,
+        retry_first: ms(20),
+        retry_max: ms(200),
+        yield_after: ms(100),
+        ..Settings::default()
+    }
+}
+
+impl World {
+    pub(super) fn reach_master(&mut self, happening: Happening) -> Result<(), String> {
+        match happening {
+            Happening::ToMaster {
+                process,
+                life,
+                from,
+                message,
+            } => self.heard(process, life, from, message),
+            Happening::Submit(job) => {
+                let plan = self.jobs[&job].function.plan.clone();
+                self.handle(Event::JobPlanned { job, plan })
+            }
+            Happening::CommitEnded(job, outcome) => {
+                if matches!(outcome, CommitOutcome::Done { .. }) {
+                    self.job(job).visible = true;
+                }
+                self.handle(Event::CommitEnded { job, outcome })
+            }
+            Happening::Gone(worker, why) => self.handle(Event::WorkerGone { worker, why }),
+            Happening::Tick => {
+                if self.tick_at.is_some_and(|at| at <= self.now) {
+                    self.tick_at = None;
+                    self.scheduler.tick(self.moment());
+                    self.drain()?;
+                }
+                Ok(())
+            }
+            other => unreachable!("{other:?} is not for the master"),
+        }
+    }
+
+    /// A message of a worker arrives at the master, which answers.
+    pub(super) fn heard(
+        &mut self,
+        process: usize,
+        life: u64,
+        from: WorkerId,
+        message: Message,
+    ) -> Result<(), String> {
+        let reply = match message {
+            Message::Join => {
+                let worker = WorkerId(self.next_worker);
+                self.next_worker += 1;
+                let slots = self.processes[process].slots;
+                self.processes[process].orders_at = self.now;
+                self.reply(process, life, Reply::Joined(worker));
+                self.processes[process].life_of.insert(worker, life);
+                return self.handle(Event::WorkerJoined { worker, slots });
+            }
+            Message::Beat { holds, sent } => {
+                self.handle(Event::Heartbeat {
+                    worker: from,
+                    holds,
+                })?;
+                Reply::BeatHeard { sent }
+            }
+            Message::Ended { attempt, outcome } => {
+                self.handle(Event::AttemptEnded {
+                    worker: from,
+                    attempt,
+                    outcome,
+                })?;
+                Reply::EndHeard(attempt)
+            }
+        };
+        let reply = if self.scheduler.is_live(from) {
+            reply
+        } else {
+            Reply::Refused
+        };
+        self.reply(process, life, reply);
+        Ok(())
+    }
+
+    pub(super) fn handle(&mut self, event: Event) -> Result<(), String> {
+        if self.trace.is_some() {
+            self.note(&format!("{event:?}"));
+        }
+        self.scheduler.handle(self.moment(), event);
+        self.drain()
+    }
+
+    /// Does what the scheduler asks, and checks that it may be asked.
+    pub(super) fn drain(&mut self) -> Result<(), String> {
+        if self.invariants {
+            self.scheduler.check_invariants()?;
+        }
+        while let Some(action) = self.scheduler.poll_action() {
+            self.note(&words(&action));
+            self.perform(action)?;
+        }
+        let live = self.scheduler.capacity().0 > 0;
+        self.workerless_since = if live {
+            None
+        } else {
+            self.workerless_since.or(Some(self.now))
+        };
+        if let Some(due) = self.scheduler.next_deadline() {
+            let due = u64::try_from(due.0.as_micros().div_ceil(1000)).unwrap();
+            let at = due.max(self.now + 1);
+            if self.tick_at.is_none_or(|tick| at < tick || tick < self.now) {
+                self.tick_at = Some(at);
+                self.push(at, Happening::Tick);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn perform(&mut self, action: Action) -> Result<(), String> {
+        match action {
+            Action::Launch { attempt, on } => {
+                if !self.launched.insert(attempt.token) {
+                    return Err(format!("{attempt} was launched twice"));
+                }
+                let ended = self.jobs[&attempt.job].result.is_some();
+                if self.fenced.contains(&on) || ended {
+                    return Err(format!("{attempt} was launched on {on} too late"));
+                }
+                self.order(on, Reply::Launch(attempt));
+            }
+            Action::Cancel { attempt, on } => self.order(on, Reply::Cancel(attempt)),
+            Action::Discard { attempt, on } => {
+                let winner = self.scheduler.winner(attempt.job, attempt.task.index);
+                if winner.is_some_and(|winner| winner.attempt == attempt) {
+                    return Err(format!("the run of {attempt} wins and is discarded"));
+                }
+                self.order(on, Reply::Discard(attempt));
+            }
+            Action::Commit { job, parts } => self.commit(job, &parts)?,
+            Action::Finish { job, result } => self.end(job, result)?,
+            Action::Fence { worker } => {
+                self.fenced.insert(worker);
+                self.summary.workers_lost += 1;
+            }
+            Action::Notice { .. } | Action::Won { .. } => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn commit(&mut self, id: JobId, parts: &[AttemptId]) -> Result<(), String> {
+        let faults = self.now < FAULTS_END;
+        let broken = faults && self.rng.chance(2);
+        let job = self.jobs.get_mut(&id).unwrap();
+        job.commits += 1;
+        job.commit_broken = broken;
+        if job.commits > 1 || job.result.is_some() {
+            return Err(format!("{id} commits again"));
+        }
+        let checked = job.function.check(parts, &self.staged);
+        checked.map_err(|text| format!("wrong output of {id}: {text}"))?;
+        let outcome = if broken {
+            CommitOutcome::Failed {
+                reason: FailReason::Output,
+                failure: failure(mapfold_terms::FailClass::Worker, "broken"),
+            }
+        } else {
+            CommitOutcome::Done { root: [1; 32] }
+        };
+        let at = self.now + self.rng.range(2, 60);
+        self.push(at, Happening::CommitEnded(id, outcome.clone()));
+        if self.rng.chance(5) {
+            self.push(at + 20, Happening::CommitEnded(id, outcome));
+        }
+        Ok(())
+    }
+
+    pub(super) fn end(&mut self, id: JobId, result: JobResult) -> Result<(), String> {
+        let grace = settings().grace_without_workers.as_millis();
+        let workerless = self.workerless_since.map_or(0, |since| self.now - since);
+        let job = self.jobs.get_mut(&id).unwrap();
+        let fair = match &result {
+            JobResult::Succeeded { .. } => job.visible,
+            JobResult::Cancelled => job.cancelled && !job.visible,
+            JobResult::Failed { reason, .. } => match reason {
+                FailReason::NoWorkers => u128::from(workerless) >= grace,
+                FailReason::Rollbacks => !job.function.deterministic,
+                FailReason::Output => job.commit_broken,
+                _ => false,
+            },
+        };
+        if job.result.is_some() || !fair {
+            return Err(format!(
+                "{id} ended with {result:?} (before: {:?})",
+                job.result
+            ));
+        }
+        self.summary.jobs += 1;
+        self.summary.succeeded += u64::from(matches!(result, JobResult::Succeeded { .. }));
+        let stats = self.scheduler.stats(id).unwrap();
+        self.summary.attempts += stats.attempts;
+        self.summary.rollbacks += u64::from(stats.rollbacks);
+        self.summary.maps_rerun += stats.maps_rerun;
+        job.result = Some(result);
+        let forgetful: Vec<WorkerId> = self.scheduler.workers().map(|w| w.worker).collect();
+        for worker in forgetful {
+            self.order(worker, Reply::Forget(id));
+        }
+        if self.unfinished().is_empty() {
+            self.ended_at = Some(self.now);
+        }
+        Ok(())
+    }
+}
