@@ -110,7 +110,9 @@ impl Scheduler {
                 Timer::Retry(id, task) => self.jobs.get(&id).is_some_and(|job| {
                     job.phase(task.kind).tasks[task.index as usize].state == TaskState::Waiting
                 }),
-                Timer::NoWorkers(id) => self.jobs.contains_key(&id) && self.workers.len() == 0,
+                Timer::NoWorkers(id) | Timer::Unbegun(id) => {
+                    self.jobs.contains_key(&id) && self.workers.len() == 0
+                }
                 Timer::Yield(id) => self.jobs.contains_key(&id),
             };
             if !stands {

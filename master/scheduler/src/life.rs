@@ -1,6 +1,8 @@
 //! The life of a job: planned, running, committing, gone.
 
-use mapfold_terms::{FailReason, Failure, JobId, NoticeKind, TaskKind};
+use std::time::Duration;
+
+use mapfold_terms::{FailReason, Failure, JobId, NoticeKind, TaskKind, WorkerId};
 
 use crate::job::{Job, JobState};
 use crate::scheduler::Scheduler;
@@ -9,6 +11,8 @@ use crate::{Action, CommitOutcome, JobPlan, JobResult};
 
 /// Jobs that ended whose counts can still be asked for.
 const ENDED_KEPT_MAX: usize = 1024;
+/// A job that found no workers says so after this time.
+const UNBEGUN_TOLD_AFTER: Duration = Duration::from_secs(1);
 
 impl Scheduler {
     pub(crate) fn job_planned(&mut self, id: JobId, plan: &JobPlan) {
@@ -17,7 +21,9 @@ impl Scheduler {
         }
         self.jobs.insert(id, Job::new(plan));
         if self.workers.len() == 0 {
-            self.wait_for_workers(id);
+            // Workers that start together with the job are not worth a word.
+            self.arm(Timer::NoWorkers(id), self.settings.grace_without_workers);
+            self.arm(Timer::Unbegun(id), UNBEGUN_TOLD_AFTER);
         }
         self.commit_if_done(id);
     }
@@ -104,11 +110,38 @@ impl Scheduler {
         self.actions.push_back(Action::Finish { job: id, result });
     }
 
-    /// Arms the timer after which a job without workers fails.
+    /// The last worker is lost: arms the timer after which the job fails.
     pub(crate) fn wait_for_workers(&mut self, id: JobId) {
         let grace = self.settings.grace_without_workers;
         self.arm(Timer::NoWorkers(id), grace);
+        self.timers.clear(Timer::Unbegun(id));
         let text = format!("no worker is left; the job fails unless one joins within {grace:?}");
         self.notice(Some(id), NoticeKind::Waiting, text);
+    }
+
+    /// No worker has come yet.
+    pub(crate) fn tell_unbegun(&mut self, id: JobId) {
+        let grace = self.settings.grace_without_workers;
+        let text = format!("no worker has joined yet; the job waits {grace:?} for one");
+        self.notice(Some(id), NoticeKind::Waiting, text);
+    }
+
+    /// A worker has joined: no job waits for one any more. Jobs that had begun, or had told that they
+    /// wait, tell that it came.
+    pub(crate) fn worker_came(&mut self, worker: WorkerId) {
+        let jobs: Vec<(JobId, bool)> = self
+            .jobs
+            .iter()
+            .map(|(id, job)| (*id, job.stats.attempts > 0))
+            .collect();
+        for (id, begun) in jobs {
+            let waited = self.timers.is_set(Timer::NoWorkers(id));
+            let unbegun = self.timers.is_set(Timer::Unbegun(id));
+            self.timers.clear(Timer::NoWorkers(id));
+            self.timers.clear(Timer::Unbegun(id));
+            if begun || (waited && !unbegun) {
+                self.notice(Some(id), NoticeKind::Worker, format!("{worker} joined"));
+            }
+        }
     }
 }

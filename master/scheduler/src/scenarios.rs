@@ -87,9 +87,9 @@ fn a_worker_that_joins_again_is_another_one_and_dead_ids_stay_dead() {
         "join w1 1
          gone w1              -> fence w1
          join w1 1
-         plan j1 1x1          -> (waiting)
+         plan j1 1x1
          beat w1
-         join w2 1            -> (worker), launch m0.1 w2",
+         join w2 1            -> launch m0.1 w2",
     );
 }
 
@@ -440,7 +440,7 @@ fn a_stopped_attempt_keeps_its_slot_until_the_worker_is_rid_of_it() {
 #[test]
 fn a_job_can_be_cancelled_at_any_time() {
     check(
-        "plan j1 1x1          -> (waiting)
+        "plan j1 1x1
          cancel j1            -> end cancelled
          cancel j1
          join w1 1
@@ -472,8 +472,9 @@ fn a_commit_that_fails_fails_the_job() {
 #[test]
 fn without_workers_a_job_waits_for_the_grace_time_and_fails() {
     check(
-        "plan j1 1x1          -> (waiting)
-         wait 29900
+        "plan j1 1x1
+         wait 900
+         wait 29000           -> (waiting)
          join w1 1            -> (worker), launch m0.1 w1
          wait 13000           -> fence w1, (worker), (waiting)
          wait 28000

@@ -205,6 +205,7 @@ impl Scheduler {
                 let what = format!("no worker for {:?}", self.settings.grace_without_workers);
                 self.fail_job(job, what, FailReason::NoWorkers, None);
             }
+            Timer::Unbegun(job) => self.tell_unbegun(job),
             Timer::Yield(job) => self.yield_slot(job),
         }
     }
@@ -214,13 +215,7 @@ impl Scheduler {
             return self.stale(None);
         }
         self.arm(Timer::Lease(worker), self.settings.silence_max());
-        let jobs: Vec<JobId> = self.jobs.keys().copied().collect();
-        for job in &jobs {
-            self.timers.clear(Timer::NoWorkers(*job));
-        }
-        if !jobs.is_empty() {
-            self.notice(None, NoticeKind::Worker, format!("{worker} joined"));
-        }
+        self.worker_came(worker);
     }
 
     /// Sets a timer, `after` from now.

@@ -17,6 +17,8 @@ pub(crate) enum Timer {
     Retry(JobId, TaskId),
     /// The job fails unless a worker joins.
     NoWorkers(JobId),
+    /// The job has not begun for want of workers, and says so then.
+    Unbegun(JobId),
     /// A reduce attempt of the job gives its slot to a lost map task.
     Yield(JobId),
 }
@@ -59,6 +61,7 @@ impl Timers {
             self.clear(timer);
         }
         self.clear(Timer::NoWorkers(job));
+        self.clear(Timer::Unbegun(job));
         self.clear(Timer::Yield(job));
     }
 
