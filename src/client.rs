@@ -99,8 +99,11 @@ pub(crate) fn cannot_connect(address: &str, error: &ConnectError) -> Problem {
 }
 
 fn no_answer(what: &str, error: &CallError) -> Problem {
+    if let CallError::Refused(refusal @ Refusal::UnknownJob(_)) = error {
+        return Problem::new(Exit::Usage, refusal.to_string())
+            .hint("a master forgets its jobs when it is started again, and old ones in time");
+    }
     let exit = match error {
-        CallError::Refused(Refusal::UnknownJob(_)) => Exit::Usage,
         CallError::Refused(Refusal::ShuttingDown)
         | CallError::Timeout { .. }
         | CallError::Disconnected { .. }

@@ -12,7 +12,7 @@ use crate::duration::show;
 use crate::error::Problem;
 use crate::exit::Exit;
 use crate::follow::watch;
-use crate::progress::Progress;
+use crate::progress::{About, Progress};
 use crate::runtime::block_on;
 use crate::settings::{Shown, master_address};
 use crate::signals::{Caught, Signals};
@@ -22,8 +22,11 @@ pub(crate) fn status(args: &StatusArgs, shown: &Shown) -> Result<Exit, Problem> 
     block_on(async {
         let client = connect(&args.cluster).await?;
         let status = if args.watch {
-            let mut progress =
-                Progress::new(shown.progress(ProgressChoice::Auto), shown.paint, None);
+            let mut progress = Progress::new(
+                shown.progress(ProgressChoice::Auto),
+                shown.paint,
+                About::default(),
+            );
             tokio::select! {
                 status = watch(&client, args.job, &mut progress) => status?,
                 caught = interrupted() => return caught,

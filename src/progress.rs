@@ -28,8 +28,19 @@ use plain::Plain;
 pub(crate) struct Progress {
     view: View,
     paint: Paint,
-    memory: Option<ByteSize>,
+    about: About,
     planned: bool,
+    /// Whether the workers that are about to join are still to be waited for in silence.
+    awaiting: bool,
+}
+
+/// What the command knows of a job's workers, where they are its own.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct About {
+    /// Of each of them; told with the plan.
+    pub(crate) memory: Option<ByteSize>,
+    /// How many are about to join. That they do is no news.
+    pub(crate) workers: u32,
 }
 
 enum View {
@@ -39,8 +50,8 @@ enum View {
 }
 
 impl Progress {
-    /// Picks bars or lines. `memory` is told with the plan, where it is known.
-    pub(crate) fn new(choice: ProgressChoice, paint: Paint, memory: Option<ByteSize>) -> Self {
+    /// Picks bars or lines.
+    pub(crate) fn new(choice: ProgressChoice, paint: Paint, about: About) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let view = match choice {
             ProgressChoice::None => View::None,
@@ -50,21 +61,20 @@ impl Progress {
         Self {
             view,
             paint,
-            memory,
+            about,
             planned: false,
+            awaiting: about.workers > 0,
         }
     }
 
     /// Shows a newer status; `now` is the time since the job was submitted.
     pub(crate) fn update(&mut self, now: Duration, status: &JobStatus) {
-        if !self.planned
-            && status.state != JobState::Planning
-            && status.map.tasks + status.reduce.tasks > 0
-        {
+        let news = self.news(status);
+        if !self.planned && !self.awaiting && has_plan(status) {
             self.planned = true;
-            self.say("Planned", &planned(status, self.memory));
+            self.say("Planned", &planned(status, self.about.memory));
         }
-        self.notices(&status.notices);
+        self.notices(&news);
         match &mut self.view {
             View::None => {}
             View::Plain(plain) => {
@@ -74,6 +84,17 @@ impl Progress {
             }
             View::Bars(bars) => bars.update(now, status),
         }
+    }
+
+    /// The notices, but those about our own workers on their way.
+    fn news(&mut self, status: &JobStatus) -> Vec<Notice> {
+        let mut news = status.notices.clone();
+        if self.awaiting {
+            news.retain(|notice| !matches!(notice.kind, NoticeKind::Worker | NoticeKind::Waiting));
+            let ended = matches!(status.state, JobState::Ended(_));
+            self.awaiting = status.workers < self.about.workers && status.map.done == 0 && !ended;
+        }
+        news
     }
 
     /// A line of its own, above bars: a word in the left column and a text.
@@ -112,6 +133,11 @@ impl Progress {
             self.warn("", &format!("and {more} more of this kind"));
         }
     }
+}
+
+/// Whether it is known what is to be done.
+fn has_plan(status: &JobStatus) -> bool {
+    status.state != JobState::Planning && status.map.tasks + status.reduce.tasks > 0
 }
 
 fn word(kind: NoticeKind) -> &'static str {

@@ -133,24 +133,29 @@ fn slowest_line(report: &JobReport, kind: TaskKind) -> Option<String> {
         TaskKind::Map => (report.maps, report.map_median),
         TaskKind::Reduce => (report.reduces, report.reduce_median),
     };
-    let slowest: Vec<String> = report
-        .slowest
-        .iter()
-        .filter(|timing| timing.task.kind == kind)
-        .take(SHOWN_MAX)
-        .map(timing)
-        .collect();
-    (tasks > 1 && !slowest.is_empty())
-        .then(|| format!("{}; median {}", slowest.join(", "), show(median)))
+    let of_kind = |timing: &&TaskTiming| timing.task.kind == kind;
+    let mut slowest = report.slowest.iter().filter(of_kind).take(SHOWN_MAX);
+    let first = slowest.next().filter(|_| tasks > 1)?;
+    let mut line = format!("{} {} ({})", first.task, show(first.elapsed), about(first));
+    for next in slowest {
+        line += &format!(", {} {}", next.task, show(next.elapsed));
+    }
+    Some(format!("{line}; median {}", show(median)))
 }
 
-/// `m9 1.20 s (books/war.txt.gz, 180 MiB)`
-fn timing(timing: &TaskTiming) -> String {
-    let about = match timing.about.as_str() {
-        "" => timing.bytes.to_string(),
-        about => format!("{about}, {}", timing.bytes),
-    };
-    format!("{} {} ({about})", timing.task, show(timing.elapsed))
+/// What a task read: `books/war.txt.gz, 180 MiB`.
+fn about(timing: &TaskTiming) -> String {
+    /// Longer names keep their end, which tells more than their beginning.
+    const NAME_MAX: usize = 40;
+    let chars = timing.about.chars().count();
+    match chars {
+        0 => timing.bytes.to_string(),
+        1..=NAME_MAX => format!("{}, {}", timing.about, timing.bytes),
+        _ => {
+            let tail: String = timing.about.chars().skip(chars + 1 - NAME_MAX).collect();
+            format!("\u{2026}{tail}, {}", timing.bytes)
+        }
+    }
 }
 
 /// The largest partitions, where there are several.

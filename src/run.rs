@@ -32,8 +32,7 @@ pub(crate) fn run(
     let info = job::look_up(&*catalog, &settings.job, &settings.params)?;
     let files = Files::prepare(settings)?;
     let spec = spec(settings, &info, &files)?;
-    let memory = settings.place.memory();
-    let mut progress = Progress::new(settings.progress, shown.paint, memory);
+    let mut progress = Progress::new(settings.progress, shown.paint, settings.place.about());
     let followed = block_on(place::work(
         &settings.place,
         catalog,

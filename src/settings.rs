@@ -16,6 +16,7 @@ use crate::error::Problem;
 use crate::exit::Exit;
 use crate::machine::{default_memory, default_slots};
 use crate::paint::Paint;
+use crate::progress::About;
 
 /// What is said on stderr.
 #[derive(Clone, Copy, Debug)]
@@ -68,11 +69,18 @@ pub(crate) enum Input {
 }
 
 impl Place {
-    /// The memory of each worker, where it is ours to say.
-    pub(crate) fn memory(&self) -> Option<ByteSize> {
+    /// What is known of its workers.
+    pub(crate) fn about(&self) -> About {
         match self {
-            Self::Here(each) | Self::Processes { each, .. } => Some(each.memory),
-            Self::Cluster(_) => None,
+            Self::Here(all) => About {
+                memory: Some(all.memory),
+                workers: 1,
+            },
+            Self::Processes { count, each, .. } => About {
+                memory: Some(each.memory),
+                workers: count.get(),
+            },
+            Self::Cluster(_) => About::default(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mapfold_terms::{ByteSize, JobReport, TaskKind, TaskTiming};
 
-use super::percent;
+use super::{about, percent};
 use crate::count::counted;
 
 /// Label and sentence for each oddity; empty for an ordinary job.
@@ -59,14 +59,12 @@ fn straggler(report: &JobReport, kind: TaskKind) -> Option<String> {
 }
 
 fn map_why(slowest: &TaskTiming, report: &JobReport) -> String {
-    let about = format!("{}, {}", slowest.about, slowest.bytes);
+    let about = about(slowest);
     if [".gz", ".zst"]
         .iter()
         .any(|end| slowest.about.ends_with(end))
     {
-        return format!(
-            "{about}, cannot be split: a compressed file is one map task; pack it as several files"
-        );
+        return format!("{about}, cannot be split: pack it as several files");
     }
     if much_more(slowest.bytes, report.bytes_in, report.maps) {
         return format!("{about}, much more than the others read");
@@ -206,8 +204,7 @@ mod tests {
             },
             &[(
                 "Slow",
-                "m9: 2.1x the median map (war.txt.gz, 180 MiB, cannot be split: a compressed file is one \
-                 map task; pack it as several files)",
+                "m9: 2.1x the median map (war.txt.gz, 180 MiB, cannot be split: pack it as several files)",
             )],
         );
         check(
