@@ -105,6 +105,7 @@ pub(crate) enum Command {
     #[command(arg_required_else_help = true)]
     Cancel {
         /// Id of the job, such as j3
+        #[arg(value_parser = parse_job_id)]
         job: JobId,
         #[command(flatten)]
         cluster: ClusterArgs,
@@ -362,6 +363,7 @@ pub(crate) struct VerifyArgs {
 #[command(arg_required_else_help = true)]
 pub(crate) struct StatusArgs {
     /// Id of the job, such as j3
+    #[arg(value_parser = parse_job_id)]
     pub(crate) job: JobId,
 
     /// Follow it until it ends
@@ -399,6 +401,11 @@ pub(crate) enum ProgressChoice {
     Bar,
     Plain,
     None,
+}
+
+fn parse_job_id(text: &str) -> Result<JobId, &'static str> {
+    text.parse()
+        .map_err(|_| "an id is a number after a j, such as j3")
 }
 
 /// Why a text is no parameter.

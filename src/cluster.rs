@@ -15,7 +15,7 @@ use crate::follow::watch;
 use crate::progress::{About, Progress};
 use crate::runtime::block_on;
 use crate::settings::{Shown, master_address};
-use crate::signals::{Caught, Signals};
+use crate::signals::Signals;
 
 /// Shows a job, once or until it ends.
 pub(crate) fn status(args: &StatusArgs, shown: &Shown) -> Result<Exit, Problem> {
@@ -41,9 +41,7 @@ pub(crate) fn status(args: &StatusArgs, shown: &Shown) -> Result<Exit, Problem> 
 
 /// Ends the watching, not the job.
 async fn interrupted() -> Result<Exit, Problem> {
-    match Signals::catch()?.next().await {
-        Caught::Once(exit) | Caught::Again(exit) => Ok(exit),
-    }
+    Ok(Signals::catch()?.next().await.exit())
 }
 
 /// Cancels a job.

@@ -79,6 +79,15 @@ impl Problem {
         self
     }
 
+    /// A job that was refused before it began: its failure says all.
+    pub(crate) fn refused(exit: Exit, failure: &Failure) -> Self {
+        let mut problem = Self::new(exit, "").failure(failure);
+        if !problem.causes.is_empty() {
+            problem.what = problem.causes.remove(0);
+        }
+        problem
+    }
+
     /// Adds a cause that is no error value.
     pub(crate) fn cause(mut self, cause: impl Into<String>) -> Self {
         self.causes.push(cause.into());
@@ -108,6 +117,8 @@ impl Problem {
         }
         let _ = writeln!(text, "{} {}", paint.error("error:"), self.what);
         let mut line = |label: &str, said: &str| {
+            // What has lines of its own, such as a regular expression with a mark below, keeps its shape.
+            let said = said.trim_end().replace('\n', "\n             ");
             let _ = writeln!(text, "{} {said}", paint.label(&format!("{label:>12}")));
         };
         self.causes

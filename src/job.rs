@@ -21,10 +21,12 @@ pub(crate) fn look_up(
             Err(unknown_job(&name, known.iter().map(String::as_str)))
         }
         Err(BuildError::Param { job, source }) => Err(param_problem(&job, &source)),
-        Err(error @ BuildError::Refused { .. }) => {
-            let hint = format!("`mapfold describe {name}` explains them");
-            Err(Problem::new(Exit::Usage, error.to_string()).hint(hint))
-        }
+        Err(BuildError::Refused { job, message }) => Err(Problem::new(
+            Exit::Usage,
+            format!("job `{job}` refuses its parameters"),
+        )
+        .cause(message)
+        .hint(format!("`mapfold describe {job}` explains them"))),
     }
 }
 
@@ -55,8 +57,8 @@ fn param_problem(job: &str, error: &ParamError) -> Problem {
                 ),
             )
         }
-        ParamError::Missing { name, .. } => (
-            format!("job `{job}`: {error}"),
+        ParamError::Missing { name, help } => (
+            format!("job `{job}` needs the parameter `{name}`: {help}"),
             format!("add -p {name}=...; {describe}"),
         ),
         ParamError::Bad { .. } => (format!("job `{job}`: {error}"), describe),

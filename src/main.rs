@@ -14,6 +14,7 @@ mod completions;
 mod count;
 mod describe;
 mod duration;
+mod ending;
 mod error;
 mod exit;
 mod follow;

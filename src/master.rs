@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::log;
 use crate::runtime::block_on;
 use crate::settings::{Shown, address};
-use crate::signals::{Caught, Signals};
+use crate::signals::Signals;
 use crate::worker::listen_refused;
 
 pub(crate) fn master(args: &MasterArgs, shown: &Shown) -> Result<Exit, Problem> {
@@ -28,9 +28,7 @@ pub(crate) fn master(args: &MasterArgs, shown: &Shown) -> Result<Exit, Problem> 
             .map_err(|error| refused(&error))?;
         // On stdout, alone: a script that chose port 0 reads it from there.
         writeln!(io::stdout(), "{local}").map_err(|error| Problem::stdout(&error))?;
-        let exit = match signals.next().await {
-            Caught::Once(exit) | Caught::Again(exit) => exit,
-        };
+        let exit = signals.next().await.exit();
         tokio::select! {
             () = master.shutdown() => {}
             // The user will not wait.

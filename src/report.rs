@@ -12,6 +12,8 @@
 mod json;
 mod remarks;
 
+use std::time::Duration;
+
 use mapfold_terms::{ByteSize, JobReport, TaskKind, TaskTiming};
 
 pub(crate) use json::to_json;
@@ -63,10 +65,9 @@ fn figures(report: &JobReport, text: &mut Lines) {
     text.good("Map", &map_line(report));
     text.good("Shuffle", &shuffle_line(report));
     text.good("Reduce", &reduce_line(report));
-    for (label, kind) in [("Slowest", TaskKind::Map), ("", TaskKind::Reduce)] {
-        if let Some(line) = slowest_line(report, kind) {
-            text.good(label, &line);
-        }
+    let slowest = [TaskKind::Map, TaskKind::Reduce].map(|kind| slowest_line(report, kind));
+    for (at, line) in slowest.into_iter().flatten().enumerate() {
+        text.good(if at == 0 { "Slowest" } else { "" }, &line);
     }
     if let Some(line) = largest_line(report) {
         text.good("Largest", &line);
@@ -80,9 +81,9 @@ fn figures(report: &JobReport, text: &mut Lines) {
 }
 
 fn map_line(report: &JobReport) -> String {
-    let rate = show_rate(per_second(report.bytes_in.bytes(), report.map_elapsed));
+    let rate = at_rate(report.bytes_in, report.map_elapsed);
     format!(
-        "{}   {}, {} in {} at {rate}, {} in, {} out",
+        "{}   {}, {} in {}{rate}, {} in, {} out",
         show(report.map_elapsed),
         counted(report.maps, "task"),
         report.bytes_in,
@@ -111,18 +112,23 @@ fn shuffle_line(report: &JobReport) -> String {
 }
 
 fn reduce_line(report: &JobReport) -> String {
-    let rate = show_rate(per_second(
-        report.bytes_shuffled.bytes(),
-        report.reduce_elapsed,
-    ));
+    let rate = at_rate(report.bytes_shuffled, report.reduce_elapsed);
     format!(
-        "{}   {} at {rate}, {}, {}; commit {}",
+        "{}   {}{rate}, {}, {}; commit {}",
         show(report.reduce_elapsed),
         counted(report.reduces, "task"),
         counted(report.groups, "key"),
         counted(report.rows, "row"),
         show(report.commit_elapsed),
     )
+}
+
+/// ` at 339 MiB/s`, if anything was handled.
+fn at_rate(bytes: ByteSize, time: Duration) -> String {
+    if bytes == ByteSize(0) || time.is_zero() {
+        return String::new();
+    }
+    format!(" at {}", show_rate(per_second(bytes.bytes(), time)))
 }
 
 /// The slowest tasks of a kind, where there are several to compare.

@@ -12,6 +12,7 @@ use mapfold_terms::{ByteSize, Format, InputName, RawPath};
 
 use crate::args::{ProgressChoice, RunArgs, ShownArgs};
 use crate::client::check_reach;
+use crate::count::counted;
 use crate::error::Problem;
 use crate::exit::Exit;
 use crate::machine::{default_memory, default_slots};
@@ -120,6 +121,27 @@ pub(crate) struct Resources {
 }
 
 impl Resources {
+    /// With less, a slot writes a run for every few records.
+    const MEMORY_PER_SLOT_MIN: ByteSize = ByteSize::mib(1);
+
+    /// Refuses less memory than the slots can work with.
+    pub(crate) fn check(self) -> Result<Self, Problem> {
+        let slots = u64::try_from(self.slots.get()).unwrap_or(u64::MAX);
+        let least = Self::MEMORY_PER_SLOT_MIN.bytes().saturating_mul(slots);
+        if self.memory.bytes() >= least {
+            return Ok(self);
+        }
+        let what = format!(
+            "--memory {} is too little for {}",
+            self.memory,
+            counted(slots, "slot")
+        );
+        Err(Problem::new(Exit::Usage, what).hint(format!(
+            "give at least {}, or fewer --slots",
+            ByteSize(least)
+        )))
+    }
+
     /// Of each of `workers` on this machine; what was not typed is an even share of what there is.
     pub(crate) fn new(
         slots: Option<NonZeroU32>,
@@ -170,7 +192,8 @@ fn place(args: &RunArgs) -> Result<Place, Problem> {
         args.slots,
         args.memory,
         args.workers.unwrap_or(NonZeroU32::MIN),
-    );
+    )
+    .check()?;
     Ok(match args.workers {
         Some(count) => Place::Processes {
             count,
@@ -362,6 +385,7 @@ mod tests {
             "cannot read standard input",
         );
         refuses("wordcount x --workers 0", "invalid value");
+        refuses("wordcount x --memory 100K --slots 2", "at least 2.00 MiB");
         refuses("wordcount x -p lowercase", "KEY=VALUE");
     }
 

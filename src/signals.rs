@@ -24,6 +24,15 @@ pub(crate) enum Caught {
     Again(Exit),
 }
 
+impl Caught {
+    /// The code of a command that a signal has ended.
+    pub(crate) fn exit(self) -> Exit {
+        match self {
+            Self::Once(exit) | Self::Again(exit) => exit,
+        }
+    }
+}
+
 impl Signals {
     /// Two signals within this time mean that the user will not wait.
     pub(crate) const IMPATIENCE: Duration = Duration::from_secs(2);

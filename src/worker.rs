@@ -7,10 +7,13 @@ use std::num::NonZeroU32;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mapfold_job::Catalog;
-use mapfold_protocol::{Address, CallError, Connector, ListenRefused, check_listen};
+use mapfold_protocol::service::WorkerDeskClient;
+use mapfold_protocol::{
+    Address, CallError, ConnectError, Connector, Link, ListenRefused, check_listen,
+};
 use mapfold_worker::{ServeAt, ServeError, Settings, WorkerError};
 
 use crate::args::WorkerArgs;
@@ -47,7 +50,7 @@ pub(crate) fn worker(
         .as_ref()
         .map_or(scratch.as_path(), PrivateFolder::path);
     let places = places(args, &master, sockets)?;
-    let resources = Resources::new(args.slots, args.memory, NonZeroU32::MIN);
+    let resources = Resources::new(args.slots, args.memory, NonZeroU32::MIN).check()?;
     let mut settings = Settings {
         name: process_name(std::process::id()),
         slots: resources.slots,
@@ -58,6 +61,10 @@ pub(crate) fn worker(
     };
     block_on(async {
         let mut signals = Signals::catch()?;
+        tokio::select! {
+            reached = reach(&master) => reached?,
+            caught = signals.next() => return Err(Problem::silent(caught.exit())),
+        }
         let mut places = places.into_iter().peekable();
         while let Some(place) = places.next() {
             settings.serve = place;
@@ -75,6 +82,24 @@ pub(crate) fn worker(
         }
         Ok(Exit::Done)
     })
+}
+
+/// Waits for a master that is about to start, and tells soon of one that is not there.
+async fn reach(master: &Address) -> Result<(), Problem> {
+    /// A script may start both at once.
+    const START_MAX: Duration = Duration::from_secs(3);
+    const AGAIN: Duration = Duration::from_millis(100);
+    let deadline = Instant::now() + START_MAX;
+    loop {
+        let connector = Connector::Net(master.clone());
+        match Link::<WorkerDeskClient>::connect(connector).await {
+            Ok(_) => return Ok(()),
+            Err(ConnectError::Unreachable { .. }) if Instant::now() < deadline => {
+                tokio::time::sleep(AGAIN).await;
+            }
+            Err(error) => return Err(cannot_connect(&master.to_string(), &error)),
+        }
+    }
 }
 
 /// Name of a worker process for people, and for a parent that tells the master of its end: `host:4711`.

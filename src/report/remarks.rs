@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use mapfold_terms::{ByteSize, JobReport, TaskKind, TaskTiming};
+use mapfold_terms::{ByteSize, JobEnd, JobReport, TaskKind, TaskTiming};
 
 use super::{about, percent};
 use crate::count::counted;
@@ -23,6 +23,9 @@ pub(super) fn remarks(report: &JobReport) -> Vec<(&'static str, String)> {
 }
 
 fn empty(report: &JobReport) -> Option<String> {
+    if !matches!(report.end, JobEnd::Succeeded { .. }) {
+        return None;
+    }
     match (report.files, report.records_in) {
         (0, _) => Some(
             "the inputs hold no files (names that begin with `_` or `.` are skipped)".to_owned(),

@@ -1,0 +1,85 @@
+//! How a job that was run here ended: a report for whoever waits, an exit code for whoever scripts.
+
+use std::io::{self, Write as _};
+
+use mapfold_terms::{JobEnd, JobReport, JobSpec};
+
+use crate::error::Problem;
+use crate::exit::Exit;
+use crate::follow::{Followed, Why};
+use crate::report;
+use crate::settings::{Place, RunSettings, Shown, Target};
+
+/// Prints the report in the form that was asked for; how the job failed is returned.
+pub(crate) fn tell(
+    settings: &RunSettings,
+    shown: &Shown,
+    spec: &JobSpec,
+    followed: &Followed,
+) -> Result<Exit, Problem> {
+    let report = &followed.report;
+    if settings.json {
+        let json = report::to_json(&spec.job, &spec.output.display().to_string(), report);
+        writeln!(io::stdout(), "{json}").map_err(|error| Problem::stdout(&error))?;
+    } else if !shown.quiet {
+        eprint!("{}", text(settings, shown, report));
+    }
+    match problem(report, &settings.place, followed.cancelled) {
+        Some(problem) => Err(problem),
+        None => Ok(Exit::Done),
+    }
+}
+
+fn text(settings: &RunSettings, shown: &Shown, report: &JobReport) -> String {
+    match &report.end {
+        JobEnd::Succeeded { root } => {
+            let target = match &settings.target {
+                Target::Stdout => "standard output".to_owned(),
+                Target::Folder { typed, .. } => typed.display().to_string(),
+            };
+            report::succeeded(report, root, &target, shown.paint)
+        }
+        JobEnd::Failed { .. } if report.attempts == 0 => String::new(),
+        JobEnd::Failed { .. } => report::ended_early(report, "Failed", shown.paint),
+        JobEnd::Cancelled => report::ended_early(report, "Cancelled", shown.paint),
+    }
+}
+
+/// What is wrong with how a job ended, if anything is.
+fn problem(report: &JobReport, place: &Place, cancelled: Option<Why>) -> Option<Problem> {
+    let (what, failure, reason) = match &report.end {
+        JobEnd::Succeeded { .. } => return None,
+        JobEnd::Cancelled => return Some(cancelled_problem(cancelled)),
+        JobEnd::Failed {
+            what,
+            failure,
+            reason,
+        } => (what, failure, *reason),
+    };
+    let exit = Exit::from(reason);
+    let problem = match failure {
+        // Nothing ran: what was refused, and why, says all.
+        Some(failure) if report.attempts == 0 => Problem::refused(exit, failure),
+        Some(failure) => Problem::new(exit, format!("job failed: {what}")).failure(failure),
+        None => Problem::new(exit, format!("job failed: {what}")),
+    };
+    Some(match (exit, place) {
+        (Exit::Unreachable, Place::Cluster(master)) => {
+            problem.hint_if_none(format!("start a worker: mapfold worker --master {master}"))
+        }
+        _ => problem,
+    })
+}
+
+fn cancelled_problem(why: Option<Why>) -> Problem {
+    match why {
+        Some(Why::Signal(exit)) => Problem::silent(exit),
+        Some(Why::NoWorkers(status)) => Problem::new(
+            Exit::Unreachable,
+            "job failed: all local workers have ended",
+        )
+        .cause(format!("the last one ended with {status}"))
+        .hint("run it without --workers, or with -v, to see what happens"),
+        None => Problem::new(Exit::Cancelled, "somebody cancelled the job"),
+    }
+}
