@@ -37,7 +37,7 @@ impl Scheduler {
             (_, Outcome::Mapped(_) | Outcome::Reduced(_) | Outcome::FetchFailed(_)) => {
                 let failure =
                     fault_of("the worker reports an end that this kind of task cannot have");
-                self.worker_fault(worker, attempt, failure);
+                self.worker_fault(worker, attempt, failure, FailReason::Internal);
             }
         }
     }
@@ -129,7 +129,9 @@ impl Scheduler {
     fn failed(&mut self, worker: WorkerId, attempt: AttemptId, failure: Failure) {
         match failure.class {
             FailClass::Job => self.job_fault(worker, attempt, failure),
-            FailClass::Worker => self.worker_fault(worker, attempt, failure),
+            FailClass::Worker => {
+                self.worker_fault(worker, attempt, failure, FailReason::NoSpace);
+            }
             FailClass::Input => {
                 self.count_lost(attempt.job);
                 self.requeue(attempt);
@@ -171,8 +173,15 @@ impl Scheduler {
 
     /// A worker could not do it: not counted against the task, which goes elsewhere; the worker rests,
     /// longer each time until it succeeds. When every live worker has failed the task, a few more tries
-    /// are made, then the job fails.
-    pub(crate) fn worker_fault(&mut self, worker: WorkerId, attempt: AttemptId, failure: Failure) {
+    /// are made, then the job fails for `reason`: no space (or memory, or sockets) if workers say that they
+    /// lack it, a defect of ours if what they say cannot be.
+    pub(crate) fn worker_fault(
+        &mut self,
+        worker: WorkerId,
+        attempt: AttemptId,
+        failure: Failure,
+        reason: FailReason,
+    ) {
         let failure = told(failure, worker, attempt);
         self.rest(worker);
         self.count_lost(attempt.job);
@@ -195,7 +204,7 @@ impl Scheduler {
                 "{} could not be run by any worker ({faults} attempts)",
                 name_of(attempt.task)
             );
-            return self.fail_job(attempt.job, what, FailReason::NoSpace, Some(failure));
+            return self.fail_job(attempt.job, what, reason, Some(failure));
         }
         self.notice(Some(attempt.job), NoticeKind::Retry, failure.to_string());
     }

@@ -205,7 +205,7 @@ impl Scheduler {
             .get(&attempt.job)
             .map_or(0, |job| job.winners_since);
         if attempt.token.counter >= since {
-            return self.worker_fault(worker, attempt, fault_of(&text));
+            return self.worker_fault(worker, attempt, fault_of(&text), FailReason::Internal);
         }
         self.count_lost(attempt.job);
         self.requeue(attempt);
