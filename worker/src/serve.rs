@@ -229,6 +229,11 @@ fn bind_tcp(
     })?;
     let shown = match advertise {
         Some(host) => format!("{host}:{}", local.port()),
+        // Nobody can connect to "all addresses"; the name of this machine is the best guess.
+        None if local.ip().is_unspecified() => {
+            let system = rustix::system::uname();
+            format!("{}:{}", system.nodename().to_string_lossy(), local.port())
+        }
         None => local.to_string(),
     };
     let mut wake = local;

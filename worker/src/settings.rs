@@ -37,7 +37,8 @@ pub enum ServeAt {
     Tcp {
         /// `address:port`; port 0 for any that is free.
         listen: String,
-        /// The host that others connect to, where it is not the one listened at.
+        /// The host that others connect to, where it is not the one listened at; by default this machine's
+        /// name, if all its addresses are listened at.
         advertise: Option<String>,
     },
 }

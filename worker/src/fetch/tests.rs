@@ -1,6 +1,6 @@
 use std::fs::{self, OpenOptions};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 
 use mapfold_data::scratch::ScratchRoot;
 use mapfold_protocol::service::DataAddress;
@@ -153,6 +153,18 @@ fn bytes_come_over_either_socket_from_memory_and_from_files() {
             assert!(fetched.segment.in_memory());
         }
     }
+}
+
+#[test]
+fn only_the_owner_may_connect_and_the_socket_goes_with_the_server() {
+    let pair = pair(Via::Unix, 10, false, false);
+    let DataAddress::Unix(path) = pair.location.data.clone() else {
+        panic!("it listens at a Unix socket");
+    };
+    let mode = fs::metadata(path.as_path()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    drop(pair.server);
+    assert!(!path.as_path().exists());
 }
 
 #[test]

@@ -472,6 +472,21 @@ async fn a_worker_that_is_told_to_stop_leaves() {
 }
 
 #[tokio::test]
+async fn nothing_goes_on_without_the_future_that_runs_the_worker() {
+    let master = Master::new();
+    let running = start_with(&master);
+    let worker = master.joined(1).await;
+    master.order(
+        worker,
+        map_order(&simple("spin"), attempt(TaskId::map(0), 1)),
+    );
+    master.until(spins).await;
+    running.task.abort();
+    wait_for(|| running.toys.cancelled.load(Ordering::SeqCst) == 1).await;
+    wait_for(|| files(running.folder.path()).is_empty()).await;
+}
+
+#[tokio::test]
 async fn a_broken_connection_aborts_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let address = Address::Unix(folder.path().join("master"));

@@ -19,6 +19,8 @@ use mapfold_terms::{
 pub(super) struct Toys {
     /// Map attempts that were begun.
     pub(super) maps: AtomicUsize,
+    /// Those that were cancelled.
+    pub(super) cancelled: AtomicUsize,
 }
 
 struct Toy {
@@ -77,6 +79,7 @@ impl Runner for Toy {
                 for round in 0.. {
                     monitor.progress(round, 10 * round);
                     if monitor.cancelled() {
+                        self.toys.cancelled.fetch_add(1, Ordering::SeqCst);
                         return Err(TaskError::Cancelled);
                     }
                     std::hint::spin_loop();
