@@ -1,0 +1,86 @@
+//! Mapfold's command line: what was typed, what is done, what a person reads.
+//!
+//! `args` is what can be typed, `settings` what was checked; a module a command; `error` and `exit` say
+//! how it ended. No engine logic is here. A library, so that a binary can carry jobs of its own beside the stock ones.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
+
+mod args;
+mod cat;
+mod client;
+mod cluster;
+mod completions;
+mod count;
+mod describe;
+mod duration;
+mod ending;
+mod error;
+mod exit;
+mod follow;
+mod job;
+mod list;
+mod local_workers;
+mod log;
+mod machine;
+mod master;
+mod meter;
+mod nearest;
+mod paint;
+mod place;
+mod progress;
+mod report;
+mod rows;
+mod run;
+mod runtime;
+mod scratch;
+mod settings;
+mod signals;
+mod stdin;
+mod verify;
+mod worker;
+
+use std::panic::{self, AssertUnwindSafe};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser as _;
+use mapfold_job::JobTable;
+
+use args::{Args, Command};
+use error::Problem;
+use exit::Exit;
+use settings::{RunSettings, Shown};
+
+/// Does what the process's arguments say, with the jobs of `catalog`, and says how it ended.
+pub fn main(catalog: JobTable) -> ExitCode {
+    let args = Args::parse();
+    let shown = Shown::new(&args.shown);
+    // A panic is our own bug; it has printed what it knows.
+    let ended = panic::catch_unwind(AssertUnwindSafe(|| command(args.command, catalog, &shown)));
+    match ended.unwrap_or_else(|_| Err(Problem::bug())) {
+        Ok(exit) => exit.into(),
+        Err(problem) => {
+            eprint!("{}", problem.render(shown.paint));
+            problem.exit().into()
+        }
+    }
+}
+
+fn command(command: Command, catalog: JobTable, shown: &Shown) -> Result<Exit, Problem> {
+    match command {
+        Command::Run(args) => {
+            run::run(&RunSettings::check(*args, shown)?, Arc::new(catalog), shown)
+        }
+        Command::Master(args) => master::master(&args, shown),
+        Command::Worker(args) => worker::worker(&args, Arc::new(catalog), shown),
+        Command::List => list::list(&catalog),
+        Command::Describe { job } => describe::describe(&catalog, &job),
+        Command::Cat(args) => cat::cat(&args),
+        Command::Verify(args) => verify::verify(&args, shown.quiet),
+        Command::Status(args) => cluster::status(&args, shown),
+        Command::Cancel { job, cluster } => cluster::cancel(job, &cluster),
+        Command::Workers { cluster } => cluster::workers(&cluster),
+        Command::Completions { shell } => completions::completions(shell),
+    }
+}
