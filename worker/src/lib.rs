@@ -13,7 +13,7 @@
 //!
 //! Three things are kept apart so that none can hold up another: orders and reports, signs of life,
 //! and bulk. A broken connection aborts nothing; reports are repeated until they are acknowledged; an
-//! attempt is executed at most once. A worker that the master no longer knows starts a new [life](life) with
+//! attempt is executed at most once. A worker that the master no longer knows starts a new life with
 //! nothing of the old one.
 
 #![forbid(unsafe_code)]
