@@ -170,19 +170,14 @@ impl Job {
         }
     }
 
-    /// Somebody wants the next version after `seen`, with the notices from `notices` on. An ended job has
-    /// no next version: it answers at once.
-    pub(crate) fn watch(
-        &mut self,
-        seen: u64,
-        notices: u64,
-        reply: Reply<JobStatus>,
-        workers: (u32, u32),
-    ) {
-        if seen < self.news.told || self.has_ended() {
-            let _ = reply.send(Ok(self.status(notices, workers)));
-            return;
-        }
+    /// Whether there is a later version than `seen` to tell. An ended job has no next version, so nobody
+    /// is to wait for it.
+    pub(crate) fn has_news(&self, seen: u64) -> bool {
+        seen < self.news.told || self.has_ended()
+    }
+
+    /// Somebody wants the next version, with the notices from `notices` on.
+    pub(crate) fn wait(&mut self, notices: u64, reply: Reply<JobStatus>) {
         // Those whose askers are gone would otherwise stay until the next change.
         self.news.watchers.retain(|it| !it.reply.is_closed());
         self.news.watchers.push(Watcher { notices, reply });

@@ -6,7 +6,7 @@
 //! | `desk`, `inbox` | RPC handlers, and the messages they hand to the owner |
 //! | `owner` | the one task that owns everything and drives the scheduler |
 //! | `session`, `outbox` | one life of a worker, and its orders |
-//! | `job`, `jobs`, `tally`, `notices` | what is known of jobs while they run and when they ended |
+//! | `job`, `jobs`, `tally`, `notices`, `trim` | what is known of jobs while they run and when they ended |
 //! | `planning`, `output`, `staging`, `commit` | what a job does to the file system, before and after its tasks |
 //! | `files` | the one way in which it does that |
 //!
@@ -34,6 +34,7 @@ mod staging;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod trim;
 
 pub use desk::MasterDesk;
 pub use master::{Master, MasterHandle, ServeError};

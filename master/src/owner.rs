@@ -6,12 +6,13 @@
 //! deadline -------/                      '--> jobs' records ----------/
 //! ```
 //! Nobody else changes anything, so nothing is locked. A round takes what is in the inbox, up to a
-//! bound, applies every action that follows, and only then answers: `settle` is the one place where
-//! anything leaves the master. Whatever must survive a restart (a job accepted, a task won or lost, a
-//! commit begun, a job ended) is therefore known before it: a journal would be appended to where
-//! [`Owner::receive`] takes a submit and [`Owner::apply`] an action, and be fsynced once a round, at the
-//! top of [`Owner::settle`]. There is none yet: a master that dies takes its jobs with it, and leaves at
-//! most staging folders, which the next job for the same output removes.
+//! bound, applies every action that follows, and only then speaks: answers, orders and commits leave in
+//! [`Owner::settle`] alone (but for polls that end empty or refused, which say nothing). Whatever must
+//! survive a restart (a job accepted, a task won or lost, a commit begun, a job ended) is therefore
+//! known before anybody else can know it: a journal would be appended to where [`Owner::receive`] takes a
+//! submit and [`Owner::apply`] an action, and be fsynced once a round, at the top of `settle`. There is
+//! none yet: a master that dies takes its jobs with it, and leaves at most staging folders, which the
+//! next job for the same output removes.
 //!
 //! Expiry comes last in a round, once the inbox was found empty, so a heartbeat that waits there is
 //! never overtaken by its lease.
@@ -19,13 +20,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mapfold_protocol::codec::prefix_that_fits;
-use mapfold_protocol::service::{
-    DataAddress, Heartbeat, JoinReply, JoinRequest, LOCATIONS_MAX, Location, Refusal,
-};
+use mapfold_protocol::service::Refusal;
 use mapfold_scheduler::{Event, Moment, Scheduler, WorkerGone};
-use mapfold_terms::{AttemptId, ByteSize, Digest, JobId, Order, Outcome, WorkerId, WorkerStatus};
-use tokio::sync::{mpsc, oneshot};
+use mapfold_terms::{JobId, WorkerId};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::Settings;
@@ -33,10 +31,15 @@ use crate::clock::Clock;
 use crate::files::Files;
 use crate::inbox::{Inbox, Message, Reply};
 use crate::jobs::Jobs;
-use crate::session::{Session, holds};
-use crate::tally::Reported;
+use crate::session::Session;
 
+mod committing;
 mod lifecycle;
+mod shutdown;
+mod workers;
+
+use committing::Begun;
+use shutdown::Shutdown;
 
 /// Messages taken in one round.
 const ROUND_MAX: usize = 256;
@@ -58,24 +61,13 @@ pub(crate) struct Owner {
     jobs: Jobs,
     /// Workers whose poll may have something to bring.
     unsent: BTreeSet<WorkerId>,
-    answers: Vec<Answer>,
+    /// What this round has to say, in order.
+    answers: Vec<Box<dyn FnOnce() + Send>>,
+    /// Commits that this round begins.
+    commits: Vec<Begun>,
     /// Jobs whose end is told at the end of this round.
     just_ended: Vec<JobId>,
     shutdown: Option<Shutdown>,
-}
-
-/// An answer that acknowledges a change.
-enum Answer {
-    Done(Reply<()>, Result<(), Refusal>),
-    Job(Reply<JobId>, Result<JobId, Refusal>),
-    Join(Reply<JoinReply>, Result<JoinReply, Refusal>),
-}
-
-/// The master ends: first its jobs, then its workers, then itself.
-struct Shutdown {
-    asked: Vec<oneshot::Sender<()>>,
-    /// Set when the workers were told to stop.
-    farewell_ends: Option<Instant>,
 }
 
 impl Owner {
@@ -96,6 +88,7 @@ impl Owner {
             jobs: Jobs::new(settings.jobs_remembered_max),
             unsent: BTreeSet::new(),
             answers: Vec::new(),
+            commits: Vec::new(),
             just_ended: Vec::new(),
             shutdown: None,
             settings,
@@ -127,16 +120,15 @@ impl Owner {
             self.advance_shutdown();
             self.settle();
         }
-        let asked = self.shutdown.map(|shutdown| shutdown.asked);
-        for asker in asked.unwrap_or_default() {
-            let _ = asker.send(());
+        if let Some(shutdown) = self.shutdown {
+            shutdown.done();
         }
     }
 
     /// The first thing that happens without a message.
     fn wake_at(&self) -> Option<Instant> {
         let scheduler = self.scheduler.next_deadline();
-        let farewell = self.shutdown.as_ref().and_then(|it| it.farewell_ends);
+        let farewell = self.shutdown.as_ref().and_then(Shutdown::farewell_ends);
         let told = self.jobs.active().filter_map(|job| job.tell_at()).min();
         [scheduler.map(|at| self.clock.instant(at)), farewell, told]
             .into_iter()
@@ -148,7 +140,7 @@ impl Owner {
         match message {
             Message::Join(hello, reply) => {
                 let joined = self.join(hello);
-                self.answers.push(Answer::Join(reply, joined));
+                self.answer(reply, joined);
             }
             Message::Poll {
                 worker,
@@ -167,7 +159,7 @@ impl Owner {
                 reply,
             } => {
                 let done = self.ended(worker, attempt, *outcome);
-                self.answers.push(Answer::Done(reply, done));
+                self.answer(reply, done);
             }
             Message::Locate {
                 worker,
@@ -175,19 +167,21 @@ impl Owner {
                 from,
                 reply,
             } => {
-                let _ = reply.send(self.locate(worker, job, from));
+                let located = self.locate(worker, job, from);
+                self.answer(reply, located);
             }
             Message::Leave { worker, reply } => {
                 // A repeated leave finds nobody, and has what it wants.
                 self.gone(worker, WorkerGone::Left);
-                self.answers.push(Answer::Done(reply, Ok(())));
+                self.answer(reply, Ok(()));
             }
             Message::Beat { beat, at, reply } => {
-                let _ = reply.send(self.beat(&beat, at));
+                let heard = self.beat(&beat, at);
+                self.answer(reply, heard);
             }
             Message::Submit(spec, reply) => {
                 let accepted = self.submit(spec);
-                self.answers.push(Answer::Job(reply, accepted));
+                self.answer(reply, accepted);
             }
             Message::Watch {
                 job,
@@ -198,10 +192,11 @@ impl Owner {
             } => self.watch(job, seen, notices, wait, reply),
             Message::Cancel(job, reply) => {
                 let done = self.cancel(job);
-                self.answers.push(Answer::Done(reply, done));
+                self.answer(reply, done);
             }
             Message::Workers(reply) => {
-                let _ = reply.send(Ok(self.workers()));
+                let workers = self.workers();
+                self.answer(reply, Ok(workers));
             }
             Message::WorkerExited { name } => self.worker_exited(&name),
             Message::Planned(job, planned) => self.planned(job, planned),
@@ -211,6 +206,12 @@ impl Owner {
             Message::Cleaned(job) => self.cleaned(job),
             Message::Shutdown(asker) => self.begin_shutdown(asker),
         }
+    }
+
+    /// Answers at the end of the round. An asker that is gone asks again.
+    fn answer<T: Send + 'static>(&mut self, reply: Reply<T>, answer: Result<T, Refusal>) {
+        self.answers
+            .push(Box::new(move || drop(reply.send(answer))));
     }
 
     /// Tells the scheduler a fact, and does what follows from it.
@@ -237,10 +238,13 @@ impl Owner {
         }
     }
 
-    /// Lets out what the round has led to: acknowledgements, orders, news.
+    /// Lets out what the round has led to: commits, answers, orders, news.
     fn settle(&mut self) {
+        for begun in std::mem::take(&mut self.commits) {
+            self.begin(begun);
+        }
         for answer in self.answers.drain(..) {
-            answer.send();
+            answer();
         }
         for worker in std::mem::take(&mut self.unsent) {
             if let Some(session) = self.sessions.get_mut(&worker) {
@@ -257,290 +261,6 @@ impl Owner {
         }
         for job in std::mem::take(&mut self.just_ended) {
             self.jobs.retire(job);
-        }
-    }
-}
-
-/// Workers.
-impl Owner {
-    fn join(&mut self, hello: JoinRequest) -> Result<JoinReply, Refusal> {
-        if self.shutdown.is_some() {
-            return Err(Refusal::ShuttingDown);
-        }
-        // The secret is drawn at random by each worker, so the same one is the same worker: either its
-        // first join was not answered, or its earlier life is over.
-        let known = self
-            .sessions
-            .iter()
-            .find(|(_, it)| it.hello.data_secret == hello.data_secret)
-            .map(|(worker, session)| (*worker, session.spoke));
-        match known {
-            Some((worker, false)) => return Ok(self.terms(worker)),
-            Some((worker, true)) => self.gone(worker, WorkerGone::Exited),
-            None => {}
-        }
-        let session = Session::new(hello, Instant::now())?;
-        let slots = session.hello.slots;
-        self.last_worker = WorkerId(self.last_worker.0 + 1);
-        let worker = self.last_worker;
-        tracing::info!(%worker, name = session.hello.name, slots, "worker joined");
-        self.sessions.insert(worker, session);
-        self.handle(Event::WorkerJoined { worker, slots });
-        self.workers_changed();
-        Ok(self.terms(worker))
-    }
-
-    fn terms(&self, worker: WorkerId) -> JoinReply {
-        JoinReply {
-            worker,
-            lease: self.settings.scheduler.lease,
-            beat_every: self.settings.beat_every,
-        }
-    }
-
-    fn poll(
-        &mut self,
-        worker: WorkerId,
-        acked: u64,
-        reply: Reply<mapfold_protocol::service::Orders>,
-    ) {
-        let Some(session) = self.sessions.get_mut(&worker) else {
-            let _ = reply.send(Err(Refusal::UnknownWorker(worker)));
-            return;
-        };
-        session.hear(Instant::now());
-        session.poll(acked, reply);
-        self.unsent.insert(worker);
-    }
-
-    fn ended(
-        &mut self,
-        worker: WorkerId,
-        attempt: AttemptId,
-        outcome: Outcome,
-    ) -> Result<(), Refusal> {
-        let known = self.sessions.get_mut(&worker);
-        let live = known.is_some();
-        if let Some(session) = known {
-            session.hear(Instant::now());
-        }
-        if let Some(work) = self.jobs.work(attempt.job) {
-            // Cloned, as the scheduler takes the outcome and only then says whether it counts.
-            let reported = match &outcome {
-                Outcome::Mapped(report) => Some(Reported::Mapped(report.clone())),
-                Outcome::Reduced(report) => Some(Reported::Reduced(report.clone())),
-                Outcome::Failed(_) | Outcome::FetchFailed(_) | Outcome::Cancelled => None,
-            };
-            work.tally.judged(worker, attempt, reported);
-        }
-        self.handle(Event::AttemptEnded {
-            worker,
-            attempt,
-            outcome,
-        });
-        if let Some(job) = self.jobs.active_job(attempt.job) {
-            job.progressed();
-        }
-        match live {
-            true => Ok(()),
-            false => Err(Refusal::UnknownWorker(worker)),
-        }
-    }
-
-    /// Map tasks from `from` on. Cost: one answer's entries.
-    fn locate(
-        &mut self,
-        worker: WorkerId,
-        job: JobId,
-        from: u32,
-    ) -> Result<Vec<Location>, Refusal> {
-        let Some(session) = self.sessions.get_mut(&worker) else {
-            return Err(Refusal::UnknownWorker(worker));
-        };
-        session.hear(Instant::now());
-        let work = self.jobs.work(job).ok_or(Refusal::UnknownJob(job))?;
-        let maps = from as usize..work.plan.splits.len();
-        let mut locations: Vec<Location> = maps
-            .take(LOCATIONS_MAX)
-            .map(|map| {
-                let run = work.tally.run(map);
-                run.and_then(|(attempt, holder, run)| {
-                    let hello = &self.sessions.get(&holder)?.hello;
-                    Some(Location {
-                        attempt: Some(attempt),
-                        holder,
-                        machine: hello.machine.clone(),
-                        data: hello.data.clone(),
-                        data_secret: hello.data_secret,
-                        digest: run.digest,
-                        bytes: ByteSize(run.bytes),
-                    })
-                })
-                .unwrap_or_else(nowhere)
-            })
-            .collect();
-        locations.truncate(prefix_that_fits(&locations, LOCATIONS_MAX));
-        Ok(locations)
-    }
-
-    fn beat(&mut self, beat: &Heartbeat, at: Moment) -> Result<(), Refusal> {
-        let Some(session) = self.sessions.get_mut(&beat.worker) else {
-            return Err(Refusal::UnknownWorker(beat.worker));
-        };
-        session.hear(Instant::now());
-        for progress in &beat.running {
-            if let Some(job) = self.jobs.active_job(progress.attempt.job)
-                && let Some(work) = job.work_mut()
-                && work.tally.progressed(beat.worker, progress)
-            {
-                job.progressed();
-            }
-        }
-        let event = Event::Heartbeat {
-            worker: beat.worker,
-            holds: holds(beat),
-        };
-        self.handle_at(at, event);
-        self.give_up_overfull(beat.worker);
-        Ok(())
-    }
-
-    fn workers(&self) -> Vec<WorkerStatus> {
-        let now = Instant::now();
-        let mut workers: Vec<WorkerStatus> = self
-            .scheduler
-            .workers()
-            .filter_map(|live| {
-                let session = self.sessions.get(&live.worker)?;
-                Some(WorkerStatus {
-                    worker: live.worker,
-                    name: session.hello.name.clone(),
-                    slots: live.slots,
-                    running: live.running,
-                    silent: now - session.heard,
-                })
-            })
-            .collect();
-        workers.truncate(prefix_that_fits(&workers, usize::MAX));
-        workers
-    }
-
-    fn worker_exited(&mut self, name: &str) {
-        let named: Vec<WorkerId> = self
-            .sessions
-            .iter()
-            .filter(|(_, session)| session.hello.name == name)
-            .map(|(worker, _)| *worker)
-            .collect();
-        for worker in named {
-            self.gone(worker, WorkerGone::Exited);
-        }
-    }
-
-    /// A live worker is certainly gone. The scheduler fences it.
-    fn gone(&mut self, worker: WorkerId, why: WorkerGone) {
-        if self.sessions.contains_key(&worker) {
-            self.handle(Event::WorkerGone { worker, why });
-        }
-    }
-
-    /// The worker is dead to this master.
-    fn fence(&mut self, worker: WorkerId) {
-        let Some(session) = self.sessions.remove(&worker) else {
-            return;
-        };
-        tracing::info!(%worker, name = session.hello.name, "worker gone");
-        session.end(Refusal::UnknownWorker(worker));
-        for job in self.jobs.active_mut() {
-            if let Some(work) = job.work_mut() {
-                work.tally.worker_gone(worker);
-            }
-        }
-        self.workers_changed();
-    }
-
-    /// Statuses show how many workers there are.
-    fn workers_changed(&mut self) {
-        self.jobs.active_mut().for_each(|job| job.progressed());
-    }
-
-    /// Puts an order into a worker's outbox. Orders to workers that are gone are of no use to anybody.
-    fn order(&mut self, worker: WorkerId, order: Order) {
-        let Some(session) = self.sessions.get_mut(&worker) else {
-            return;
-        };
-        session.order(order);
-        self.unsent.insert(worker);
-    }
-
-    /// Workers that beat but do not take their orders are given up: their outboxes would grow for ever.
-    fn give_up_overfull(&mut self, worker: WorkerId) {
-        if self.sessions.get(&worker).is_some_and(Session::is_overfull) {
-            tracing::warn!(%worker, "a worker does not take its orders");
-            self.gone(worker, WorkerGone::Exited);
-        }
-    }
-}
-
-/// Where the run of a map task without a winner is.
-fn nowhere() -> Location {
-    Location {
-        attempt: None,
-        holder: WorkerId(0),
-        machine: String::new(),
-        data: DataAddress::InProcess,
-        data_secret: 0,
-        digest: Digest(0),
-        bytes: ByteSize(0),
-    }
-}
-
-/// The end.
-impl Owner {
-    fn begin_shutdown(&mut self, asker: oneshot::Sender<()>) {
-        let shutdown = self.shutdown.get_or_insert_with(|| Shutdown {
-            asked: Vec::new(),
-            farewell_ends: None,
-        });
-        shutdown.asked.push(asker);
-        let jobs: Vec<JobId> = self.jobs.active().map(|job| job.id).collect();
-        for job in jobs {
-            let _ = self.cancel(job);
-        }
-    }
-
-    /// Once no job is left, tells the workers to stop.
-    fn advance_shutdown(&mut self) {
-        let idle = self.jobs.active().next().is_none();
-        let Some(shutdown) = &mut self.shutdown else {
-            return;
-        };
-        if !idle || shutdown.farewell_ends.is_some() {
-            return;
-        }
-        shutdown.farewell_ends = Some(Instant::now() + self.settings.farewell_max);
-        let workers: Vec<WorkerId> = self.sessions.keys().copied().collect();
-        for worker in workers {
-            self.order(worker, Order::Stop);
-        }
-    }
-
-    /// Every worker has left or has taken the order to stop, or has had its time.
-    fn is_over(&self) -> bool {
-        let farewell_ends = self.shutdown.as_ref().and_then(|it| it.farewell_ends);
-        farewell_ends.is_some_and(|ends| {
-            self.sessions.values().all(Session::has_all) || ends <= Instant::now()
-        })
-    }
-}
-
-impl Answer {
-    /// An asker that is gone asks again.
-    fn send(self) {
-        match self {
-            Self::Done(reply, done) => drop(reply.send(done)),
-            Self::Job(reply, job) => drop(reply.send(job)),
-            Self::Join(reply, joined) => drop(reply.send(joined)),
         }
     }
 }

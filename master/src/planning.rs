@@ -86,6 +86,11 @@ impl PlanRefused {
 /// Plans a job: checks its output, lists and cuts its inputs, makes its staging folder. Blocks.
 pub(crate) fn plan(files: &dyn Files, id: JobId, spec: &JobSpec) -> Result<Planned, PlanRefused> {
     let output = spec.output.as_path();
+    // First, so that a job that is refused cleans up as well.
+    let swept = staging::sweep(files, output);
+    if swept > 0 {
+        tracing::info!(swept, "removed staging folders of dead masters");
+    }
     output::check(output, spec.overwrite)?;
     let found = input::discover(&spec.inputs)?;
     if spec.overwrite {
@@ -103,10 +108,6 @@ pub(crate) fn plan(files: &dyn Files, id: JobId, spec: &JobSpec) -> Result<Plann
         &brief(id, spec, &plan, PathBuf::from("x".repeat(longest))),
     )?;
 
-    let swept = staging::sweep(files, output);
-    if swept > 0 {
-        tracing::info!(swept, "removed staging folders of dead masters");
-    }
     let staging = output::stage(files, output, spec.overwrite)?;
     Ok(Planned {
         brief: brief(id, spec, &plan, staging.root().to_owned()),

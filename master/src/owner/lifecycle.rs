@@ -1,38 +1,26 @@
-//! The life of jobs: from submit to the report, by what the scheduler asks for.
+//! The life of jobs: from submit to report, by what clients and the scheduler ask for.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use mapfold_data::manifest::{self, B3, MANIFEST_VERSION, Manifest};
-use mapfold_data::part::part_name;
-use mapfold_protocol::codec::encoded_len;
 use mapfold_protocol::service::Refusal;
-use mapfold_scheduler::{Action, CommitOutcome, Event, JobPlan, JobResult, JobStats};
+use mapfold_scheduler::{Action, Event, JobPlan, JobResult, JobStats};
 use mapfold_terms::{
-    AttemptId, FailClass, FailReason, Failure, JobEnd, JobId, JobReport, JobSpec, JobStatus,
-    NoticeKind, Order, PartitionId, Plan, TaskKind, WorkerId,
+    AttemptId, JobEnd, JobId, JobReport, JobSpec, JobStatus, NoticeKind, Order, PartitionId, Plan,
+    TaskKind, WorkerId,
 };
 use tokio::time::{Instant, timeout};
 
 use super::Owner;
-use crate::commit::{Commit, Part};
 use crate::inbox::{Message, Reply};
 use crate::job::{Stage, Work};
 use crate::jobs::Accepted;
 use crate::planning::{self, PlanRefused, Planned};
-use crate::staging::Staging;
 use crate::tally::Tally;
+use crate::trim::{cut, trim, trim_counters};
 
 /// The end of a job waits no longer for the removal of its staging folder, which then goes on by itself.
 const CLEAN_MAX: Duration = Duration::from_secs(10);
-
-/// Bytes of one line of a failure, and lines of its chain. Together with [`COUNTERS_BYTES_MAX`] they keep
-/// a status below the frame limit.
-const LINE_MAX: usize = 4096;
-const CHAIN_MAX: usize = 32;
-
-/// Encoded bytes of the job's own counters in a report. The manifest has them all.
-const COUNTERS_BYTES_MAX: usize = 256 << 10;
 
 /// What clients ask.
 impl Owner {
@@ -62,11 +50,12 @@ impl Owner {
         reply: Reply<JobStatus>,
     ) {
         let workers = self.scheduler.capacity();
-        match self.jobs.get_mut(id) {
-            Err(refusal) => drop(reply.send(Err(refusal))),
-            Ok(job) if wait => job.watch(seen, notices, reply, workers),
-            Ok(job) => drop(reply.send(Ok(job.status(notices, workers)))),
-        }
+        let status = match self.jobs.get_mut(id) {
+            Err(refusal) => Err(refusal),
+            Ok(job) if wait && !job.has_news(seen) => return job.wait(notices, reply),
+            Ok(job) => Ok(job.status(notices, workers)),
+        };
+        self.answer(reply, status);
     }
 
     pub(super) fn cancel(&mut self, id: JobId) -> Result<(), Refusal> {
@@ -155,54 +144,6 @@ impl Owner {
                 it.notice(kind, text.to_owned(), now);
             }
         }
-    }
-
-    fn commit(&mut self, id: JobId, parts: &[AttemptId]) {
-        let Some(job) = self.jobs.active_job(id) else {
-            return;
-        };
-        job.changed(Instant::now());
-        let planning = Stage::Planning { cancelled: false };
-        let work = match std::mem::replace(&mut job.stage, planning) {
-            Stage::Running(work) => work,
-            other => {
-                job.stage = other;
-                return;
-            }
-        };
-        let staged = describe(&work, parts).map(|parts| {
-            let manifest = manifest_of(&job.spec, &work, &parts);
-            (parts, manifest)
-        });
-        let staged_folder = work.staging.as_ref().map(Staging::output);
-        let (output, overwrite) = (job.spec.output.clone(), job.spec.overwrite);
-        job.stage = Stage::Committing(work);
-        let (Some((parts, manifest)), Some(staged)) = (staged, staged_folder) else {
-            let outcome = broken("a winning reduce attempt left no report");
-            return self.handle(Event::CommitEnded { job: id, outcome });
-        };
-        let files = Arc::clone(&self.files);
-        let commit = move || {
-            let root = manifest.root.0;
-            let commit = Commit {
-                staged,
-                output: output.as_path().to_owned(),
-                overwrite,
-                parts,
-                manifest: manifest.to_json(),
-            };
-            match commit.run(&*files) {
-                Ok(()) => CommitOutcome::Done { root },
-                Err(error) => CommitOutcome::Failed {
-                    reason: error.reason(),
-                    failure: Failure::new(FailClass::Worker, &error),
-                },
-            }
-        };
-        self.spawn(commit, move |outcome| {
-            let outcome = outcome.unwrap_or_else(|| broken("the commit ended without a result"));
-            Message::Committed(id, outcome)
-        });
     }
 
     fn finish(&mut self, id: JobId, result: JobResult) {
@@ -328,7 +269,7 @@ impl Owner {
 
     /// Runs blocking work on a thread of its own; `then` makes a message of its result, which is `None`
     /// when it panicked.
-    fn spawn<T: Send + 'static>(
+    pub(super) fn spawn<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
         then: impl FnOnce(Option<T>) -> Message + Send + 'static,
@@ -356,45 +297,6 @@ fn work_of(planned: Planned) -> Work {
     }
 }
 
-/// The winners' parts; `None` if the tally knows others than the scheduler.
-fn describe(work: &Work, parts: &[AttemptId]) -> Option<Vec<Part>> {
-    let parts = (0..).zip(parts).map(|(index, attempt)| {
-        let (winner, summary) = work.tally.part(index as usize)?;
-        let name = part_name(PartitionId(index));
-        (winner == *attempt).then(|| Part {
-            attempt: *attempt,
-            source: work.brief.attempt_folder(*attempt).join(&name),
-            name,
-            summary,
-        })
-    });
-    parts.collect()
-}
-
-fn manifest_of(spec: &JobSpec, work: &Work, parts: &[Part]) -> Manifest {
-    let parts: Vec<manifest::Part> = (0..)
-        .zip(parts)
-        .map(|(index, part)| manifest::Part::new(PartitionId(index), &part.summary))
-        .collect();
-    let root: B3 = manifest::root_hash(&parts);
-    Manifest {
-        manifest_version: MANIFEST_VERSION,
-        engine: concat!("mapfold ", env!("CARGO_PKG_VERSION")).to_owned(),
-        job: spec.job.clone(),
-        params: spec.params.clone(),
-        format: spec.format.to_string(),
-        split_size: work.split_size,
-        splits: work.plan.splits.len() as u64,
-        reducers: work.plan.reducers,
-        key: spec.row_key.clone(),
-        value: spec.row_value.clone(),
-        inputs: work.inputs.clone(),
-        counters: work.tally.counters().0,
-        parts,
-        root,
-    }
-}
-
 fn end_of(result: JobResult) -> JobEnd {
     match result {
         JobResult::Succeeded { root } => JobEnd::Succeeded { root },
@@ -408,42 +310,5 @@ fn end_of(result: JobResult) -> JobEnd {
             reason,
         },
         JobResult::Cancelled => JobEnd::Cancelled,
-    }
-}
-
-/// A failure of our own.
-fn broken(text: &str) -> CommitOutcome {
-    CommitOutcome::Failed {
-        reason: FailReason::Internal,
-        failure: Failure {
-            class: FailClass::Worker,
-            chain: vec![text.to_owned()],
-            at: None,
-            hint: None,
-        },
-    }
-}
-
-fn trim(mut failure: Failure) -> Failure {
-    failure.chain.truncate(CHAIN_MAX);
-    failure.chain = failure.chain.into_iter().map(cut).collect();
-    failure.hint = failure.hint.map(cut);
-    failure
-}
-
-fn cut(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(LINE_MAX));
-    text
-}
-
-fn trim_counters(report: &mut JobReport) {
-    let counters = &mut report.counters.0;
-    let all = counters.len();
-    while encoded_len(counters) > COUNTERS_BYTES_MAX {
-        let middle = counters.keys().nth(counters.len() / 2).cloned();
-        counters.split_off(&middle.unwrap_or_default());
-    }
-    if counters.len() < all {
-        tracing::warn!(all, kept = counters.len(), "counters left out of a report");
     }
 }

@@ -123,14 +123,19 @@ async fn of_two_jobs_for_one_output_exactly_one_wins() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_dead_master_left_is_removed_by_the_next_job() {
+async fn what_a_dead_master_left_is_removed_by_the_next_job_even_if_that_is_refused() {
     let bench = Bench::new().input("a.txt", 1);
-    let left = crate::staging::Staging::create(&SystemFiles, &bench.path("out")).unwrap();
-    fs::create_dir(left.root().join("1-1")).unwrap();
-    drop(left);
+    let die = || {
+        let left = crate::staging::Staging::create(&SystemFiles, &bench.path("out")).unwrap();
+        fs::create_dir(left.root().join("1-1")).unwrap();
+    };
+    die();
     Fake::join(&bench.master, "one", 1)
         .await
         .start(|_, _| Act::Run);
     assert_succeeded(&bench.report(bench.submit(bench.spec(1)).await).await);
+    assert_eq!(bench.left(), ["out"]);
+    die();
+    failed(&bench.report(bench.submit(bench.spec(1)).await).await);
     assert_eq!(bench.left(), ["out"]);
 }

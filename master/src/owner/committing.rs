@@ -1,0 +1,142 @@
+//! From the winners of a job to its commit.
+
+use std::sync::Arc;
+
+use mapfold_data::manifest::{self, B3, MANIFEST_VERSION, Manifest};
+use mapfold_data::part::part_name;
+use mapfold_scheduler::{CommitOutcome, Event};
+use mapfold_terms::{AttemptId, FailClass, FailReason, Failure, JobId, JobSpec, PartitionId};
+use tokio::time::Instant;
+
+use super::Owner;
+use crate::commit::{Commit, Part};
+use crate::inbox::Message;
+use crate::job::{Stage, Work};
+use crate::staging::Staging;
+
+/// A commit that can begin.
+pub(super) struct Begun {
+    id: JobId,
+    /// Lacks the bytes of its manifest.
+    commit: Commit,
+    manifest: Manifest,
+}
+
+impl Owner {
+    /// Prepares to put the parts of these attempts in place.
+    pub(super) fn commit(&mut self, id: JobId, parts: &[AttemptId]) {
+        let Some(job) = self.jobs.active_job(id) else {
+            return;
+        };
+        job.changed(Instant::now());
+        let planning = Stage::Planning { cancelled: false };
+        let work = match std::mem::replace(&mut job.stage, planning) {
+            Stage::Running(work) => work,
+            other => {
+                job.stage = other;
+                return;
+            }
+        };
+        let staged = describe(&work, parts).map(|parts| {
+            let manifest = manifest_of(&job.spec, &work, &parts);
+            (parts, manifest)
+        });
+        let staged_folder = work.staging.as_ref().map(Staging::output);
+        let (output, overwrite) = (job.spec.output.clone(), job.spec.overwrite);
+        job.stage = Stage::Committing(work);
+        let (Some((parts, manifest)), Some(staged)) = (staged, staged_folder) else {
+            let outcome = broken("a winning reduce attempt left no report");
+            return self.handle(Event::CommitEnded { job: id, outcome });
+        };
+        let commit = Commit {
+            staged,
+            output: output.as_path().to_owned(),
+            overwrite,
+            parts,
+            manifest: Vec::new(),
+        };
+        self.commits.push(Begun {
+            id,
+            commit,
+            manifest,
+        });
+    }
+
+    /// Commits on a thread of its own.
+    pub(super) fn begin(&self, begun: Begun) {
+        let Begun {
+            id,
+            mut commit,
+            manifest,
+        } = begun;
+        let files = Arc::clone(&self.files);
+        let commit = move || {
+            commit.manifest = manifest.to_json();
+            match commit.run(&*files) {
+                Ok(()) => CommitOutcome::Done {
+                    root: manifest.root.0,
+                },
+                Err(error) => CommitOutcome::Failed {
+                    reason: error.reason(),
+                    failure: Failure::new(FailClass::Worker, &error),
+                },
+            }
+        };
+        self.spawn(commit, move |outcome| {
+            let outcome = outcome.unwrap_or_else(|| broken("the commit ended without a result"));
+            Message::Committed(id, outcome)
+        });
+    }
+}
+
+/// The winners' parts; `None` if the tally knows others than the scheduler.
+fn describe(work: &Work, parts: &[AttemptId]) -> Option<Vec<Part>> {
+    let parts = (0..).zip(parts).map(|(index, attempt)| {
+        let (winner, summary) = work.tally.part(index as usize)?;
+        let name = part_name(PartitionId(index));
+        (winner == *attempt).then(|| Part {
+            attempt: *attempt,
+            source: work.brief.attempt_folder(*attempt).join(&name),
+            name,
+            summary,
+        })
+    });
+    parts.collect()
+}
+
+fn manifest_of(spec: &JobSpec, work: &Work, parts: &[Part]) -> Manifest {
+    let parts: Vec<manifest::Part> = (0..)
+        .zip(parts)
+        .map(|(index, part)| manifest::Part::new(PartitionId(index), &part.summary))
+        .collect();
+    let root: B3 = manifest::root_hash(&parts);
+    Manifest {
+        manifest_version: MANIFEST_VERSION,
+        engine: concat!("mapfold ", env!("CARGO_PKG_VERSION")).to_owned(),
+        job: spec.job.clone(),
+        params: spec.params.clone(),
+        format: spec.format.to_string(),
+        split_size: work.split_size,
+        splits: work.plan.splits.len() as u64,
+        reducers: work.plan.reducers,
+        key: spec.row_key.clone(),
+        value: spec.row_value.clone(),
+        inputs: work.inputs.clone(),
+        counters: work.tally.counters().0,
+        parts,
+        root,
+    }
+}
+
+/// A failure of our own.
+fn broken(text: &str) -> CommitOutcome {
+    CommitOutcome::Failed {
+        reason: FailReason::Internal,
+        failure: Failure {
+            class: FailClass::Worker,
+            chain: vec![text.to_owned()],
+            at: None,
+            hint: None,
+        },
+    }
+}

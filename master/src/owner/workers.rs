@@ -1,0 +1,241 @@
+//! Workers: they join, poll, report, beat, and are gone.
+
+use mapfold_protocol::codec::prefix_that_fits;
+use mapfold_protocol::service::{
+    DataAddress, Heartbeat, JoinReply, JoinRequest, LOCATIONS_MAX, Location, Orders, Refusal,
+};
+use mapfold_scheduler::{Event, Moment, WorkerGone};
+use mapfold_terms::{AttemptId, ByteSize, Digest, JobId, Order, Outcome, WorkerId, WorkerStatus};
+use tokio::time::Instant;
+
+use super::Owner;
+use crate::inbox::Reply;
+use crate::session::{Session, holds};
+use crate::tally::Reported;
+
+impl Owner {
+    pub(super) fn join(&mut self, hello: JoinRequest) -> Result<JoinReply, Refusal> {
+        if self.shutdown.is_some() {
+            return Err(Refusal::ShuttingDown);
+        }
+        // The secret is drawn at random by each worker, so the same one is the same worker: either its
+        // first join was not answered, or its earlier life is over.
+        let known = self
+            .sessions
+            .iter()
+            .find(|(_, it)| it.hello.data_secret == hello.data_secret)
+            .map(|(worker, session)| (*worker, session.spoke));
+        match known {
+            Some((worker, false)) => return Ok(self.terms(worker)),
+            Some((worker, true)) => self.gone(worker, WorkerGone::Exited),
+            None => {}
+        }
+        let session = Session::new(hello, Instant::now())?;
+        let slots = session.hello.slots;
+        self.last_worker = WorkerId(self.last_worker.0 + 1);
+        let worker = self.last_worker;
+        tracing::info!(%worker, name = session.hello.name, slots, "worker joined");
+        self.sessions.insert(worker, session);
+        self.handle(Event::WorkerJoined { worker, slots });
+        self.workers_changed();
+        Ok(self.terms(worker))
+    }
+
+    fn terms(&self, worker: WorkerId) -> JoinReply {
+        JoinReply {
+            worker,
+            lease: self.settings.scheduler.lease,
+            beat_every: self.settings.beat_every,
+        }
+    }
+
+    pub(super) fn poll(&mut self, worker: WorkerId, acked: u64, reply: Reply<Orders>) {
+        let Some(session) = self.sessions.get_mut(&worker) else {
+            return self.answer(reply, Err(Refusal::UnknownWorker(worker)));
+        };
+        session.hear(Instant::now());
+        session.poll(acked, reply);
+        self.unsent.insert(worker);
+    }
+
+    pub(super) fn ended(
+        &mut self,
+        worker: WorkerId,
+        attempt: AttemptId,
+        outcome: Outcome,
+    ) -> Result<(), Refusal> {
+        let known = self.sessions.get_mut(&worker);
+        let live = known.is_some();
+        if let Some(session) = known {
+            session.hear(Instant::now());
+        }
+        if let Some(work) = self.jobs.work(attempt.job) {
+            // Cloned, as the scheduler takes the outcome and only then says whether it counts.
+            let reported = match &outcome {
+                Outcome::Mapped(report) => Some(Reported::Mapped(report.clone())),
+                Outcome::Reduced(report) => Some(Reported::Reduced(report.clone())),
+                Outcome::Failed(_) | Outcome::FetchFailed(_) | Outcome::Cancelled => None,
+            };
+            work.tally.judged(worker, attempt, reported);
+        }
+        self.handle(Event::AttemptEnded {
+            worker,
+            attempt,
+            outcome,
+        });
+        if let Some(job) = self.jobs.active_job(attempt.job) {
+            job.progressed();
+        }
+        match live {
+            true => Ok(()),
+            false => Err(Refusal::UnknownWorker(worker)),
+        }
+    }
+
+    /// Map tasks from `from` on. Cost: one answer's entries.
+    pub(super) fn locate(
+        &mut self,
+        worker: WorkerId,
+        job: JobId,
+        from: u32,
+    ) -> Result<Vec<Location>, Refusal> {
+        let Some(session) = self.sessions.get_mut(&worker) else {
+            return Err(Refusal::UnknownWorker(worker));
+        };
+        session.hear(Instant::now());
+        let work = self.jobs.work(job).ok_or(Refusal::UnknownJob(job))?;
+        let maps = from as usize..work.plan.splits.len();
+        let mut locations: Vec<Location> = maps
+            .take(LOCATIONS_MAX)
+            .map(|map| {
+                let run = work.tally.run(map);
+                run.and_then(|(attempt, holder, run)| {
+                    let hello = &self.sessions.get(&holder)?.hello;
+                    Some(Location {
+                        attempt: Some(attempt),
+                        holder,
+                        machine: hello.machine.clone(),
+                        data: hello.data.clone(),
+                        data_secret: hello.data_secret,
+                        digest: run.digest,
+                        bytes: ByteSize(run.bytes),
+                    })
+                })
+                .unwrap_or_else(nowhere)
+            })
+            .collect();
+        locations.truncate(prefix_that_fits(&locations, LOCATIONS_MAX));
+        Ok(locations)
+    }
+
+    pub(super) fn beat(&mut self, beat: &Heartbeat, at: Moment) -> Result<(), Refusal> {
+        let Some(session) = self.sessions.get_mut(&beat.worker) else {
+            return Err(Refusal::UnknownWorker(beat.worker));
+        };
+        session.hear(Instant::now());
+        for progress in &beat.running {
+            if let Some(job) = self.jobs.active_job(progress.attempt.job)
+                && let Some(work) = job.work_mut()
+                && work.tally.progressed(beat.worker, progress)
+            {
+                job.progressed();
+            }
+        }
+        let event = Event::Heartbeat {
+            worker: beat.worker,
+            holds: holds(beat),
+        };
+        self.handle_at(at, event);
+        self.give_up_overfull(beat.worker);
+        Ok(())
+    }
+
+    pub(super) fn workers(&self) -> Vec<WorkerStatus> {
+        let now = Instant::now();
+        let mut workers: Vec<WorkerStatus> = self
+            .scheduler
+            .workers()
+            .filter_map(|live| {
+                let session = self.sessions.get(&live.worker)?;
+                Some(WorkerStatus {
+                    worker: live.worker,
+                    name: session.hello.name.clone(),
+                    slots: live.slots,
+                    running: live.running,
+                    silent: now - session.heard,
+                })
+            })
+            .collect();
+        workers.truncate(prefix_that_fits(&workers, usize::MAX));
+        workers
+    }
+
+    pub(super) fn worker_exited(&mut self, name: &str) {
+        let named: Vec<WorkerId> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.hello.name == name)
+            .map(|(worker, _)| *worker)
+            .collect();
+        for worker in named {
+            self.gone(worker, WorkerGone::Exited);
+        }
+    }
+
+    /// A live worker is certainly gone. The scheduler fences it.
+    pub(super) fn gone(&mut self, worker: WorkerId, why: WorkerGone) {
+        if self.sessions.contains_key(&worker) {
+            self.handle(Event::WorkerGone { worker, why });
+        }
+    }
+
+    /// The worker is dead to this master.
+    pub(super) fn fence(&mut self, worker: WorkerId) {
+        let Some(session) = self.sessions.remove(&worker) else {
+            return;
+        };
+        tracing::info!(%worker, name = session.hello.name, "worker gone");
+        session.end(Refusal::UnknownWorker(worker));
+        for job in self.jobs.active_mut() {
+            if let Some(work) = job.work_mut() {
+                work.tally.worker_gone(worker);
+            }
+        }
+        self.workers_changed();
+    }
+
+    /// Statuses show how many workers there are.
+    fn workers_changed(&mut self) {
+        self.jobs.active_mut().for_each(|job| job.progressed());
+    }
+
+    /// Puts an order into a worker's outbox. Orders to workers that are gone are of no use to anybody.
+    pub(super) fn order(&mut self, worker: WorkerId, order: Order) {
+        let Some(session) = self.sessions.get_mut(&worker) else {
+            return;
+        };
+        session.order(order);
+        self.unsent.insert(worker);
+    }
+
+    /// Workers that beat but do not take their orders are given up: their outboxes would grow for ever.
+    fn give_up_overfull(&mut self, worker: WorkerId) {
+        if self.sessions.get(&worker).is_some_and(Session::is_overfull) {
+            tracing::warn!(%worker, "a worker does not take its orders");
+            self.gone(worker, WorkerGone::Exited);
+        }
+    }
+}
+
+/// Where the run of a map task without a winner is.
+fn nowhere() -> Location {
+    Location {
+        attempt: None,
+        holder: WorkerId(0),
+        machine: String::new(),
+        data: DataAddress::InProcess,
+        data_secret: 0,
+        digest: Digest(0),
+        bytes: ByteSize(0),
+    }
+}
