@@ -21,7 +21,7 @@ use crate::follow::{Followed, follow};
 use crate::local_workers::{LocalWorkerSettings, LocalWorkers};
 use crate::progress::Progress;
 use crate::scratch::PrivateFolder;
-use crate::settings::{Place, Resources, Shown};
+use crate::settings::{Place, Resources, RunSettings};
 use crate::signals::Signals;
 use crate::worker::{PATIENCE, process_name, worker_problem};
 
@@ -30,28 +30,28 @@ const END_MAX: Duration = Duration::from_secs(5);
 
 /// Runs a job to its end.
 pub(crate) async fn work(
-    place: &Place,
+    settings: &RunSettings,
     catalog: Arc<dyn Catalog>,
     spec: &JobSpec,
     progress: &mut Progress,
-    shown: &Shown,
+    signals: &mut Signals,
+    verbose: u8,
 ) -> Result<Followed, Problem> {
-    let mut signals = Signals::catch()?;
-    match place {
-        Place::Here(resources) => here(*resources, catalog, spec, progress, &mut signals).await,
+    match &settings.place {
+        Place::Here(resources) => here(*resources, catalog, spec, progress, signals).await,
         Place::Processes { count, each, lease } => {
             let folder = PrivateFolder::make_for_sockets()?;
             let settings = LocalWorkerSettings {
                 master: Address::Unix(folder.path().join("master.sock")),
                 folder: folder.path().to_owned(),
                 resources: *each,
-                verbose: shown.verbose,
+                verbose,
             };
-            processes(count.get(), *lease, &settings, spec, progress, &mut signals).await
+            processes(count.get(), *lease, &settings, spec, progress, signals).await
         }
         Place::Cluster(address) => {
             let client = Client::connect(Connector::Net(address.clone())).await?;
-            submit(&client, spec, progress, &mut signals, None).await
+            submit(&client, spec, progress, signals, None).await
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::progress::Progress;
 use crate::runtime::block_on;
 use crate::scratch::PrivateFolder;
 use crate::settings::{Input, RunSettings, Shown, Target};
+use crate::signals::Signals;
 use crate::{ending, job, log, rows, stdin};
 
 pub(crate) fn run(
@@ -28,16 +29,26 @@ pub(crate) fn run(
 ) -> Result<Exit, Problem> {
     log::start(shown, log::Level::Off);
     let info = job::look_up(&*catalog, &settings.job, &settings.params)?;
-    let files = Files::prepare(settings)?;
-    let spec = spec(settings, &info, &files)?;
     let mut progress = Progress::new(settings.progress, shown.paint, settings.place.about());
-    let followed = block_on(place::work(
-        &settings.place,
-        catalog,
-        &spec,
-        &mut progress,
-        shown,
-    ))?;
+    let (files, spec, followed) = block_on(async {
+        // First of all, so that whatever is made from here on is also cleaned up.
+        let mut signals = Signals::catch()?;
+        let files = Files::prepare(settings)?;
+        if let Some(spooled) = &files.stdin {
+            stdin::spool(spooled, &mut signals).await?;
+        }
+        let spec = spec(settings, &info, &files)?;
+        let followed = place::work(
+            settings,
+            catalog,
+            &spec,
+            &mut progress,
+            &mut signals,
+            shown.verbose,
+        )
+        .await?;
+        Ok((files, spec, followed))
+    })?;
     drop(progress);
     let succeeded = matches!(followed.report.end, JobEnd::Succeeded { .. });
     if succeeded && settings.target == Target::Stdout {
@@ -50,6 +61,7 @@ pub(crate) fn run(
 struct Files {
     /// What follows is in it; removed at the end.
     _folder: Option<PrivateFolder>,
+    /// Still empty.
     stdin: Option<ScratchFile>,
     output: PathBuf,
 }
@@ -61,7 +73,7 @@ impl Files {
             .then(PrivateFolder::make)
             .transpose()?;
         let stdin = match &folder {
-            Some(folder) if reads_stdin => Some(stdin::spool(&folder.scratch)?),
+            Some(folder) if reads_stdin => Some(folder.file("stdin")?),
             _ => None,
         };
         let output = match (&settings.target, &folder) {

@@ -13,7 +13,7 @@ use crate::exit::Exit;
 /// A private folder (mode 0700) and what is in it; removed when dropped.
 pub(crate) struct PrivateFolder {
     path: PathBuf,
-    pub(crate) scratch: Scratch,
+    scratch: Scratch,
     /// Keeps the folder, which comes and goes with its first and last file.
     _anchor: ScratchFile,
 }
@@ -52,6 +52,13 @@ impl PrivateFolder {
             scratch,
             _anchor: anchor,
         })
+    }
+
+    /// A new empty file in it.
+    pub(crate) fn file(&self, name: &str) -> Result<ScratchFile, Problem> {
+        self.scratch
+            .create(name)
+            .map_err(|error| no_scratch(&error))
     }
 
     pub(crate) fn path(&self) -> &Path {

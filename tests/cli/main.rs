@@ -1,6 +1,13 @@
-//! What a person sees: help, errors and small jobs, as recorded in the `.trycmd` files beside this one.
+//! What a person sees and a script is told. Help, errors and small jobs are recorded in the `.trycmd`
+//! files beside this one; what needs several processes or signals is code.
 //!
 //! `TRYCMD=overwrite cargo test --test cli` records anew; read the difference before you keep it.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod mapfold;
+mod processes;
+mod streams;
 
 #[test]
 fn the_command_line_answers_as_recorded() {
