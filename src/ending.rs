@@ -9,6 +9,7 @@ use crate::exit::Exit;
 use crate::follow::{Followed, Why};
 use crate::report;
 use crate::settings::{Place, RunSettings, Shown, Target};
+use crate::stderr::say;
 
 /// Prints the report in the form that was asked for; how the job failed is returned.
 pub(crate) fn tell(
@@ -22,7 +23,7 @@ pub(crate) fn tell(
         let json = report::to_json(&spec.job, &spec.output.display().to_string(), report);
         writeln!(io::stdout(), "{json}").map_err(|error| Problem::stdout(&error))?;
     } else if !shown.quiet {
-        eprint!("{}", text(settings, shown, report));
+        say(&text(settings, shown, report));
     }
     match problem(report, &settings.place, followed.cancelled) {
         Some(problem) => Err(problem),

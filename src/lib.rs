@@ -36,6 +36,7 @@ mod runtime;
 mod scratch;
 mod settings;
 mod signals;
+mod stderr;
 mod stdin;
 mod verify;
 mod worker;
@@ -61,7 +62,7 @@ pub fn main(catalog: JobTable) -> ExitCode {
     match ended.unwrap_or_else(|_| Err(Problem::bug())) {
         Ok(exit) => exit.into(),
         Err(problem) => {
-            eprint!("{}", problem.render(shown.paint));
+            stderr::say(&problem.render(shown.paint));
             problem.exit().into()
         }
     }

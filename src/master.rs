@@ -3,15 +3,17 @@
 use std::io::{self, Write as _};
 
 use mapfold_master::{Master, ServeError, Settings};
-use mapfold_protocol::BindError;
+use mapfold_protocol::{Address, BindError};
 
 use crate::args::MasterArgs;
 use crate::error::Problem;
 use crate::exit::Exit;
 use crate::log;
+use crate::paint::Paint;
 use crate::runtime::block_on;
 use crate::settings::{Shown, address};
 use crate::signals::Signals;
+use crate::stderr::say;
 use crate::worker::listen_refused;
 
 pub(crate) fn master(args: &MasterArgs, shown: &Shown) -> Result<Exit, Problem> {
@@ -28,6 +30,9 @@ pub(crate) fn master(args: &MasterArgs, shown: &Shown) -> Result<Exit, Problem> 
             .map_err(|error| refused(&error))?;
         // On stdout, alone: a script that chose port 0 reads it from there.
         writeln!(io::stdout(), "{local}").map_err(|error| Problem::stdout(&error))?;
+        if !shown.quiet {
+            say(&invitation(&local, args.insecure, shown.paint));
+        }
         let exit = signals.next().await.exit();
         tokio::select! {
             () = master.shutdown() => {}
@@ -36,6 +41,23 @@ pub(crate) fn master(args: &MasterArgs, shown: &Shown) -> Result<Exit, Problem> 
         }
         Err(Problem::silent(exit))
     })
+}
+
+/// What to do next, and what to beware of.
+fn invitation(local: &Address, insecure: bool, paint: Paint) -> String {
+    let insecure = if insecure { " --insecure" } else { "" };
+    let mut text = format!(
+        "{} mapfold worker --master {local}{insecure}\n{} mapfold run JOB INPUT... -o DIR --master {local}{insecure}\n",
+        paint.good("   workers"),
+        paint.good("      jobs"),
+    );
+    if !insecure.is_empty() {
+        text += &format!(
+            "{} connections are neither encrypted nor authenticated: whoever reaches this port can run jobs as you\n",
+            paint.warning("  insecure"),
+        );
+    }
+    text
 }
 
 fn refused(error: &ServeError) -> Problem {

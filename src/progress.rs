@@ -13,7 +13,7 @@ mod bars;
 mod phase;
 mod plain;
 
-use std::io::{IsTerminal as _, Write};
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use mapfold_terms::{ByteSize, JobState, JobStatus, Notice, NoticeKind};
@@ -21,6 +21,7 @@ use mapfold_terms::{ByteSize, JobState, JobStatus, Notice, NoticeKind};
 use crate::args::ProgressChoice;
 use crate::count::counted;
 use crate::paint::Paint;
+use crate::stderr::say;
 use bars::Bars;
 use plain::Plain;
 
@@ -116,8 +117,7 @@ impl Progress {
     fn line(&self, line: &str) {
         match &self.view {
             View::None => {}
-            // Nobody reads stderr any more if this fails: the job goes on.
-            View::Plain(_) => drop(writeln!(std::io::stderr(), "{line}")),
+            View::Plain(_) => say(&format!("{line}\n")),
             View::Bars(bars) => bars.line(line),
         }
     }

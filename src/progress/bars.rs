@@ -7,6 +7,7 @@ use mapfold_terms::JobStatus;
 
 use super::phase::{Phase, Phases};
 use crate::paint::Paint;
+use crate::stderr::say;
 
 /// A bar a phase.
 pub(super) struct Bars {
@@ -57,11 +58,7 @@ impl Bars {
 
     /// Prints a line above the bars.
     pub(super) fn line(&self, line: &str) {
-        // Nobody reads stderr any more if this fails: the job goes on.
-        self.screen.suspend(|| {
-            use std::io::Write as _;
-            let _ = writeln!(std::io::stderr(), "{line}");
-        });
+        self.screen.suspend(|| say(&format!("{line}\n")));
     }
 }
 
