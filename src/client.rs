@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use mapfold_protocol::service::{ClientDeskClient, POLL_MAX, Refusal};
-use mapfold_protocol::{Address, CallError, ConnectError, Connector, Link};
+use mapfold_protocol::{
+    Address, CallError, ConnectError, Connector, Link, ListenRefused, check_listen,
+};
 use mapfold_terms::{JobId, JobSpec, JobStatus, WorkerStatus};
 
 use crate::error::Problem;
@@ -117,7 +119,6 @@ fn no_answer(what: &str, error: &CallError) -> Problem {
 
 /// Checks that a master may be talked to at an address, as long as there is no TLS.
 pub(crate) fn check_reach(address: &Address, insecure: bool) -> Result<(), Problem> {
-    use mapfold_protocol::{ListenRefused, check_listen};
     // The same rule as for listening, for the same reason.
     let refused = match check_listen(address, insecure) {
         Ok(_) => return Ok(()),

@@ -14,14 +14,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::settings::Resources;
-use crate::worker::process_name;
 use mapfold_protocol::Address;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::unix::pipe;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+
+use crate::resources::Resources;
+use crate::worker::process_name;
 
 /// What each worker gets.
 #[derive(Clone, Debug)]

@@ -20,8 +20,9 @@ use crate::exit::Exit;
 use crate::follow::{Followed, follow};
 use crate::local_workers::{LocalWorkerSettings, LocalWorkers};
 use crate::progress::Progress;
+use crate::resources::Resources;
 use crate::scratch::PrivateFolder;
-use crate::settings::{Place, Resources, RunSettings};
+use crate::settings::{Place, RunSettings};
 use crate::signals::Signals;
 use crate::worker::{PATIENCE, process_name, worker_problem};
 

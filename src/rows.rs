@@ -4,7 +4,7 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mapfold_data::manifest::Manifest;
 
@@ -61,15 +61,15 @@ fn open(path: &Path) -> Result<File, Problem> {
 }
 
 /// The rows of one part, each with its line end.
-struct Rows<'a> {
-    path: std::borrow::Cow<'a, Path>,
+struct Rows {
+    path: PathBuf,
     lines: BufReader<File>,
 }
 
-impl Rows<'_> {
+impl Rows {
     fn open(path: &Path) -> Result<Self, Problem> {
         Ok(Self {
-            path: path.to_owned().into(),
+            path: path.to_owned(),
             lines: BufReader::with_capacity(1 << 16, open(path)?),
         })
     }

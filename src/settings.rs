@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,12 +12,11 @@ use mapfold_terms::{ByteSize, Format, InputName, RawPath};
 
 use crate::args::{ProgressChoice, RunArgs, ShownArgs};
 use crate::client::check_reach;
-use crate::count::counted;
 use crate::error::Problem;
 use crate::exit::Exit;
-use crate::machine::{default_memory, default_slots};
 use crate::paint::Paint;
 use crate::progress::About;
+use crate::resources::Resources;
 
 /// What is said on stderr.
 #[derive(Clone, Copy, Debug)]
@@ -111,54 +110,6 @@ pub(crate) enum Place {
     },
     /// A cluster.
     Cluster(Address),
-}
-
-/// What a worker may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Resources {
-    pub(crate) slots: NonZeroUsize,
-    pub(crate) memory: ByteSize,
-}
-
-impl Resources {
-    /// With less, a slot writes a run for every few records.
-    const MEMORY_PER_SLOT_MIN: ByteSize = ByteSize::mib(1);
-
-    /// Refuses less memory than the slots can work with.
-    pub(crate) fn check(self) -> Result<Self, Problem> {
-        let slots = u64::try_from(self.slots.get()).unwrap_or(u64::MAX);
-        let least = Self::MEMORY_PER_SLOT_MIN.bytes().saturating_mul(slots);
-        if self.memory.bytes() >= least {
-            return Ok(self);
-        }
-        let what = format!(
-            "--memory {} is too little for {}",
-            self.memory,
-            counted(slots, "slot")
-        );
-        Err(Problem::new(Exit::Usage, what).hint(format!(
-            "give at least {}, or fewer --slots",
-            ByteSize(least)
-        )))
-    }
-
-    /// Of each of `workers` on this machine; what was not typed is an even share of what there is.
-    pub(crate) fn new(
-        slots: Option<NonZeroU32>,
-        memory: Option<ByteSize>,
-        workers: NonZeroU32,
-    ) -> Self {
-        let shares = usize::try_from(workers.get()).unwrap_or(usize::MAX);
-        let share = |slots: NonZeroUsize| NonZeroUsize::new(slots.get() / shares);
-        Self {
-            slots: match slots {
-                Some(slots) => slots.try_into().unwrap_or(NonZeroUsize::MAX),
-                None => share(default_slots()).unwrap_or(NonZeroUsize::MIN),
-            },
-            memory: memory
-                .unwrap_or_else(|| ByteSize(default_memory().bytes() / u64::from(workers.get()))),
-        }
-    }
 }
 
 impl RunSettings {

@@ -1,11 +1,13 @@
 //! `mapfold worker`: runs attempts for a master until it is stopped.
 
 use std::fs::DirBuilder;
+use std::future::pending;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
 use std::num::NonZeroU32;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +17,7 @@ use mapfold_protocol::{
     Address, CallError, ConnectError, Connector, Link, ListenRefused, check_listen,
 };
 use mapfold_worker::{ServeAt, ServeError, Settings, WorkerError};
+use tokio::sync::oneshot;
 
 use crate::args::WorkerArgs;
 use crate::client::cannot_connect;
@@ -22,10 +25,11 @@ use crate::error::Problem;
 use crate::exit::Exit;
 use crate::local_workers::end_with_parent;
 use crate::log;
+use crate::resources::Resources;
 use crate::runtime::block_on;
 use crate::scratch::{PrivateFolder, no_scratch};
-use crate::settings::{Resources, Shown, address, master_address};
-use crate::signals::Signals;
+use crate::settings::{Shown, address, master_address};
+use crate::signals::{Caught, Signals};
 
 /// The port where runs are served, if it is free.
 const DATA_PORT: u16 = 7713;
@@ -63,25 +67,64 @@ pub(crate) fn worker(
         let mut signals = Signals::catch()?;
         tokio::select! {
             reached = reach(&master) => reached?,
-            caught = signals.next() => return Err(Problem::silent(caught.exit())),
+            caught = signals.next() => return Ok(caught.exit()),
         }
         let mut places = places.into_iter().peekable();
         while let Some(place) = places.next() {
             settings.serve = place;
-            let stop = async {
-                signals.next().await;
-            };
             let connector = Connector::Net(master.clone());
-            match mapfold_worker::run(settings.clone(), Arc::clone(&catalog), connector, stop).await
+            match work(
+                settings.clone(),
+                Arc::clone(&catalog),
+                connector,
+                &mut signals,
+            )
+            .await
             {
-                Ok(()) => break,
+                Ok(exit) => return Ok(exit),
                 Err(WorkerError::Serve(ServeError::Bind { source, .. }))
                     if source.kind() == io::ErrorKind::AddrInUse && places.peek().is_some() => {}
                 Err(error) => return Err(worker_problem(&error, &master.to_string())),
             }
         }
-        Ok(Exit::Done)
+        Err(Problem::new(
+            Exit::Usage,
+            "there is no place to serve runs at",
+        ))
     })
+}
+
+/// Works until the master has no more work. The first signal asks for a good end, a second one soon
+/// after does not wait for it.
+async fn work(
+    settings: Settings,
+    catalog: Arc<dyn Catalog>,
+    connector: Connector,
+    signals: &mut Signals,
+) -> Result<Exit, WorkerError> {
+    let (stop, stopped) = oneshot::channel();
+    let stopped = async {
+        // An error means that nobody will ask.
+        if stopped.await.is_err() {
+            pending::<()>().await;
+        }
+    };
+    let mut working = pin!(mapfold_worker::run(settings, catalog, connector, stopped));
+    let mut stop = Some(stop);
+    let mut exit = Exit::Done;
+    loop {
+        tokio::select! {
+            ended = &mut working => return ended.map(|()| exit),
+            caught = signals.next() => {
+                exit = caught.exit();
+                match (caught, stop.take()) {
+                    (Caught::Again(_), _) => return Ok(exit),
+                    (Caught::Once(_), Some(stop)) => drop(stop.send(())),
+                    (Caught::Once(_), None) => {}
+                }
+            }
+        }
+    }
 }
 
 /// Waits for a master that is about to start, and tells soon of one that is not there.
@@ -154,9 +197,11 @@ fn places(args: &WorkerArgs, master: &Address, sockets: &Path) -> Result<Vec<Ser
                 )
                 .because(&error)
             })?;
-            Ok([DATA_PORT, 0]
-                .map(|port| tcp(SocketAddr::new(ip, port).to_string()))
-                .into())
+            [DATA_PORT, 0]
+                .map(|port| SocketAddr::new(ip, port).to_string())
+                .iter()
+                .map(|place| checked(place, args.insecure).map(tcp))
+                .collect()
         }
     }
 }
