@@ -37,11 +37,7 @@ impl Job for LineCount {
         counts: &mut Values<'_, Self>,
         rows: &mut Rows<'_>,
     ) -> Result<(), JobError> {
-        let mut sum = 0_u64;
-        while let Some(n) = counts.next() {
-            sum += n;
-        }
-        rows.row(file, sum);
+        rows.row(file, counts.owned().sum::<u64>());
         Ok(())
     }
 }

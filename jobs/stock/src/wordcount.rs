@@ -60,11 +60,7 @@ impl Job for WordCount {
         counts: &mut Values<'_, Self>,
         rows: &mut Rows<'_>,
     ) -> Result<(), JobError> {
-        let mut sum = 0_u64;
-        while let Some(n) = counts.next() {
-            sum += n;
-        }
-        rows.row(word, sum);
+        rows.row(word, counts.owned().sum::<u64>());
         Ok(())
     }
 }

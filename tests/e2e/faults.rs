@@ -1,0 +1,210 @@
+//! Workers are killed and stopped at chosen moments; the output's bytes must not change, and the report must tell.
+
+use std::collections::BTreeMap;
+
+use rustix::process::Signal;
+
+use crate::cluster::{Cluster, Over};
+use crate::sandbox::{Running, Sandbox, books, bytes_of, signal, wait_for};
+
+/// A cluster on which a word count waits at chosen places.
+struct Scene {
+    sandbox: Sandbox,
+    cluster: Cluster,
+    client: Running,
+}
+
+impl Scene {
+    /// Three workers of one slot each; the job holds where `hold` says.
+    fn new(hold: &str) -> Self {
+        let sandbox = Sandbox::new();
+        let cluster = Cluster::start(&sandbox, Over::Unix, 3);
+        let trace = format!("trace={}", sandbox.trace().display());
+        let more = [
+            "-r",
+            "10",
+            "--split-size",
+            "100KB",
+            "--json",
+            "-p",
+            hold,
+            "-p",
+            &trace,
+        ];
+        let client = sandbox.start(cluster.run_args("lab-slow", books(), "out", &more));
+        Self {
+            sandbox,
+            cluster,
+            client,
+        }
+    }
+
+    /// The first process that left a sign called `name` and is none of `others`.
+    fn pid_at(&self, name: &str, others: &[i32]) -> i32 {
+        wait_for(name, || {
+            self.sandbox
+                .signs(name)
+                .into_iter()
+                .find(|pid| !others.contains(pid))
+        })
+    }
+
+    /// Waits until the client was told that a worker is lost.
+    fn wait_until_lost(&self) {
+        wait_for("a worker to be given up", || {
+            self.client.said().contains("lost").then_some(())
+        });
+    }
+
+    /// Lets the job end; its output must be that of an undisturbed run. Gives the report.
+    fn finish(self) -> (Sandbox, Cluster, serde_json::Value) {
+        self.sandbox.go("go-map");
+        self.sandbox.go("go-reduce");
+        let ended = self.client.wait();
+        assert!(ended.status.success(), "{}", ended.stderr);
+        assert_eq!(
+            parts(bytes_of(&self.sandbox.work("out"))),
+            parts(undisturbed())
+        );
+        let report = serde_json::from_slice(&ended.stdout).unwrap();
+        (self.sandbox, self.cluster, report)
+    }
+}
+
+/// The output of plain `wordcount` in one process, which counts the same words.
+fn undisturbed() -> BTreeMap<String, Vec<u8>> {
+    let sandbox = Sandbox::new();
+    let books = books();
+    sandbox.run([
+        "run",
+        "wordcount",
+        books.to_str().unwrap(),
+        "-o",
+        "out",
+        "-r",
+        "10",
+        "--split-size",
+        "100KB",
+    ]);
+    bytes_of(&sandbox.work("out"))
+}
+
+fn parts(mut files: BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
+    files.retain(|name, _| name.starts_with("part-"));
+    assert_eq!(files.len(), 10);
+    files
+}
+
+fn number(report: &serde_json::Value, name: &str) -> u64 {
+    report[name]
+        .as_u64()
+        .unwrap_or_else(|| panic!("{name} in {report}"))
+}
+
+#[test]
+fn a_worker_killed_while_it_maps() {
+    let scene = Scene::new("hold_map=true");
+    signal(scene.pid_at("map", &[]), Signal::KILL);
+    scene.wait_until_lost();
+    let (sandbox, cluster, report) = scene.finish();
+    assert_eq!(number(&report, "workers_lost"), 1);
+    assert!(
+        number(&report, "attempts")
+            > number(&report, "map_tasks") + number(&report, "reduce_tasks")
+    );
+    cluster.end();
+    sandbox.assert_clean(&["out"]);
+}
+
+#[test]
+fn a_worker_killed_while_it_reduces() {
+    let scene = Scene::new("hold_reduce=true");
+    signal(scene.pid_at("reduce", &[]), Signal::KILL);
+    scene.wait_until_lost();
+    let (sandbox, cluster, report) = scene.finish();
+    assert_eq!(number(&report, "workers_lost"), 1);
+    assert!(
+        number(&report, "maps_rerun") > 0,
+        "its runs were needed by other reduces"
+    );
+    cluster.end();
+    sandbox.assert_clean(&["out"]);
+}
+
+/// All maps are done; the worker that dies is one that holds runs which reduces still need.
+#[test]
+fn a_worker_killed_after_all_its_maps_are_finished() {
+    let scene = Scene::new("hold_reduce=true");
+    let busy = scene.pid_at("reduce", &[]);
+    let holder = scene.pid_at("map", &[busy]);
+    signal(holder, Signal::KILL);
+    scene.wait_until_lost();
+    let (sandbox, cluster, report) = scene.finish();
+    assert_eq!(number(&report, "workers_lost"), 1);
+    assert!(number(&report, "maps_rerun") > 0);
+    cluster.end();
+    sandbox.assert_clean(&["out"]);
+}
+
+#[test]
+fn a_worker_stopped_past_its_lease_and_continued_while_the_job_runs() {
+    let scene = Scene::new("hold_map=true");
+    let stopped = scene.pid_at("map", &[]);
+    signal(stopped, Signal::STOP);
+    scene.wait_until_lost();
+    signal(stopped, Signal::CONT);
+    let (sandbox, cluster, report) = scene.finish();
+    assert_eq!(number(&report, "workers_lost"), 1);
+    cluster.end();
+    sandbox.assert_clean(&["out"]);
+}
+
+#[test]
+fn a_worker_stopped_past_its_lease_and_continued_after_the_job() {
+    let scene = Scene::new("hold_reduce=true");
+    let stopped = scene.pid_at("reduce", &[]);
+    signal(stopped, Signal::STOP);
+    scene.wait_until_lost();
+    let (sandbox, mut cluster, _) = scene.finish();
+    let before = bytes_of(&sandbox.work("out"));
+    signal(stopped, Signal::CONT);
+    wait_for("the worker to join again", || {
+        let told = sandbox
+            .run(["workers", "--master", &cluster.address])
+            .stdout;
+        let told = String::from_utf8(told).unwrap();
+        let workers = told
+            .lines()
+            .filter(|line| line.trim_start().starts_with('w'))
+            .count();
+        (workers >= 3).then_some(())
+    });
+    assert!(cluster.workers.iter_mut().all(|worker| !worker.ended()));
+    assert_eq!(bytes_of(&sandbox.work("out")), before);
+    cluster.end();
+    sandbox.assert_clean(&["out"]);
+}
+
+#[test]
+fn workers_may_join_at_any_time() {
+    let sandbox = Sandbox::new();
+    let mut cluster = Cluster::start(&sandbox, Over::Tcp, 0);
+    let client = sandbox.start(cluster.run_args(
+        "wordcount",
+        books(),
+        "out",
+        &["-r", "10", "--split-size", "100KB"],
+    ));
+    wait_for("the client to say that it waits", || {
+        client
+            .said()
+            .to_lowercase()
+            .contains("worker")
+            .then_some(())
+    });
+    cluster.add_worker(&sandbox);
+    cluster.add_worker(&sandbox);
+    let ended = client.wait();
+    assert!(ended.status.success(), "{}", ended.stderr);
+    assert_eq!(parts(bytes_of(&sandbox.work("out"))), parts(undisturbed()));
+}

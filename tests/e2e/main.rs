@@ -1,0 +1,13 @@
+//! The whole engine, as real processes on real text, judged by a sequential oracle.
+//!
+//! No test sleeps to let something happen: each waits for a condition, and gives up loudly.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod cluster;
+mod faults;
+mod lab;
+mod oracle;
+mod same_bytes;
+mod sandbox;
+mod stock;

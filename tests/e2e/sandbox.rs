@@ -1,0 +1,293 @@
+//! A folder of a test's own, and `mapfold` started in it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// A wait for a condition gives up after this long. Generous: the machine may be loaded.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits until `condition` gives a value.
+#[track_caller]
+pub(crate) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(started.elapsed() < PATIENCE, "waited in vain for {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The samples that ship with the repository.
+pub(crate) fn samples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../data/samples")
+        .canonicalize()
+        .unwrap()
+}
+
+/// The 8 books.
+pub(crate) fn books() -> PathBuf {
+    samples().join("books")
+}
+
+/// Folders of one test: a working folder with outputs, a temporary folder for all its processes, and a
+/// folder for the signs of lab jobs.
+pub(crate) struct Sandbox {
+    root: TempDir,
+}
+
+impl Sandbox {
+    pub(crate) fn new() -> Self {
+        let root = tempfile::Builder::new()
+            .prefix("mapfold-test-")
+            .tempdir()
+            .unwrap();
+        for name in ["work", "tmp", "trace"] {
+            fs::create_dir(root.path().join(name)).unwrap();
+        }
+        Self { root }
+    }
+
+    pub(crate) fn work(&self, name: &str) -> PathBuf {
+        self.root.path().join("work").join(name)
+    }
+
+    pub(crate) fn trace(&self) -> PathBuf {
+        self.root.path().join("trace")
+    }
+
+    pub(crate) fn tmp(&self) -> PathBuf {
+        self.root.path().join("tmp")
+    }
+
+    /// `mapfold ARGS`, not started yet.
+    pub(crate) fn command<S: AsRef<std::ffi::OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = S>,
+    ) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mapfold-lab"));
+        command
+            .args(args)
+            .current_dir(self.work(""))
+            .env("TMPDIR", self.tmp())
+            .env("NO_COLOR", "1")
+            .env_remove("MAPFOLD_PROGRESS")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Starts `mapfold ARGS`.
+    pub(crate) fn start<S: AsRef<std::ffi::OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = S>,
+    ) -> Running {
+        Running::new(self.command(args).spawn().unwrap())
+    }
+
+    /// Runs `mapfold ARGS` to its end; it must succeed.
+    #[track_caller]
+    pub(crate) fn run<S: AsRef<std::ffi::OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = S>,
+    ) -> Ended {
+        let ended = self.start(args).wait();
+        assert!(
+            ended.status.success(),
+            "{:?}\n{}",
+            ended.status,
+            ended.stderr
+        );
+        ended
+    }
+
+    /// Pids of the processes that left a sign called `name`, in no order.
+    pub(crate) fn signs(&self, name: &str) -> Vec<i32> {
+        let entries = fs::read_dir(self.trace()).unwrap();
+        let pid = |entry: fs::DirEntry| {
+            let file = entry.file_name().to_string_lossy().into_owned();
+            let mut fields = file.split('.');
+            (fields.next() == Some(name))
+                .then(|| fields.next()?.parse().ok())
+                .flatten()
+        };
+        entries.filter_map(|entry| pid(entry.unwrap())).collect()
+    }
+
+    /// Lets jobs go that wait for `name`.
+    pub(crate) fn go(&self, name: &str) {
+        fs::write(self.trace().join(name), "").unwrap();
+    }
+
+    /// Asserts that nothing but `outputs` is in the working folder and, after the next start, no file in the
+    /// temporary folder.
+    #[track_caller]
+    pub(crate) fn assert_clean(&self, outputs: &[&str]) {
+        self.run([
+            "run",
+            "linecount",
+            books().to_str().unwrap(),
+            "--workers",
+            "1",
+        ]);
+        let mut left: Vec<_> = fs::read_dir(self.work(""))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        left.sort();
+        assert_eq!(left, outputs, "the working folder");
+        assert_eq!(
+            all_files(&self.tmp()),
+            [] as [PathBuf; 0],
+            "the temporary folder"
+        );
+    }
+}
+
+fn all_files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+        if path.is_dir() {
+            found.extend(all_files(&path))
+        } else {
+            found.push(path)
+        }
+    }
+    found
+}
+
+/// The files of an output folder, by name.
+pub(crate) fn bytes_of(output: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries =
+        fs::read_dir(output).unwrap_or_else(|error| panic!("{}: {error}", output.display()));
+    entries
+        .map(|entry| entry.unwrap())
+        .map(|entry| {
+            (
+                entry.file_name().to_string_lossy().into_owned(),
+                fs::read(entry.path()).unwrap(),
+            )
+        })
+        .collect()
+}
+
+/// All rows of an output folder, sorted.
+pub(crate) fn rows_of(output: &Path) -> Vec<Vec<u8>> {
+    let parts = bytes_of(output)
+        .into_iter()
+        .filter(|(name, _)| name.starts_with("part-"));
+    let mut rows: Vec<_> = parts.flat_map(|(_, bytes)| lines(&bytes)).collect();
+    rows.sort();
+    rows
+}
+
+/// The lines of some bytes, each of which must have its end.
+pub(crate) fn lines(bytes: &[u8]) -> Vec<Vec<u8>> {
+    assert!(bytes.is_empty() || bytes.ends_with(b"\n"));
+    bytes
+        .split_inclusive(|byte| *byte == b'\n')
+        .map(|line| line[..line.len() - 1].to_vec())
+        .collect()
+}
+
+/// A started process whose output is being read; killed when dropped.
+pub(crate) struct Running {
+    child: Child,
+    stdout: Option<JoinHandle<Vec<u8>>>,
+    stderr: Option<JoinHandle<()>>,
+    said: Arc<Mutex<String>>,
+}
+
+/// A process that ended.
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+impl Running {
+    fn new(mut child: Child) -> Self {
+        let mut out = child.stdout.take().unwrap();
+        let err = child.stderr.take().unwrap();
+        let said = Arc::new(Mutex::new(String::new()));
+        let heard = Arc::clone(&said);
+        Self {
+            child,
+            stdout: Some(thread::spawn(move || {
+                let mut bytes = Vec::new();
+                out.read_to_end(&mut bytes).unwrap();
+                bytes
+            })),
+            stderr: Some(thread::spawn(move || {
+                for line in BufReader::new(err).split(b'\n') {
+                    let line = String::from_utf8_lossy(&line.unwrap()).into_owned();
+                    *heard.lock().unwrap() += &(line + "\n");
+                }
+            })),
+            said,
+        }
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).unwrap()
+    }
+
+    /// What it said on stderr so far.
+    pub(crate) fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn wait(mut self) -> Ended {
+        let said = Arc::clone(&self.said);
+        let status = wait_for("the end of mapfold", || self.child.try_wait().unwrap());
+        let stdout = self.stdout.take().unwrap().join().unwrap();
+        self.stderr.take().unwrap().join().unwrap();
+        let stderr = said.lock().unwrap().clone();
+        Ended {
+            status,
+            stdout,
+            stderr,
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!(
+                "process {} said:\n{}",
+                self.child.id(),
+                self.said.lock().unwrap()
+            );
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends a signal to a process.
+pub(crate) fn signal(pid: i32, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    let _ = rustix::process::kill_process(pid, signal);
+}

@@ -1,0 +1,162 @@
+//! The stock jobs against the oracle, and the ways to give them input.
+
+use std::fs;
+use std::io::Write;
+use std::process::Command;
+
+use crate::oracle;
+use crate::sandbox::{Ended, Sandbox, books, bytes_of, lines, rows_of, samples};
+
+/// `mapfold run ARGS` in a folder where `data` is the samples.
+fn run(sandbox: &Sandbox, args: &str) -> Ended {
+    if !sandbox.work("data").exists() {
+        std::os::unix::fs::symlink(samples(), sandbox.work("data")).unwrap();
+    }
+    sandbox.run(["run"].into_iter().chain(args.split(' ')))
+}
+
+fn sorted(mut rows: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    rows.sort();
+    rows
+}
+
+#[test]
+fn stock_jobs_give_the_oracles_rows() {
+    let sandbox = Sandbox::new();
+    let want = [
+        ("wordcount data", oracle::wordcount(&samples())),
+        ("index data", oracle::index(&samples(), "data")),
+        (
+            "grep data -p pattern=wh[ae]le?",
+            oracle::grep(&samples(), "data", "wh[ae]le?"),
+        ),
+        ("linecount data", oracle::linecount(&samples(), "data")),
+    ];
+    for (number, (job, rows)) in want.into_iter().enumerate() {
+        run(
+            &sandbox,
+            &format!("{job} -o out{number} -r 5 --split-size 100KB"),
+        );
+        assert_eq!(
+            rows_of(&sandbox.work(&format!("out{number}"))),
+            sorted(rows),
+            "{job}"
+        );
+    }
+}
+
+#[test]
+fn without_an_output_folder_rows_go_to_stdout() {
+    let sandbox = Sandbox::new();
+    let ended = run(&sandbox, "wordcount data/books -r 3");
+    assert_eq!(sorted(lines(&ended.stdout)), oracle::wordcount(&books()));
+    sandbox.assert_clean(&["data"]);
+}
+
+#[test]
+fn rows_of_each_part_are_sorted_and_cat_sorted_sorts_all() {
+    let sandbox = Sandbox::new();
+    run(&sandbox, "wordcount data/books -o out -r 4");
+    let key = |row: &Vec<u8>| row.split(|byte| *byte == b'\t').next().unwrap().to_vec();
+    for (name, bytes) in bytes_of(&sandbox.work("out")) {
+        if name.starts_with("part-") {
+            assert!(lines(&bytes).is_sorted_by_key(key), "{name}");
+        }
+    }
+    assert_eq!(
+        lines(&sandbox.run(["cat", "--sorted", "out"]).stdout),
+        oracle::wordcount(&books())
+    );
+    let mut unsorted = lines(&sandbox.run(["cat", "out"]).stdout);
+    unsorted.sort();
+    assert_eq!(unsorted, oracle::wordcount(&books()));
+}
+
+#[test]
+fn packed_inputs_globs_and_stdin_are_read_as_the_plain_files() {
+    let sandbox = Sandbox::new();
+    let plain = oracle::wordcount(&books());
+    fs::create_dir(sandbox.work("packed")).unwrap();
+    for file in oracle::files(&books()) {
+        let packed = sandbox
+            .work("packed")
+            .join(file.file_name().unwrap())
+            .with_extension("txt.gz");
+        let gzip = Command::new("gzip").arg("-c").arg(&file).output().unwrap();
+        fs::write(packed, gzip.stdout).unwrap();
+    }
+    run(&sandbox, "wordcount packed -o gz");
+    assert_eq!(rows_of(&sandbox.work("gz")), plain);
+    run(&sandbox, "wordcount data/books/pg-*.txt -o glob");
+    assert_eq!(rows_of(&sandbox.work("glob")), plain);
+    let mut child = sandbox
+        .command(["run", "wordcount", "-", "-o", "stdin"])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    for file in oracle::files(&books()) {
+        stdin.write_all(&fs::read(file).unwrap()).unwrap();
+    }
+    drop(stdin);
+    assert!(child.wait_with_output().unwrap().status.success());
+    assert_eq!(rows_of(&sandbox.work("stdin")), plain);
+}
+
+#[test]
+fn other_formats_read_all_bytes() {
+    let sandbox = Sandbox::new();
+    run(&sandbox, "wordcount data --format files -o files");
+    assert_eq!(
+        rows_of(&sandbox.work("files")),
+        oracle::wordcount(&samples())
+    );
+    run(&sandbox, "wordcount data/books --format nline:500 -o nline");
+    assert_eq!(rows_of(&sandbox.work("nline")), oracle::wordcount(&books()));
+    fs::write(sandbox.work("fixed.bin"), b"aaaabbbbaaaaccccaaaa").unwrap();
+    run(
+        &sandbox,
+        "wordcount fixed.bin --format fixed:4 --split-size 1 -o fixed",
+    );
+    assert_eq!(
+        rows_of(&sandbox.work("fixed")),
+        [&b"aaaa\t3"[..], b"bbbb\t1", b"cccc\t1"]
+    );
+}
+
+#[test]
+fn an_empty_folder_and_an_empty_file_give_empty_parts() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.work("none")).unwrap();
+    fs::write(sandbox.work("empty.txt"), "").unwrap();
+    run(&sandbox, "wordcount none -o a -r 2");
+    run(&sandbox, "wordcount empty.txt -o b -r 2");
+    for output in ["a", "b"] {
+        let files = bytes_of(&sandbox.work(output));
+        assert_eq!(files.len(), 3);
+        assert!(files["part-00000"].is_empty() && files["part-00001"].is_empty());
+    }
+    run(&sandbox, "linecount empty.txt -o c -r 1");
+    assert_eq!(rows_of(&sandbox.work("c")), [b"empty.txt\t0"]);
+}
+
+#[test]
+fn verify_finds_a_changed_a_missing_and_a_foreign_part() {
+    let sandbox = Sandbox::new();
+    run(&sandbox, "wordcount data/rfc -o out -r 3");
+    sandbox.run(["verify", "out"]);
+    let verify = || sandbox.start(["verify", "out"]).wait();
+    let part = sandbox.work("out/part-00001");
+    let good = fs::read(&part).unwrap();
+    let mut bad = good.clone();
+    bad[0] ^= 1;
+    fs::write(&part, bad).unwrap();
+    assert_eq!(verify().status.code(), Some(9));
+    assert!(verify().stderr.contains("part-00001"));
+    fs::remove_file(&part).unwrap();
+    assert_eq!(verify().status.code(), Some(9));
+    fs::write(&part, good).unwrap();
+    assert_eq!(verify().status.code(), Some(0));
+    fs::write(sandbox.work("out/part-00003"), "x\t1\n").unwrap();
+    assert_eq!(verify().status.code(), Some(9));
+}
