@@ -11,6 +11,7 @@ use mapfold_data::sort_buffer::SortBuffer;
 use mapfold_terms::{ByteSize, Counters, RunSummary, Token};
 
 use crate::combine::{MergeError, combine_runs};
+use crate::spills::Spills;
 use crate::{Fold, Job, Key, KeyRef, Record, Value, ValueOwned, ValueRef};
 
 /// Where `map` puts keys and values.
@@ -20,8 +21,7 @@ pub struct Emitter<'a, J: Job> {
     sink: Sink<J>,
     /// Space for encoding keys.
     encoded: Vec<u8>,
-    spills: Vec<Run>,
-    spilled: ByteSize,
+    spills: Spills,
     /// The first error; what is emitted after it is dropped, and the attempt fails at the end of the block.
     error: Option<MergeError>,
     counters: Counters,
@@ -39,6 +39,14 @@ pub(crate) struct Budget<'a> {
 }
 
 impl Budget<'_> {
+    /// The same, for runs that are to leave memory.
+    pub(crate) fn on_disk(&self) -> Self {
+        Self {
+            in_memory_max: ByteSize(0),
+            ..*self
+        }
+    }
+
     pub(crate) fn run_writer(&self, in_memory_max: ByteSize) -> RunWriter {
         RunWriter::new(
             self.token,
@@ -93,8 +101,7 @@ impl<'a, J: Job> Emitter<'a, J> {
                 None => Sink::Sort(SortBuffer::new()),
             },
             encoded: Vec::new(),
-            spills: Vec::new(),
-            spilled: ByteSize(0),
+            spills: Spills::default(),
             error: None,
             counters: Counters::default(),
             records_out: 0,
@@ -166,20 +173,14 @@ impl<'a, J: Job> Emitter<'a, J> {
     /// Writes what is in memory to disk as a sorted run and empties it.
     #[cold]
     fn spill(&mut self) {
-        match self.write_spill() {
-            Ok((run, bytes)) => {
-                self.spills.push(run);
-                self.spilled.0 += bytes;
-            }
-            Err(error) => {
-                self.error.get_or_insert(error);
-            }
+        if let Err(error) = self.write_spill() {
+            self.error.get_or_insert(error);
         }
     }
 
-    fn write_spill(&mut self) -> Result<(Run, u64), MergeError> {
-        let (bytes, summary) = self.write_memory(ByteSize(0))?;
-        Ok((Run::open(bytes)?, summary.bytes))
+    fn write_spill(&mut self) -> Result<(), MergeError> {
+        let (bytes, _) = self.write_memory(ByteSize(0))?;
+        self.spills.push(self.job, Run::open(bytes)?, &self.budget)
     }
 
     /// What is in memory as a run, sorted by partition and key. Memory is empty afterwards, also after an error.
@@ -214,8 +215,8 @@ impl<'a, J: Job> Emitter<'a, J> {
             self.check()?;
             // The merge may use the memory that the records had.
             drop(self.sink);
-            let (run, summary, spilled) = combine_runs(self.job, &self.spills, &self.budget)?;
-            self.spilled.0 += spilled.0;
+            let (run, summary, spilled) = combine_runs(self.job, self.spills.runs(), &self.budget)?;
+            self.spills.bytes.0 += spilled.0;
             (run, summary)
         };
         Ok(Emitted {
@@ -223,8 +224,8 @@ impl<'a, J: Job> Emitter<'a, J> {
             summary,
             records_out: self.records_out,
             counters: self.counters,
-            spills: u32::try_from(self.spills.len()).unwrap_or(u32::MAX),
-            spilled: self.spilled,
+            spills: self.spills.count,
+            spilled: self.spills.bytes,
         })
     }
 }

@@ -63,6 +63,7 @@ mod param;
 mod reduce_attempt;
 mod row;
 mod runner;
+mod spills;
 mod value;
 mod values;
 

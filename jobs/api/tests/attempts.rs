@@ -324,6 +324,27 @@ fn little_memory_spills() {
     }
 }
 
+/// No memory at all: a spill for every record, merged over two tiers while the attempt runs.
+#[test]
+fn thousands_of_spills_are_merged_on_the_way() {
+    let text: String = (0..4200)
+        .map(|n| format!("{}\n", n * 7919 % 4001))
+        .collect();
+    for job in ["folded", "listed", "order"] {
+        let folder = tempfile::tempdir().unwrap();
+        let how = |memory| How {
+            split_size: 1 << 20,
+            memory,
+            partitions: 2,
+        };
+        let want = run(job, folder.path(), &text, how(1 << 20)).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let got = run(job, folder.path(), &text, how(0)).unwrap();
+        assert!(got.spills >= 4200, "{job}: {}", got.spills);
+        assert_eq!((got.rows, got.digests), (want.rows, want.digests), "{job}");
+    }
+}
+
 #[test]
 fn a_panic_or_error_in_map_names_the_record() {
     let folder = tempfile::tempdir().unwrap();
