@@ -4,6 +4,8 @@
 //! said in these types. They hold facts and know how to print themselves; they decide nothing, do no
 //! I/O and use nothing else of ours.
 
+#![forbid(unsafe_code)]
+
 mod digest;
 mod id;
 mod job;
