@@ -43,8 +43,8 @@
 //! }
 //! ```
 //!
-//! All that happens per record is generic code compiled together with the job ([`map_attempt`] and
-//! [`reduce_attempt`]); the engine sees batches only, through [`Runner`]: "map this split into this run",
+//! All that happens per record is generic code compiled together with the job (the loops of a map and
+//! a reduce attempt); the engine sees batches only, through [`Runner`]: "map this split into this run",
 //! "reduce these runs into this part". A stock job, a plugin and a streaming job are three ways to get the
 //! same object.
 
