@@ -1,16 +1,26 @@
 use std::fs::{self, OpenOptions};
+use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use mapfold_data::scratch::ScratchRoot;
-use mapfold_protocol::service::DataAddress;
-use mapfold_terms::{Digest, JobId, TaskId};
+use mapfold_data::run::{Run, Segment};
+use mapfold_data::scratch::{Scratch, ScratchRoot};
+use mapfold_protocol::service::{DataAddress, Location};
+use mapfold_terms::{ByteSize, Digest, FetchCause, JobId, PartitionId, TaskId, WorkerId};
 use tempfile::TempDir;
 
-use super::*;
+use super::transfer::CONNECT_MAX;
+use super::{FetchError, Fetched, Fetcher, Fetching};
 use crate::fixture::{JOB, TestMonitor, attempt, write_run};
 use crate::serve::Server;
 use crate::settings::ServeAt;
+use crate::store::RunStore;
+use crate::stream::Stream;
+use crate::wire::{HEAD_LEN, Head, Status};
 
 const HOLDER: WorkerId = WorkerId(1);
 const READER: WorkerId = WorkerId(2);
