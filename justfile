@@ -22,3 +22,7 @@ ci:
 # The documentation, in a browser.
 doc:
     cargo doc --workspace --no-deps --open
+
+# Random kills and pauses against real processes: just soak 1800
+soak seconds="60" seed="1":
+    MAPFOLD_SOAK={{seconds}},{{seed}} cargo test -p mapfold-tests soak -- --ignored --nocapture

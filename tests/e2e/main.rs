@@ -10,4 +10,5 @@ mod lab;
 mod oracle;
 mod same_bytes;
 mod sandbox;
+mod soak;
 mod stock;
