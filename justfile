@@ -19,6 +19,10 @@ sim seeds="20000":
 ci:
     .ci/run
 
+# Licences, duplicates, sources and advisories of what we depend on.
+deny:
+    cargo deny check
+
 # The documentation, in a browser.
 doc:
     cargo doc --workspace --no-deps --open
