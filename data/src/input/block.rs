@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use mapfold_terms::{Format, InputFile, RecordAt};
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 /// Some whole records that follow each other in one file.
 ///
@@ -49,6 +49,20 @@ impl<'a> Block<'a> {
         match self.format {
             Format::Lines | Format::NLine(_) | Format::Files => true,
             Format::Fixed(_) => false,
+        }
+    }
+
+    /// How many [`records`](Self::records) there are, without looking at each: ends of lines are counted at
+    /// the speed of the cache.
+    pub fn record_count(&self) -> u64 {
+        match self.format {
+            Format::Lines | Format::NLine(_) => {
+                let ends = memchr_iter(b'\n', self.bytes).count();
+                let unended = self.bytes.last().is_some_and(|byte| *byte != b'\n');
+                ends as u64 + u64::from(unended)
+            }
+            Format::Files => 1,
+            Format::Fixed(len) => (self.bytes.len() as u64).div_ceil(u64::from(len.get())),
         }
     }
 
@@ -177,13 +191,14 @@ mod tests {
     use std::num::NonZeroU32;
 
     use mapfold_terms::{Codec, Fingerprint, RawPath};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     use super::*;
 
-    #[track_caller]
-    fn check(format: Format, bytes: &[u8], want: &[(&[u8], u64)]) {
+    fn file() -> InputFile {
         let name = RawPath::from(std::path::Path::new("a.txt"));
-        let file = InputFile {
+        InputFile {
             name: name.clone(),
             path: name,
             codec: Codec::Plain,
@@ -193,12 +208,32 @@ mod tests {
                 modified_ns: 0,
                 changed_ns: 0,
             },
-        };
+        }
+    }
+
+    #[track_caller]
+    fn check(format: Format, bytes: &[u8], want: &[(&[u8], u64)]) {
+        let file = file();
         let got: Vec<_> = Block::new(&file, 100, bytes, format)
             .records()
             .map(|record| (record.bytes, record.offset))
             .collect();
         assert_eq!(got, want);
+    }
+
+    proptest! {
+        #[test]
+        fn records_are_counted_as_they_are_cut(
+            bytes in vec(prop_oneof![Just(b'\n'), Just(b'\r'), any::<u8>()], 0..40),
+            len in 1..9_u32,
+        ) {
+            let len = NonZeroU32::new(len).unwrap();
+            for format in [Format::Lines, Format::NLine(len), Format::Files, Format::Fixed(len)] {
+                let file = file();
+                let block = Block::new(&file, 0, &bytes, format);
+                prop_assert_eq!(block.record_count(), block.records().count() as u64);
+            }
+        }
     }
 
     #[test]
