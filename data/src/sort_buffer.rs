@@ -17,6 +17,10 @@ pub struct SortBuffer {
     /// For each record: length of its value (u32 in native order), key, value.
     arena: Vec<u8>,
     index: Vec<Entry>,
+    /// The most that was in the arena since its memory was last given back.
+    arena_kept: usize,
+    /// The same of the index, in records.
+    index_kept: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -98,10 +102,11 @@ impl SortBuffer {
         self.index.is_empty()
     }
 
-    /// Bytes of memory that the records occupy, their share of the index included.
+    /// Bytes of memory that the buffer occupies: records, their index, and what it keeps from earlier fillings.
     #[inline]
     pub fn bytes(&self) -> usize {
-        self.arena.len() + self.index.len() * size_of::<Entry>()
+        self.arena.len().max(self.arena_kept)
+            + self.index.len().max(self.index_kept) * size_of::<Entry>()
     }
 
     /// Hands over all records in order of (partition, key); those of equal keys in the order in which they were pushed. The
@@ -115,10 +120,39 @@ impl SortBuffer {
             let (key, value) = entry.record(&self.arena);
             sink(entry.partition, key, value)
         });
-        self.index.clear();
-        self.arena.clear();
+        self.clear();
         drained
     }
+
+    /// Forgets all records; keeps the memory.
+    pub fn clear(&mut self) {
+        self.arena_kept = self.arena_kept.max(self.arena.len());
+        self.index_kept = self.index_kept.max(self.index.len());
+        self.arena.clear();
+        self.index.clear();
+    }
+
+    /// Gives back so much of an empty buffer's memory that it keeps `bytes_max` or less. How it is shared by records and
+    /// index stays as it was; the rest of a budget is for a filling of other proportions.
+    ///
+    /// # Panics
+    /// The buffer is not empty.
+    pub fn keep_at_most(&mut self, bytes_max: usize) {
+        assert!(self.is_empty(), "memory in use cannot be given back");
+        let bytes = self.bytes();
+        if bytes > bytes_max {
+            self.arena_kept = share(self.arena_kept, bytes_max, bytes);
+            self.index_kept = share(self.index_kept, bytes_max, bytes);
+            self.arena.shrink_to(self.arena_kept);
+            self.index.shrink_to(self.index_kept);
+        }
+    }
+}
+
+/// `of` times the fraction `part / whole`, which is at most one.
+fn share(of: usize, part: usize, whole: usize) -> usize {
+    let share = of as u128 * part as u128 / whole.max(1) as u128;
+    usize::try_from(share).unwrap_or(of)
 }
 
 /// Sorts by (partition, key, position). No two entries are equal, so the sort need not be stable.
@@ -215,7 +249,9 @@ mod tests {
                 prop_assert_eq!(buffer.len(), records.len());
                 records.sort_by(|one, two| (one.0, &one.1).cmp(&(two.0, &two.1)));
                 prop_assert_eq!(drain(&mut buffer), records);
-                prop_assert_eq!((buffer.len(), buffer.bytes()), (0, 0));
+                prop_assert!(buffer.is_empty());
+                buffer.keep_at_most(100);
+                prop_assert!(buffer.bytes() <= 100);
             }
         }
     }

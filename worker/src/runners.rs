@@ -12,13 +12,18 @@ use mapfold_terms::{JobBrief, JobId};
 pub(crate) struct Runners(Mutex<BTreeMap<JobId, Arc<dyn Runner>>>);
 
 impl Runners {
-    /// The job of `brief`; made ready if it is not yet, while others wait.
+    /// The job of `brief`, for an attempt that begins; made ready if it is not yet, while others wait. The other jobs give up
+    /// the memory that they keep for their next attempts: the slots' budget is for those that run.
     pub(crate) fn get(
         &self,
         catalog: &dyn Catalog,
         brief: &JobBrief,
     ) -> Result<Arc<dyn Runner>, BuildError> {
         let mut runners = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        runners
+            .iter()
+            .filter(|(job, _)| **job != brief.job)
+            .for_each(|(_, other)| other.free_memory());
         if let Some(runner) = runners.get(&brief.job) {
             return Ok(Arc::clone(runner));
         }

@@ -58,6 +58,8 @@ pub struct FoldTable<A, W = Flat> {
     grow_at: usize,
     /// Keys of more than 16 bytes.
     arena: Vec<u8>,
+    /// The most that was in the arena since its memory was last given back.
+    arena_kept: usize,
     heap_bytes: usize,
     /// Used while draining; kept for its memory.
     order: Vec<Place>,
@@ -80,18 +82,25 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
             len: 0,
             grow_at: 0,
             arena: Vec::new(),
+            arena_kept: 0,
             heap_bytes: 0,
             order: Vec::new(),
             weigh: PhantomData,
         }
     }
 
-    /// Calls `update` on the accumulator of `key`, or keeps what `insert` returns if the key is new.
+    /// Calls `update` on the accumulator of `key`, or keeps what `insert` returns if the key is new. Tells whether
+    /// [`bytes_next`](Self::bytes_next) changed; it seldom does.
     ///
     /// # Panics
     /// The key has 2^32 - 1 bytes or more, or there are more than two billion keys.
     #[inline]
-    pub fn upsert(&mut self, key: &[u8], insert: impl FnOnce() -> A, update: impl FnOnce(&mut A)) {
+    pub fn upsert(
+        &mut self,
+        key: &[u8],
+        insert: impl FnOnce() -> A,
+        update: impl FnOnce(&mut A),
+    ) -> bool {
         if self.len >= self.grow_at {
             self.grow();
         }
@@ -99,7 +108,7 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
         match InlineKey::new(key) {
             Some(inline) => {
                 let at = self.find_inline(hash, inline);
-                self.put(at, insert, update, |_| Key::inline(inline, hash));
+                self.put(at, insert, update, |_| Key::inline(inline, hash))
             }
             None => {
                 let at = self.find_long(hash, key);
@@ -107,7 +116,7 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
                     let offset = arena.len();
                     arena.extend_from_slice(key);
                     Key::long(offset, key.len(), hash)
-                });
+                })
             }
         }
     }
@@ -122,11 +131,12 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
         self.len == 0
     }
 
-    /// Bytes of memory that the table occupies, what it needs to drain included.
+    /// Bytes of memory that the table occupies: what it needs to drain included, and what it keeps from earlier fillings.
     #[inline]
     pub fn bytes(&self) -> usize {
         let order = self.order.capacity().max(self.len) * size_of::<Place>();
-        self.slots_bytes() + self.arena.len() + self.heap_bytes + order
+        let arena = self.arena.len().max(self.arena_kept);
+        self.slots_bytes() + arena + self.heap_bytes + order
     }
 
     /// Bytes that the table may occupy for a moment if one more key comes: as [`bytes`](Self::bytes), and the larger
@@ -168,14 +178,29 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
             let slots = (2 * self.len).next_power_of_two().max(SLOTS_MIN);
             self.resize(slots);
             self.order.shrink_to(slots);
+            self.arena.clear();
             self.arena.shrink_to(slots);
+            self.arena_kept = self.arena_kept.min(slots);
         }
         if self.len > 0 {
             self.slots.fill_with(|| None);
         }
+        self.arena_kept = self.arena_kept.max(self.arena.len());
         self.arena.clear();
         self.len = 0;
         self.heap_bytes = 0;
+    }
+
+    /// Gives an empty table's memory back if it is more than `bytes_max`. Without this a table that once had many short
+    /// keys and once long ones might keep so much that no key fits into a budget beside it.
+    ///
+    /// # Panics
+    /// The table is not empty.
+    pub fn keep_at_most(&mut self, bytes_max: usize) {
+        assert!(self.is_empty(), "memory in use cannot be given back");
+        if self.bytes() > bytes_max {
+            *self = Self::new();
+        }
     }
 
     /// The slot that holds the key, or the empty one where it belongs.
@@ -217,17 +242,20 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
         insert: impl FnOnce() -> A,
         update: impl FnOnce(&mut A),
         key: impl FnOnce(&mut Vec<u8>) -> Key,
-    ) {
+    ) -> bool {
         let slot = &mut self.slots[at];
         if let Some(slot) = slot {
-            self.heap_bytes -= W::heap_bytes(&slot.acc);
+            let before = W::heap_bytes(&slot.acc);
             update(&mut slot.acc);
-            self.heap_bytes += W::heap_bytes(&slot.acc);
+            let after = W::heap_bytes(&slot.acc);
+            self.heap_bytes = self.heap_bytes - before + after;
+            after != before
         } else {
             let acc = insert();
             self.heap_bytes += W::heap_bytes(&acc);
             *slot = Some(Slot::new(key(&mut self.arena), acc));
             self.len += 1;
+            true
         }
     }
 
@@ -258,7 +286,7 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
 
     /// Lists all keys in order of (partition, key).
     fn sort_keys(&self, partitions: u32, order: &mut Vec<Place>) {
-        order.reserve(self.len);
+        order.reserve_exact(self.len);
         for (slot, at) in self.slots.iter().zip(0_u32..=u32::MAX) {
             if let Some(slot) = slot {
                 order.push(Place {

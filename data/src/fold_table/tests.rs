@@ -109,6 +109,33 @@ fn memory_is_counted_with_what_accumulators_own() {
 }
 
 #[test]
+fn kept_memory_is_counted_and_given_back() {
+    let mut table = FoldTable::<u64>::new();
+    for n in 0..5000_u32 {
+        count(&mut table, &[n.to_be_bytes(); 10].concat());
+    }
+    let filled = table.bytes();
+    drain(&mut table, 3);
+    assert_eq!(table.bytes(), filled);
+    table.keep_at_most(filled);
+    assert_eq!(table.bytes(), filled);
+    table.keep_at_most(filled - 1);
+    assert_eq!(table.bytes(), 0);
+}
+
+#[test]
+fn only_what_changes_the_memory_says_so() {
+    let mut table = FoldTable::<u64>::new();
+    for n in 0..10_000_u32 {
+        let key = (n % 3000).to_be_bytes();
+        let before = table.bytes_next();
+        let changed = table.upsert(&key, || 1, |n| *n += 1);
+        assert!(changed || table.bytes_next() == before, "{n}");
+        assert_eq!(changed, n < 3000, "{n}");
+    }
+}
+
+#[test]
 fn bytes_next_foretells_growth() {
     let mut table = FoldTable::<u64>::new();
     for n in 0..100_000_u32 {

@@ -7,6 +7,7 @@ use mapfold_terms::JobInfo;
 
 use crate::param::{ParamError, Params};
 use crate::runner::Runner;
+use crate::spare::Spare;
 use crate::{Job, Key, Value};
 
 /// Where jobs are looked up by name.
@@ -129,6 +130,7 @@ fn build<J: Job>(params: &BTreeMap<String, String>) -> Result<Arc<dyn Runner>, B
         Ok(made) => Ok(Arc::new(Attempts {
             info: info::<J>(),
             job: made,
+            spare: Spare::new(),
         })),
         Err(error) => Err(BuildError::Refused {
             job,
@@ -138,9 +140,10 @@ fn build<J: Job>(params: &BTreeMap<String, String>) -> Result<Arc<dyn Runner>, B
 }
 
 /// A job of this process as a runner.
-struct Attempts<J> {
+struct Attempts<J: Job> {
     info: JobInfo,
     job: J,
+    spare: Spare<J>,
 }
 
 impl<J: Job> Runner for Attempts<J> {
@@ -153,7 +156,7 @@ impl<J: Job> Runner for Attempts<J> {
         task: &crate::MapTask<'_>,
         monitor: &dyn crate::Monitor,
     ) -> Result<crate::MapDone, crate::TaskError> {
-        crate::map_attempt::map_attempt(&self.job, task, monitor)
+        crate::map_attempt::map_attempt(&self.job, &self.spare, task, monitor)
     }
 
     fn reduce(
@@ -161,6 +164,11 @@ impl<J: Job> Runner for Attempts<J> {
         task: crate::ReduceTask<'_>,
         monitor: &dyn crate::Monitor,
     ) -> Result<crate::ReduceDone, crate::TaskError> {
+        self.spare.free_one();
         crate::reduce_attempt::reduce_attempt(&self.job, task, monitor)
+    }
+
+    fn free_memory(&self) {
+        self.spare.free_all();
     }
 }

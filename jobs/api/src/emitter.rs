@@ -1,18 +1,16 @@
 //! Where `map` puts keys and values: the fold table or the sort buffer, and spills when over budget.
 
 use std::cell::Cell;
-use std::marker::PhantomData;
 
-use mapfold_data::fold_table::{FoldTable, Weigh};
 use mapfold_data::partition::partition_of;
 use mapfold_data::run::{Run, RunBytes, RunWriter, WriteRunError};
 use mapfold_data::scratch::Scratch;
-use mapfold_data::sort_buffer::SortBuffer;
 use mapfold_terms::{ByteSize, Counters, RunSummary, Token};
 
 use crate::combine::{MergeError, combine_runs};
+use crate::sink::Sink;
 use crate::spills::Spills;
-use crate::{Fold, Job, Key, KeyRef, Record, Value, ValueOwned, ValueRef};
+use crate::{Job, Key, KeyRef, Record, Value, ValueRef};
 
 /// Where `map` puts keys and values.
 pub struct Emitter<'a, J: Job> {
@@ -55,6 +53,11 @@ impl Budget<'_> {
             in_memory_max,
         )
     }
+
+    fn kept_max(&self) -> usize {
+        let (part, whole) = KEPT_SHARE;
+        ByteSize(self.memory.bytes() / whole * part).as_usize()
+    }
 }
 
 /// The record at hand, for the message if its `map` fails.
@@ -66,40 +69,29 @@ pub(crate) struct Place {
 }
 
 /// What an emitter leaves.
-pub(crate) struct Emitted {
+pub(crate) struct Emitted<J: Job> {
     pub(crate) run: RunBytes,
     pub(crate) summary: RunSummary,
     pub(crate) records_out: u64,
     pub(crate) counters: Counters,
     pub(crate) spills: u32,
     pub(crate) spilled: ByteSize,
+    /// Empty, with the memory that is left for another attempt.
+    pub(crate) sink: Sink<J>,
 }
 
-/// Records in memory; a job uses one of the two, as it folds or not.
-enum Sink<J: Job> {
-    Fold(Fold<J>, FoldTable<ValueOwned<J>, Heap<J>>),
-    Sort(SortBuffer),
-}
-
-/// Weighs accumulators by what their type says of them.
-struct Heap<J>(PhantomData<fn() -> J>);
-
-impl<J: Job> Weigh<ValueOwned<J>> for Heap<J> {
-    #[inline]
-    fn heap_bytes(value: &ValueOwned<J>) -> usize {
-        J::Value::heap_bytes(value)
-    }
-}
+/// The share of the budget that an empty sink may keep; the rest makes sure that records come in between two spills, however unlike
+/// those before. A fold table that spills at its largest keeps 43 to 85 percent of the budget.
+const KEPT_SHARE: (u64, u64) = (7, 8);
 
 impl<'a, J: Job> Emitter<'a, J> {
-    pub(crate) fn new(job: &'a J, budget: Budget<'a>) -> Self {
+    /// An emitter into `sink`, which is empty.
+    pub(crate) fn new(job: &'a J, budget: Budget<'a>, mut sink: Sink<J>) -> Self {
+        sink.keep_at_most(budget.kept_max());
         Self {
             job,
             budget,
-            sink: match J::FOLD {
-                Some(fold) => Sink::Fold(fold, FoldTable::new()),
-                None => Sink::Sort(SortBuffer::new()),
-            },
+            sink,
             encoded: Vec::new(),
             spills: Spills::default(),
             error: None,
@@ -116,7 +108,7 @@ impl<'a, J: Job> Emitter<'a, J> {
     pub fn emit(&mut self, key: KeyRef<'_, J>, value: ValueRef<'_, J>) {
         let key = <J::Key as Key>::encode(key, &mut self.encoded);
         self.records_out += 1;
-        let bytes = match &mut self.sink {
+        let over_budget = match &mut self.sink {
             Sink::Fold(fold, table) => {
                 // One of the two closures is called, once, and takes the value.
                 let value = Cell::new(Some(value));
@@ -124,8 +116,8 @@ impl<'a, J: Job> Emitter<'a, J> {
                 let insert = || J::Value::into_owned(take());
                 // Through the constant where there is one, so that the combiner is inlined here.
                 let fold = J::FOLD.unwrap_or(*fold);
-                table.upsert(key, insert, |sum| fold(self.job, key, sum, take()));
-                table.bytes_next()
+                let grew = table.upsert(key, insert, |sum| fold(self.job, key, sum, take()));
+                grew && table.bytes_next() > self.budget.memory.as_usize()
             }
             Sink::Sort(buffer) => {
                 let partition = partition_of(key, self.budget.partitions);
@@ -134,10 +126,10 @@ impl<'a, J: Job> Emitter<'a, J> {
                     let error = WriteRunError::RecordTooLong { bytes: error.bytes };
                     self.error.get_or_insert(error.into());
                 }
-                buffer.bytes()
+                buffer.bytes() > self.budget.memory.as_usize()
             }
         };
-        if bytes > self.budget.memory.as_usize() {
+        if over_budget {
             self.spill();
         }
     }
@@ -180,6 +172,7 @@ impl<'a, J: Job> Emitter<'a, J> {
 
     fn write_spill(&mut self) -> Result<(), MergeError> {
         let (bytes, _) = self.write_memory(ByteSize(0))?;
+        self.sink.keep_at_most(self.budget.kept_max());
         self.spills.push(self.job, Run::open(bytes)?, &self.budget)
     }
 
@@ -207,14 +200,14 @@ impl<'a, J: Job> Emitter<'a, J> {
     }
 
     /// The run of the attempt: from memory if everything fitted, else merged from the spills.
-    pub(crate) fn finish(mut self) -> Result<Emitted, MergeError> {
+    pub(crate) fn finish(mut self) -> Result<Emitted<J>, MergeError> {
         let (run, summary) = if self.spills.is_empty() {
             self.write_memory(self.budget.in_memory_max)?
         } else {
             self.spill();
             self.check()?;
             // The merge may use the memory that the records had.
-            drop(self.sink);
+            self.sink = Sink::new();
             let (run, summary, spilled) = combine_runs(self.job, self.spills.runs(), &self.budget)?;
             self.spills.bytes.0 += spilled.0;
             (run, summary)
@@ -226,6 +219,7 @@ impl<'a, J: Job> Emitter<'a, J> {
             counters: self.counters,
             spills: self.spills.count,
             spilled: self.spills.bytes,
+            sink: self.sink,
         })
     }
 }

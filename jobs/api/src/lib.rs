@@ -63,6 +63,8 @@ mod param;
 mod reduce_attempt;
 mod row;
 mod runner;
+mod sink;
+mod spare;
 mod spills;
 mod value;
 mod values;

@@ -7,6 +7,7 @@ use mapfold_terms::{ByteSize, FailClass, Failure, MapReport, RecordAt};
 
 use crate::emitter::{Budget, Emitter, Place};
 use crate::guard;
+use crate::spare::{MapMemory, Spare};
 use crate::{Job, JobError, MapDone, MapTask, Monitor, TaskError};
 
 /// A record may take this share of an attempt's memory; the rest is for what `map` makes of it.
@@ -18,12 +19,14 @@ const RECORD_MAX_LEAST: ByteSize = ByteSize::mib(64);
 /// Maps one split into one run.
 pub(crate) fn map_attempt<J: Job>(
     job: &J,
+    spare: &Spare<J>,
     task: &MapTask<'_>,
     monitor: &dyn Monitor,
 ) -> Result<MapDone, TaskError> {
     let started = Instant::now();
     let record_max = ByteSize(task.memory.bytes() / RECORD_SHARE).max(RECORD_MAX_LEAST);
-    let mut reader = SplitReader::new(task.split, task.format, record_max);
+    let memory = spare.take();
+    let mut reader = SplitReader::with_buffer(task.split, task.format, record_max, memory.buffer);
     let mut emitter = Emitter::new(
         job,
         Budget {
@@ -33,6 +36,7 @@ pub(crate) fn map_attempt<J: Job>(
             in_memory_max: task.in_memory_max,
             scratch: task.scratch,
         },
+        memory.sink,
     );
     let mut records_in = 0;
     while let Some(block) = reader.next_block().map_err(read_failed)? {
@@ -40,16 +44,21 @@ pub(crate) fn map_attempt<J: Job>(
             return Err(TaskError::Cancelled);
         }
         map_block(job, &block, &mut emitter)?;
-        records_in += block.records().count() as u64;
+        records_in += block.record_count();
         emitter.check()?;
         monitor.progress(records_in, reader.bytes_read());
     }
     let emitted = guard::catch(|| emitter.finish())
         .map_err(|panic| TaskError::Failed(Failure::new(FailClass::Job, &panic)))??;
+    let bytes_in = reader.bytes_read();
+    spare.put(MapMemory {
+        buffer: reader.into_buffer(),
+        sink: emitted.sink,
+    });
     Ok(MapDone {
         report: MapReport {
             records_in,
-            bytes_in: reader.bytes_read(),
+            bytes_in,
             records_out: emitted.records_out,
             run: emitted.summary,
             spilled: emitted.spilled,

@@ -29,6 +29,10 @@ pub trait Runner: Send + Sync {
     /// # Errors
     /// As `map`; besides, a segment that does not match its checksums.
     fn reduce(&self, task: ReduceTask<'_>, monitor: &dyn Monitor) -> Result<ReduceDone, TaskError>;
+
+    /// Gives up what is kept from ended attempts for those to come. Called when another job begins an attempt on the slots that it
+    /// was kept for, since two jobs do not share memory and a slot has one budget.
+    fn free_memory(&self) {}
 }
 
 /// The two callbacks from an attempt to the engine, made about once a block.
