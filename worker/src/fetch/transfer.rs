@@ -19,7 +19,7 @@ use super::source::Source;
 use super::tries::Tries;
 use super::trouble::{BrokenError, Trouble};
 use crate::stream::Stream;
-use crate::wire::{CHUNK_MAX, Form, Head, Request, Status, Want};
+use crate::wire::{CHUNK_MAX, Form, Head, Request, Start, Status, Want};
 
 /// A connection that brings no bytes for so long is given up. Several times a long pause of a live holder.
 pub(super) const STALL_MAX: Duration = Duration::from_secs(3);
@@ -165,9 +165,11 @@ impl<'a> Transfer<'a> {
             secret: self.source.location.data_secret,
             want: if offset == 0 { self.want } else { Want::Bytes },
             job: self.source.map.job,
-            token: self.source.map.token,
-            partition: self.fetching.partition,
-            offset,
+            start: Start {
+                token: self.source.map.token,
+                partition: self.fetching.partition,
+                offset,
+            },
             length: CHUNK_MAX,
         }
     }
