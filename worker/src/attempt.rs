@@ -51,8 +51,10 @@ pub(crate) fn carry_out(
         Work::Map(split) => map::attempt(site, life, running, brief, split),
         Work::Reduce(partition) => reduce::attempt(site, life, running, brief, *partition),
     };
-    // What the attempt shares with others is whole after a panic: they are values behind locks under
-    // which nothing of the job's runs.
+    // Panics of a job's functions are caught in the job interface, with the record at hand. What comes here
+    // is a bug of ours, or of a runner or a job's making that does without that; the slot outlives both.
+    // What the attempt shares with others is whole after a panic: values behind locks under which nothing
+    // but a job's making runs, and that changes nothing of ours.
     let outcome = catch_unwind(AssertUnwindSafe(run))
         .unwrap_or_else(|panic| Outcome::Failed(panicked(&*panic)));
     debug!(?outcome, elapsed = ?running.elapsed(), "attempt ended");
@@ -96,6 +98,7 @@ pub(crate) fn is_moot(life: &Life, running: &Running) -> bool {
     life.is_over() || running.cancelled()
 }
 
+/// Counted as the job's, so that a bug that strikes on every worker ends the job rather than go round.
 fn panicked(panic: &(dyn Any + Send)) -> Failure {
     let message = panic
         .downcast_ref::<&str>()

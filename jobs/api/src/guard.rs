@@ -2,6 +2,9 @@
 //!
 //! Rust reports a panic's place only to the process-wide hook. Ours notes it for threads that are inside
 //! [`catch`] and keeps quiet there; on other threads it calls the hook that was set before.
+//!
+//! Only the calls of a job's functions are inside. A panic of the engine around them goes to the hook as ever;
+//! whoever runs the attempt must survive it.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
