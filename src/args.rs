@@ -100,6 +100,7 @@ pub(crate) enum Command {
     },
     Cat(CatArgs),
     Verify(VerifyArgs),
+    Gen(GenArgs),
     Status(StatusArgs),
     /// Cancel a job on a cluster
     #[command(arg_required_else_help = true)]
@@ -356,6 +357,54 @@ pub(crate) struct VerifyArgs {
     /// The output folder
     #[arg(value_hint = ValueHint::DirPath)]
     pub(crate) dir: PathBuf,
+}
+
+/// Make a folder of synthetic input
+///
+/// The same arguments give the same bytes on every machine, so that a measurement can be repeated anywhere.
+/// Files have 64 MiB each, named by kind and number; each ends with the last whole record that fits. The folder
+/// appears whole or not at all.
+#[derive(Debug, clap::Args)]
+#[command(
+    arg_required_else_help = true,
+    after_long_help = "\
+Examples:
+  mapfold gen zipf --size 1GiB -o words
+  mapfold run wordcount words/ -o counts
+  mapfold gen tera --size 1GB -o rows      10 000 000 records, to read with --format fixed:100
+  mapfold gen logs --size 500MB -o logs --seed 7"
+)]
+pub(crate) struct GenArgs {
+    /// What to make
+    #[arg(value_name = "KIND")]
+    pub(crate) kind: GenKind,
+
+    /// Bytes in all
+    ///
+    /// A size such as 64MiB, 1.5G or 500KB (K, M, G and KiB, MiB, GiB are powers of 1024, KB, MB, GB of 1000).
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) size: ByteSize,
+
+    /// Folder for the files; must not exist
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) output: PathBuf,
+
+    /// Another number, other data of the same kind
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) seed: u64,
+}
+
+/// What synthetic input looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GenKind {
+    /// English-like prose: 50,000 words, punctuation, some letters beyond ASCII
+    Text,
+    /// Lines of 5 to 20 words by Zipf's law, out of 1.6 million
+    Zipf,
+    /// Records of 100 bytes: random key of 10, row number, filler
+    Tera,
+    /// Lines of a web server's log in combined format
+    Logs,
 }
 
 /// Show a job on a cluster

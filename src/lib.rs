@@ -18,6 +18,7 @@ mod ending;
 mod error;
 mod exit;
 mod follow;
+mod generate;
 mod job;
 mod list;
 mod local_workers;
@@ -79,6 +80,7 @@ fn command(command: Command, catalog: JobTable, shown: &Shown) -> Result<Exit, P
         Command::Describe { job } => describe::describe(&catalog, &job),
         Command::Cat(args) => cat::cat(&args),
         Command::Verify(args) => verify::verify(&args, shown.quiet),
+        Command::Gen(args) => generate::generate(&args, shown),
         Command::Status(args) => cluster::status(&args, shown),
         Command::Cancel { job, cluster } => cluster::cancel(job, &cluster),
         Command::Workers { cluster } => cluster::workers(&cluster),

@@ -9,10 +9,12 @@
 //! | [`merge`] | many runs, or segments of runs, as one |
 //! | [`scratch`] | where temporary files live, and how they vanish |
 //! | [`part`], [`manifest`] | part files, and what an output folder says of itself |
+//! | [`generate`] | synthetic inputs |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
 pub mod fold_table;
+pub mod generate;
 pub mod input;
 pub mod manifest;
 pub mod merge;
