@@ -6,7 +6,7 @@ use mapfold_protocol::service::*;
 use mapfold_protocol::{CallError, Link};
 use mapfold_terms::{JobId, Outcome, WorkerId};
 
-use crate::desk::{KINDS, Kind, LONG, Served, attempt, beat, hello};
+use crate::desk::{KINDS, Kind, LONG, Served, attempt, beat, hello, poll};
 
 #[tokio::test]
 async fn all_services_answer_over_all_transports() {
@@ -86,30 +86,19 @@ async fn a_link_works_from_a_thread_with_a_runtime_of_its_own() {
     }
 }
 
-async fn polled(
-    link: &Link<WorkerDeskClient>,
-    within: Duration,
-    acked: u64,
-) -> Result<Orders, CallError> {
-    link.call(within, |desk, context| async move {
-        desk.poll(context, WorkerId(1), acked).await
-    })
-    .await
-}
-
 #[tokio::test]
 async fn a_call_that_is_not_answered_times_out_and_is_cancelled() {
     for kind in KINDS {
         let served = Served::start(kind).await;
         let link = served.workers();
         let within = Duration::from_millis(50);
-        let error = polled(&link, within, 0).await.unwrap_err();
+        let error = poll(&link, within, 0).await.unwrap_err();
         assert!(
             matches!(error, CallError::Timeout { .. }),
             "{kind:?}: {error}"
         );
         served.desk.until_waiting(0).await;
-        assert!(polled(&link, LONG, 1).await.is_ok(), "{kind:?}");
+        assert!(poll(&link, LONG, 1).await.is_ok(), "{kind:?}");
     }
 }
 
@@ -118,13 +107,9 @@ async fn a_long_poll_holds_up_no_other_call() {
     for kind in KINDS {
         let served = Served::start(kind).await;
         let link = served.workers();
-        let waiting = tokio::spawn({
-            let link = link.clone();
-            async move { polled(&link, LONG, 0).await }
-        });
-        served.desk.until_waiting(1).await;
+        let waiting = served.waiting_poll(&link).await;
         for acked in 1..20 {
-            assert_eq!(polled(&link, LONG, acked).await.unwrap().upto, acked);
+            assert_eq!(poll(&link, LONG, acked).await.unwrap().upto, acked);
         }
         served.desk.gate.add_permits(1);
         assert_eq!(waiting.await.unwrap().unwrap().upto, 0);
@@ -137,11 +122,7 @@ async fn a_handler_that_panics_answers_at_once_and_harms_no_other_call() {
     for kind in KINDS {
         let served = Served::start(kind).await;
         let link = served.workers();
-        let waiting = tokio::spawn({
-            let link = link.clone();
-            async move { polled(&link, LONG, 0).await }
-        });
-        served.desk.until_waiting(1).await;
+        let waiting = served.waiting_poll(&link).await;
         let error = link
             .call(LONG, |desk, context| async move {
                 desk.ended(context, WorkerId(1), attempt(), Outcome::Cancelled)
@@ -173,11 +154,7 @@ async fn an_answer_above_the_frame_limit_fails_its_own_call_alone() {
     for kind in [Kind::Unix, Kind::Tcp] {
         let served = Served::start(kind).await;
         let link = served.workers();
-        let waiting = tokio::spawn({
-            let link = link.clone();
-            async move { polled(&link, LONG, 0).await }
-        });
-        served.desk.until_waiting(1).await;
+        let waiting = served.waiting_poll(&link).await;
         let error = located(&link, 20_000).await.unwrap_err();
         assert!(
             matches!(&error, CallError::Failed { detail, .. } if detail.contains("limit")),
@@ -209,7 +186,7 @@ async fn a_request_above_the_frame_limit_fails_its_own_call_alone() {
             matches!(joined, Err(CallError::TooLong { len }) if len > 2 << 20),
             "{kind:?}"
         );
-        assert!(polled(&link, LONG, 1).await.is_ok());
+        assert!(poll(&link, LONG, 1).await.is_ok());
         assert_eq!(link.generation(), 1, "{kind:?}");
     }
 }
@@ -222,7 +199,7 @@ async fn more_calls_than_a_connection_takes_wait_for_their_turn() {
         let mut calls = tokio::task::JoinSet::new();
         for _ in 0..200 {
             let link = link.clone();
-            calls.spawn(async move { polled(&link, LONG, 0).await });
+            calls.spawn(async move { poll(&link, LONG, 0).await });
         }
         served.desk.until_waiting(64).await;
         served.desk.gate.add_permits(200);
@@ -243,7 +220,7 @@ async fn concurrent_small_calls_are_not_delayed() {
             let mut took = Vec::new();
             for acked in 1..50 {
                 let start = Instant::now();
-                polled(&link, LONG, acked).await.unwrap();
+                poll(&link, LONG, acked).await.unwrap();
                 took.push(start.elapsed());
             }
             took
@@ -265,7 +242,7 @@ async fn ping() {
         let mut took = Vec::new();
         for acked in 1..20_000 {
             let start = Instant::now();
-            polled(&link, LONG, acked).await.unwrap();
+            poll(&link, LONG, acked).await.unwrap();
             took.push(start.elapsed());
         }
         took.sort();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use mapfold_protocol::service::*;
-use mapfold_protocol::{Address, Answer, Connector, Desk, InProcess, Link, Listener};
+use mapfold_protocol::{Address, Answer, CallError, Connector, Desk, InProcess, Link, Listener};
 use mapfold_terms::{
     AttemptId, ByteSize, Digest, JobId, JobSpec, JobStatus, MasterEpoch, Outcome, TaskId, Token,
     WorkerId, WorkerStatus,
@@ -224,6 +224,14 @@ impl Served {
         Link::new(self.connector.clone())
     }
 
+    /// A poll that waits at the gate by now.
+    pub(crate) async fn waiting_poll(&self, link: &Link<WorkerDeskClient>) -> Polling {
+        let link = link.clone();
+        let polling = tokio::spawn(async move { poll(&link, LONG, 0).await });
+        self.desk.until_waiting(1).await;
+        polling
+    }
+
     /// Stops in good order.
     pub(crate) async fn stop(&mut self) {
         if let Some((stop, task)) = self.serving.take() {
@@ -238,6 +246,21 @@ impl Served {
         let (_, serving) = serve(self.address(), self.desk.clone()).await;
         self.serving = Some(serving);
     }
+}
+
+/// A poll under way.
+pub(crate) type Polling = JoinHandle<Result<Orders, CallError>>;
+
+/// With nothing acknowledged it waits at the gate.
+pub(crate) async fn poll(
+    link: &Link<WorkerDeskClient>,
+    within: Duration,
+    acked: u64,
+) -> Result<Orders, CallError> {
+    link.call(within, |desk, context| async move {
+        desk.poll(context, WorkerId(1), acked).await
+    })
+    .await
 }
 
 async fn serve(

@@ -10,7 +10,7 @@ use mapfold_terms::WorkerId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::desk::{Kind, LONG, Served, beat, hello};
+use crate::desk::{Kind, LONG, Served, beat, hello, poll};
 
 /// A hello or a reply, by hand.
 fn greeting(protocol: u16, byte: u8, engine: &str) -> Vec<u8> {
@@ -76,16 +76,7 @@ async fn what_is_no_mapfold_is_closed_without_an_answer() {
 async fn frames_that_are_no_messages_close_their_own_connection_alone() {
     let served = Served::start(Kind::Tcp).await;
     let link = served.workers();
-    let waiting = tokio::spawn({
-        let link = link.clone();
-        async move {
-            link.call(LONG, |desk, context| async move {
-                desk.poll(context, WorkerId(1), 0).await
-            })
-            .await
-        }
-    });
-    served.desk.until_waiting(1).await;
+    let waiting = served.waiting_poll(&link).await;
     let welcome = greeting(1, WELCOME, ENGINE);
     // A length of 2 GiB; an unknown kind of message; a call without a body; a call and one byte too many;
     // a join whose name claims 2^64 - 1 bytes; no message at all.
@@ -241,13 +232,7 @@ async fn a_peer_that_never_shakes_hands_holds_up_no_caller() {
 async fn a_deadline_of_three_years_harms_its_own_link_alone() {
     let served = Served::start(Kind::Tcp).await;
     let (bad, good) = (served.workers(), served.workers());
-    let waiting = tokio::spawn(async move {
-        good.call(LONG, |desk, context| async move {
-            desk.poll(context, WorkerId(1), 0).await
-        })
-        .await
-    });
-    served.desk.until_waiting(1).await;
+    let waiting = served.waiting_poll(&good).await;
     let answer = bad
         .call(LONG, |desk, mut context| async move {
             context.deadline = std::time::Instant::now() + Duration::from_secs(3 * 365 * 86_400);
@@ -258,11 +243,7 @@ async fn a_deadline_of_three_years_harms_its_own_link_alone() {
         matches!(answer, Err(CallError::Disconnected { .. })),
         "{answer:?}"
     );
-    let answer = bad
-        .call(LONG, |desk, context| async move {
-            desk.poll(context, WorkerId(1), 1).await
-        })
-        .await;
+    let answer = poll(&bad, LONG, 1).await;
     assert_eq!((answer.unwrap().upto, bad.generation()), (1, 2));
     served.desk.gate.add_permits(1);
     assert!(waiting.await.unwrap().is_ok());

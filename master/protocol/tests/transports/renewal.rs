@@ -4,20 +4,8 @@ use std::time::{Duration, Instant};
 
 use mapfold_protocol::service::*;
 use mapfold_protocol::{Address, BindError, CallError, ConnectError, Connector, Link, Listener};
-use mapfold_terms::WorkerId;
 
-use crate::desk::{Kind, LONG, Served, until};
-
-async fn poll(
-    link: &Link<WorkerDeskClient>,
-    within: Duration,
-    acked: u64,
-) -> Result<Orders, CallError> {
-    link.call(within, |desk, context| async move {
-        desk.poll(context, WorkerId(1), acked).await
-    })
-    .await
-}
+use crate::desk::{Kind, LONG, Served, poll, until};
 
 #[tokio::test]
 async fn a_link_connects_again_after_a_restart_at_the_same_address() {
@@ -80,11 +68,7 @@ async fn a_connection_that_breaks_is_noticed_at_once() {
     for kind in [Kind::Unix, Kind::Tcp] {
         let mut served = Served::start(kind).await;
         let link = served.workers();
-        let waiting = tokio::spawn({
-            let link = link.clone();
-            async move { poll(&link, LONG, 0).await }
-        });
-        served.desk.until_waiting(1).await;
+        let waiting = served.waiting_poll(&link).await;
         served.stop().await;
         let error = waiting.await.unwrap().unwrap_err();
         assert!(
@@ -99,11 +83,7 @@ async fn a_listener_that_stops_answers_what_is_under_way() {
     for kind in [Kind::Unix, Kind::Tcp] {
         let mut served = Served::start(kind).await;
         let link = served.workers();
-        let waiting = tokio::spawn({
-            let link = link.clone();
-            async move { poll(&link, LONG, 0).await }
-        });
-        served.desk.until_waiting(1).await;
+        let waiting = served.waiting_poll(&link).await;
         let desk = served.desk.clone();
         let address = served.address().clone();
         let release = tokio::spawn(async move {
@@ -126,9 +106,7 @@ async fn a_listener_that_stops_answers_what_is_under_way() {
 async fn a_link_that_is_dropped_closes_its_connection() {
     for kind in [Kind::InProcess, Kind::Unix, Kind::Tcp] {
         let served = Served::start(kind).await;
-        let link = served.workers();
-        let waiting = tokio::spawn(async move { poll(&link, LONG, 0).await });
-        served.desk.until_waiting(1).await;
+        let waiting = served.waiting_poll(&served.workers()).await;
         waiting.abort();
         until(|| {
             served
