@@ -8,12 +8,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use mapfold_protocol::service::{Refusal, WorkerDeskClient};
-use mapfold_protocol::{CallError, Connector, Link};
+use mapfold_protocol::{Backoff, CallError, Connector, Link};
 use tarpc::client::RpcError;
 use tarpc::context::Context;
 use tracing::debug;
-
-use crate::backoff::Backoff;
 
 /// How long a call may take, beyond what the master is meant to wait: connecting, both ways, and a busy master.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
@@ -82,7 +80,7 @@ impl Desk {
                 return Err(DeskError::Lost(error));
             }
             debug!(%error, "a call failed and is repeated");
-            tokio::time::sleep(backoff.delay()).await;
+            tokio::time::sleep(backoff.wait()).await;
         }
     }
 

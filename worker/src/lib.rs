@@ -21,7 +21,6 @@
 
 mod attempt;
 mod attempts;
-mod backoff;
 mod desk;
 mod fetch;
 #[cfg(test)]

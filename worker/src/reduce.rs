@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mapfold_job::ReduceTask;
+use mapfold_protocol::Backoff;
 use mapfold_protocol::service::{Location, Refusal};
 use mapfold_terms::{
     AttemptId, ByteSize, FetchCause, FetchFailure, InputsDigest, JobBrief, Outcome, PartitionId,
@@ -18,7 +19,6 @@ use mapfold_terms::{
 
 use crate::attempt::{Site, ended_early, failed_by_job, failed_here, is_moot, scratch_name};
 use crate::attempts::Running;
-use crate::backoff::Backoff;
 use crate::fetch::FetchError;
 use crate::gather::{Gathered, gather};
 use crate::life::Life;
@@ -160,7 +160,7 @@ impl Reduce<'_> {
                 if asked_in_vain == ASK_MAX {
                     return Err(self.no_winner(next).into());
                 }
-                thread::sleep(backoff.delay());
+                thread::sleep(backoff.wait());
             }
         }
         Ok(inputs)

@@ -9,13 +9,12 @@ use std::time::{Duration, Instant};
 use mapfold_data::scratch::{ScratchError, ScratchRoot};
 use mapfold_job::Catalog;
 use mapfold_protocol::service::{JoinReply, JoinRequest, Refusal};
-use mapfold_protocol::{CallError, Connector};
+use mapfold_protocol::{Backoff, CallError, Connector};
 use mapfold_terms::ByteSize;
 use rayon::ThreadPoolBuildError;
 use tracing::{info, warn};
 
 use crate::attempt::Site;
-use crate::backoff::Backoff;
 use crate::desk::{Desk, DeskError};
 use crate::life::{Life, LifeEnd};
 use crate::locate::{self, Locator};
@@ -102,7 +101,7 @@ pub async fn run(
                 tokio::select! {
                     biased;
                     () = &mut stop => return Ok(()),
-                    () = tokio::time::sleep(rejoin.delay()) => {}
+                    () = tokio::time::sleep(rejoin.wait()) => {}
                 }
             }
             Ended {

@@ -39,6 +39,7 @@ mod open_files;
 mod socket;
 
 pub use address::{Address, AddressError, DEFAULT_PORT, ListenRefused, check_listen};
+pub use backoff::Backoff;
 pub use bind::BindError;
 pub use connect::{CONNECT_MAX, ConnectError, Connector};
 pub use desk::{Answer, Desk, Role, Service};

@@ -16,6 +16,13 @@ use crate::handshake::HandshakeError;
 use crate::service::Refusal;
 use crate::{ConnectError, Connector, Service, VersionMismatch};
 
+/// Bound of the first wait before a link connects again. Five hundred workers that lose their master at once come back spread
+/// over this time, not in one instant.
+const RETRY_FIRST: Duration = Duration::from_millis(200);
+
+/// Bound of every wait; well below a lease, so that a heartbeat gets several tries within one.
+const RETRY_LONGEST: Duration = Duration::from_secs(2);
+
 /// tarpc's own deadline. It does not hold for calls that are still queued, so it bounds nothing here and
 /// is only kept far away from [`Link::call`]'s; above 2.18 years tarpc panics.
 const FAR: Duration = Duration::from_secs(3600);
@@ -126,7 +133,7 @@ impl<C: Service> Link<C> {
                 connector,
                 state: tokio::sync::Mutex::new(State {
                     live: None,
-                    backoff: Backoff::default(),
+                    backoff: Backoff::new(RETRY_FIRST, RETRY_LONGEST),
                     not_before: None,
                     mismatch: None,
                 }),
@@ -290,9 +297,7 @@ impl<C> State<C> {
 
     /// Keeps the next try away for a random while, so that many askers do not come at once.
     fn wait_before_next(&mut self) {
-        // Without randomness the wait is the longest, which is safe.
-        let random = getrandom::u64().unwrap_or(u64::MAX);
-        self.not_before = Some(Instant::now() + self.backoff.next(random));
+        self.not_before = Some(Instant::now() + self.backoff.wait());
     }
 
     fn install(&mut self, connection: Connection<C>) -> Arc<Live<C>> {

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::backoff::Backoff;
+use mapfold_protocol::Backoff;
 
 /// Tries in a row, none of which brought a byte, after which a holder is unreachable. With refused
 /// connections that is below 0.4 s; with a silent holder four times [`STALL_MAX`](super::transfer::STALL_MAX).
@@ -36,7 +36,7 @@ impl Tries {
         if self.failed >= TRIES_MAX {
             return false;
         }
-        thread::sleep(self.backoff.delay());
+        thread::sleep(self.backoff.wait());
         true
     }
 
@@ -45,7 +45,7 @@ impl Tries {
         if self.busy_since.get_or_insert_with(Instant::now).elapsed() > BUSY_MAX {
             return false;
         }
-        thread::sleep(self.backoff.delay());
+        thread::sleep(self.backoff.wait());
         true
     }
 }
