@@ -70,6 +70,14 @@ fn start_with(master: &Master) -> Running {
     start(connector, 2, ByteSize::mib(256))
 }
 
+/// A master and the worker that joined it.
+async fn one_worker() -> (Master, Running, WorkerId) {
+    let master = Master::new();
+    let running = start_with(&master);
+    let worker = master.joined(1).await;
+    (master, running, worker)
+}
+
 impl Running {
     fn maps(&self) -> usize {
         self.toys.maps.load(Ordering::SeqCst)
@@ -132,9 +140,7 @@ fn simple(name: &str) -> JobBrief {
 
 #[tokio::test]
 async fn an_order_that_comes_again_is_not_executed_again() {
-    let master = Master::new();
-    let running = start_with(&master);
-    let worker = master.joined(1).await;
+    let (master, running, worker) = one_worker().await;
     let (first, second) = (attempt(TaskId::map(0), 1), attempt(TaskId::map(1), 2));
     for _ in 0..3 {
         master.order(worker, map_order(&simple("count"), first));
@@ -227,9 +233,7 @@ async fn an_unknown_worker_joins_again_with_nothing_of_its_old_life() {
 
 #[tokio::test]
 async fn hearts_beat_while_all_slots_spin_and_attempts_can_be_cancelled() {
-    let master = Master::new();
-    let running = start_with(&master);
-    let worker = master.joined(1).await;
+    let (master, running, worker) = one_worker().await;
     let spins = [attempt(TaskId::map(0), 1), attempt(TaskId::map(1), 2)];
     for spin in spins {
         master.order(worker, map_order(&simple("spin"), spin));
@@ -284,9 +288,7 @@ async fn attempts_stop_when_the_workers_own_lease_runs_out() {
 
 #[tokio::test]
 async fn whatever_a_job_does_becomes_an_outcome() {
-    let master = Master::new();
-    let running = start_with(&master);
-    let worker = master.joined(1).await;
+    let (master, running, worker) = one_worker().await;
     let failures = [
         ("panic", FailClass::Job, "panicked: no luck with split 0"),
         (
@@ -390,6 +392,13 @@ async fn large_runs_are_files_until_they_are_discarded() {
     two.stop().await;
 }
 
+/// Keeps a worker busy until it is told to stop.
+async fn spin(master: &Master, worker: WorkerId) {
+    let spin = attempt(TaskId::map(0), 1);
+    master.order(worker, map_order(&simple("spin"), spin));
+    master.until(spins).await;
+}
+
 /// Whether a worker has told of an attempt that gets on.
 fn spins(state: &State) -> Option<()> {
     let running = state.beats.iter().flat_map(|beat| &beat.running);
@@ -409,9 +418,7 @@ async fn wait_for(condition: impl Fn() -> bool) {
 async fn a_reduce_attempt_does_not_wait_for_a_map_task_without_a_run() {
     let staging = tempfile::tempdir().unwrap();
     let brief = brief("count", 3, staging.path());
-    let master = Master::new();
-    let running = start_with(&master);
-    let worker = master.joined(1).await;
+    let (master, running, worker) = one_worker().await;
     for index in [0, 2] {
         let map = attempt(TaskId::map(index), u64::from(index) + 1);
         master.map(worker, &brief, map).await;
@@ -435,9 +442,7 @@ async fn a_reduce_attempt_does_not_wait_for_a_map_task_without_a_run() {
 async fn what_a_failed_reduce_attempt_wrote_is_removed_and_staging_is_never_made() {
     let staging = tempfile::tempdir().unwrap();
     let mut brief = brief("reduce-panics", 1, staging.path());
-    let master = Master::new();
-    let running = start_with(&master);
-    let worker = master.joined(1).await;
+    let (master, running, worker) = one_worker().await;
     master.map(worker, &brief, attempt(TaskId::map(0), 1)).await;
     let outcome = master
         .reduce(worker, &brief, attempt(TaskId::reduce(0), 2))
@@ -456,14 +461,8 @@ async fn what_a_failed_reduce_attempt_wrote_is_removed_and_staging_is_never_made
 
 #[tokio::test]
 async fn a_worker_that_is_told_to_stop_leaves() {
-    let master = Master::new();
-    let running = start_with(&master);
-    let worker = master.joined(1).await;
-    master.order(
-        worker,
-        map_order(&simple("spin"), attempt(TaskId::map(0), 1)),
-    );
-    master.until(spins).await;
+    let (master, running, worker) = one_worker().await;
+    spin(&master, worker).await;
     master.order(worker, Order::Stop);
     let ended = tokio::time::timeout(DEADLINE, running.task).await.unwrap();
     ended.unwrap().unwrap();
@@ -473,14 +472,8 @@ async fn a_worker_that_is_told_to_stop_leaves() {
 
 #[tokio::test]
 async fn nothing_goes_on_without_the_future_that_runs_the_worker() {
-    let master = Master::new();
-    let running = start_with(&master);
-    let worker = master.joined(1).await;
-    master.order(
-        worker,
-        map_order(&simple("spin"), attempt(TaskId::map(0), 1)),
-    );
-    master.until(spins).await;
+    let (master, running, worker) = one_worker().await;
+    spin(&master, worker).await;
     running.task.abort();
     wait_for(|| running.toys.cancelled.load(Ordering::SeqCst) == 1).await;
     wait_for(|| files(running.folder.path()).is_empty()).await;
@@ -545,9 +538,7 @@ async fn a_master_that_stays_away_is_given_up() {
 #[tokio::test]
 #[ignore = "a measurement"]
 async fn cost_of_a_task() {
-    let master = Master::new();
-    let running = start_with(&master);
-    let worker = master.joined(1).await;
+    let (master, running, worker) = one_worker().await;
     let started = Instant::now();
     for token in 1..=1000 {
         let map = attempt(TaskId::map(0), token);
