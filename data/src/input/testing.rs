@@ -31,6 +31,13 @@ impl Folder {
         path
     }
 
+    /// Writes a file of zeros that takes no room on the disk, however long.
+    pub(super) fn write_sparse(&self, name: impl AsRef<Path>, len: u64) {
+        let path = self.write(name, b"");
+        let file = File::options().write(true).open(path).unwrap();
+        file.set_len(len).unwrap();
+    }
+
     /// An input named relative to the folder.
     pub(super) fn input(&self, typed: impl AsRef<Path>) -> InputName {
         InputName {

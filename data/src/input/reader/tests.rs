@@ -504,13 +504,7 @@ fn a_small_file_is_one_block_with_or_without_a_last_line_end() {
 #[test]
 fn a_line_over_many_splits_is_skipped_with_little_memory() {
     let folder = Folder::new();
-    let path = folder.write("f", b"");
-    File::options()
-        .write(true)
-        .open(&path)
-        .unwrap()
-        .set_len(32 << 20)
-        .unwrap();
+    folder.write_sparse("f", 32 << 20);
     let files = folder.discover(&["f"]).unwrap();
     let plan = plan(files, Format::Lines, Some(ByteSize::mib(4)), None).unwrap();
     assert_eq!(plan.splits.len(), 8);
@@ -564,13 +558,7 @@ fn memory_for_a_long_record_is_given_back() {
 #[test]
 fn a_file_that_does_not_fit_is_refused_before_it_is_read() {
     let folder = Folder::new();
-    let path = folder.write("f", b"");
-    File::options()
-        .write(true)
-        .open(&path)
-        .unwrap()
-        .set_len(1 << 40)
-        .unwrap();
+    folder.write_sparse("f", 1 << 40);
     let plan = plan(folder.discover(&["f"]).unwrap(), Format::Files, None, None).unwrap();
     let mut reader = SplitReader::new(&plan.splits[0], Format::Files, ByteSize::mib(1));
     let error = reader.next_block().unwrap_err();
