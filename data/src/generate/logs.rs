@@ -1,9 +1,10 @@
 //! Lines of a web server in combined log format, with the skew that logs have: few clients and paths make most
 //! requests. Time moves on with the bytes, over all files of a set.
 
+use super::number;
 use super::random::Random;
+use super::records::Records;
 use super::weighted::Weighted;
-use super::{Records, number};
 
 const CLIENTS: u32 = 50_000;
 const PATHS: u32 = 20_000;

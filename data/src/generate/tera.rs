@@ -3,8 +3,9 @@
 //!
 //! Printable, so that the files are lines too, and no filler or key holds a line end. Row numbers wrap after 10^10 rows (1 TB).
 
+use super::number;
 use super::random::Random;
-use super::{Records, number};
+use super::records::Records;
 
 /// Length of a record with its line end.
 pub(super) const ROW_BYTES: u64 = 100;

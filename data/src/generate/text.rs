@@ -4,10 +4,11 @@
 
 use std::collections::HashSet;
 
+use super::number;
 use super::random::Random;
+use super::records::Records;
 use super::weighted::Weighted;
 use super::words::Words;
-use super::{Records, number};
 
 /// Distinct words, before capitals at the beginning of sentences.
 const WORDS: u32 = 50_000;

@@ -1,8 +1,8 @@
 //! Lines of words whose frequencies follow Zipf's law, over a vocabulary so large that the tables of a word
 //! count outgrow every cache. 1 GiB holds nearly all of it.
 
-use super::Records;
 use super::random::Random;
+use super::records::Records;
 use super::weighted::Weighted;
 use super::words::Words;
 
