@@ -6,8 +6,8 @@
 //! scratch file.
 //!
 //! Whatever the way, the run must have the digest that the master named, and what came over a socket is
-//! verified before it is handed on. A failure is told as one of [`FetchCause`](mapfold_terms::FetchCause) only when the holder is at
-//! fault, since that makes a map task run again; trouble of this worker is its own.
+//! verified before it is handed on. A failure is told as one of [`FetchCause`](mapfold_terms::FetchCause)
+//! only when the holder is at fault, since that makes a map task run again; trouble of this worker is its own.
 
 mod error;
 mod fetcher;
