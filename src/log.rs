@@ -20,9 +20,10 @@ pub(crate) fn start(shown: &Shown, default: Level) {
     let filter = match (env::var("MAPFOLD_LOG"), level) {
         (Ok(filter), _) if !filter.is_empty() => EnvFilter::new(filter),
         (_, Level::Off) => return,
-        (_, Level::Warn) => EnvFilter::new("warn"),
-        (_, Level::Info) => EnvFilter::new("info,tarpc=warn"),
-        (_, Level::Debug) => EnvFilter::new("debug,tarpc=warn"),
+        // That a peer has gone is no news for tarpc to tell: the master and the worker say what it means.
+        (_, Level::Warn) => EnvFilter::new("warn,tarpc=error"),
+        (_, Level::Info) => EnvFilter::new("info,tarpc=error"),
+        (_, Level::Debug) => EnvFilter::new("debug,tarpc=error"),
         (_, Level::Trace) => EnvFilter::new("trace"),
     };
     tracing_subscriber::fmt()

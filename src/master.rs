@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 
 use mapfold_master::{Master, ServeError, Settings};
-use mapfold_protocol::{Address, BindError};
+use mapfold_protocol::{Address, BindError, raise_open_files};
 
 use crate::args::MasterArgs;
 use crate::error::Problem;
@@ -19,6 +19,7 @@ use crate::worker::listen_refused;
 pub(crate) fn master(args: &MasterArgs, shown: &Shown) -> Result<Exit, Problem> {
     log::start(shown, log::Level::Info);
     let listen = address(&args.listen)?;
+    raise_open_files();
     block_on(async {
         let mut signals = Signals::catch()?;
         let master = Master::start(Settings::new(mapfold_scheduler::Settings::with_lease(

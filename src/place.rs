@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mapfold_job::Catalog;
 use mapfold_master::{Master, MasterHandle};
-use mapfold_protocol::{Address, Connector};
+use mapfold_protocol::{Address, Connector, raise_open_files};
 use mapfold_terms::JobSpec;
 use mapfold_worker::{ServeAt, WorkerError};
 use tokio::time::timeout;
@@ -119,6 +119,7 @@ async fn processes(
     progress: &mut Progress,
     signals: &mut Signals,
 ) -> Result<Followed, Problem> {
+    raise_open_files();
     let master = Master::start(match lease {
         Some(lease) => {
             mapfold_master::Settings::new(mapfold_scheduler::Settings::with_lease(lease))

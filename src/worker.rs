@@ -15,6 +15,7 @@ use mapfold_job::Catalog;
 use mapfold_protocol::service::WorkerDeskClient;
 use mapfold_protocol::{
     Address, CallError, ConnectError, Connector, Link, ListenRefused, check_listen,
+    raise_open_files,
 };
 use mapfold_worker::{ServeAt, ServeError, Settings, WorkerError};
 use tokio::sync::oneshot;
@@ -48,6 +49,7 @@ pub(crate) fn worker(
     }
     log::start(shown, log::Level::Info);
     let master = master_address(&args.master, args.insecure)?;
+    raise_open_files();
     let scratch = scratch_base(args.dir.as_deref())?;
     let sockets = sockets(args, &master)?;
     let sockets = sockets

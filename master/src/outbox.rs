@@ -6,11 +6,8 @@
 use std::collections::VecDeque;
 
 use mapfold_protocol::codec::prefix_that_fits;
-use mapfold_protocol::service::Orders;
+use mapfold_protocol::service::{ORDERS_MAX, Orders};
 use mapfold_terms::{JobId, Order};
-
-/// Orders in one batch: many times the slots of a worker.
-const BATCH_MAX: usize = 1024;
 
 /// Orders that wait for one worker. One that takes so few of its orders is given up.
 const PENDING_MAX: usize = 1 << 16;
@@ -49,7 +46,7 @@ impl Outbox {
     pub(crate) fn batch(&self) -> Option<Orders> {
         let orders = self.pending.iter().map(|(_, order)| order);
         // At least one: that each order fits was made sure of when its job was planned.
-        let count = prefix_that_fits(orders, BATCH_MAX).max(1);
+        let count = prefix_that_fits(orders, ORDERS_MAX).max(1);
         let (upto, _) = self.pending.get(count - 1)?;
         let orders = self.pending.iter().take(count);
         Some(Orders {
