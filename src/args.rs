@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+use mapfold_data::input::REDUCERS_MAX;
 use mapfold_terms::{ByteSize, Format, JobId};
 
 use crate::duration;
@@ -172,7 +173,7 @@ pub(crate) struct RunArgs {
     pub(crate) params: Vec<(String, String)>,
 
     /// Number of reduce tasks, and so of part files [default: by input size]
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = parse_count::<REDUCERS_MAX>)]
     pub(crate) reducers: Option<NonZeroU32>,
 
     /// How input is cut into records: lines, files, nline:N, fixed:N
@@ -194,6 +195,7 @@ pub(crate) struct RunArgs {
     #[arg(
         long,
         value_name = "N",
+        value_parser = parse_count::<{ u32::MAX }>,
         default_value = "4",
         help_heading = "Execution"
     )]
@@ -205,6 +207,7 @@ pub(crate) struct RunArgs {
     #[arg(
         long,
         value_name = "N",
+        value_parser = parse_count::<SLOTS_MAX>,
         conflicts_with = "master",
         help_heading = "Execution"
     )]
@@ -227,6 +230,7 @@ pub(crate) struct RunArgs {
     #[arg(
         long,
         value_name = "N",
+        value_parser = parse_count::<WORKERS_MAX>,
         conflicts_with = "master",
         help_heading = "Execution"
     )]
@@ -309,7 +313,7 @@ pub(crate) struct WorkerArgs {
     pub(crate) master: String,
 
     /// Attempts that run at once [default: one per CPU]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_count::<SLOTS_MAX>)]
     pub(crate) slots: Option<NonZeroU32>,
 
     /// Memory for the work of all slots [default: by what the machine has]
@@ -455,6 +459,20 @@ pub(crate) enum ProgressChoice {
 fn parse_job_id(text: &str) -> Result<JobId, &'static str> {
     text.parse()
         .map_err(|_| "an id is a number after a j, such as j3")
+}
+
+/// A slot is a thread with buffers of its own, and one for each CPU is best.
+const SLOTS_MAX: u32 = 1024;
+
+/// Local worker processes share one machine.
+const WORKERS_MAX: u32 = 256;
+
+fn parse_count<const MAX: u32>(text: &str) -> Result<NonZeroU32, String> {
+    let count = text
+        .parse()
+        .ok()
+        .filter(|count: &NonZeroU32| count.get() <= MAX);
+    count.ok_or_else(|| format!("give a number from 1 to {MAX}"))
 }
 
 /// Why a text is no parameter.

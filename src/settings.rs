@@ -335,7 +335,10 @@ mod tests {
             "wordcount - -o y --master 10.0.0.1 --insecure",
             "cannot read standard input",
         );
-        refuses("wordcount x --workers 0", "invalid value");
+        refuses("wordcount x --workers 0", "from 1 to 256");
+        refuses("wordcount x --slots 100000", "from 1 to 1024");
+        refuses("wordcount x -r 0", "from 1 to 10000");
+        refuses("wordcount x -r 4294967295", "from 1 to 10000");
         refuses("wordcount x --memory 100K --slots 2", "at least 2.00 MiB");
         refuses("wordcount x -p lowercase", "KEY=VALUE");
     }

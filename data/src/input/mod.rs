@@ -55,6 +55,8 @@ pub use block::{Block, Record, Records};
 pub use checked_file::Change;
 pub use discover::{DiscoverError, discover};
 pub use failure::{CodecName, ReadSplitError};
-pub use plan::{PlanError, REDUCERS_MAX, SPLITS_MAX, plan, reducers_for, split_size_for};
+pub use plan::{
+    PlanError, REDUCERS_DEFAULT_MAX, REDUCERS_MAX, SPLITS_MAX, plan, reducers_for, split_size_for,
+};
 pub use read_buffer::ReadBuffer;
 pub use reader::SplitReader;

@@ -24,7 +24,11 @@ use super::packing::Packing;
 pub const SPLITS_MAX: u32 = 1_000_000;
 
 /// The most reduce tasks that a job gets by default.
-pub const REDUCERS_MAX: u32 = 1024;
+pub const REDUCERS_DEFAULT_MAX: u32 = 1024;
+
+/// The most reduce tasks that a job may have, twice those of Google's largest jobs. Each is a part file, an
+/// entry in the index of every run, and a fetch from each.
+pub const REDUCERS_MAX: u32 = 10_000;
 
 /// Bytes that are read at a time to count lines.
 const SCAN_BYTES: usize = 256 << 10;
@@ -46,6 +50,10 @@ pub fn plan(
     let total = ByteSize(lens.fold(0, u64::saturating_add));
     let size = split_size.unwrap_or_else(|| split_size_for(total));
     let size = NonZeroU64::new(size.bytes()).ok_or(PlanError::ZeroSplitSize)?;
+    let reducers = reducers.map_or_else(|| reducers_for(total), NonZeroU32::get);
+    if reducers > REDUCERS_MAX {
+        return Err(PlanError::TooManyReducers { reducers });
+    }
     let mut packing = Packing::new(size.get());
     for file in files {
         let packed = file.codec != Codec::Plain;
@@ -62,7 +70,7 @@ pub fn plan(
         splits: packing.finish()?,
         files: count,
         bytes: total.bytes(),
-        reducers: reducers.map_or_else(|| reducers_for(total), NonZeroU32::get),
+        reducers,
     })
 }
 
@@ -89,12 +97,12 @@ pub fn split_size_for(total: ByteSize) -> ByteSize {
 ///
 /// It grows with the square root of the input, as map tasks do, so that the number of pairs of a map and a
 /// reduce task stays in proportion to the input: 1 below 16 MiB, then 16 at 1 GiB, 64 at 16 GiB, and at most
-/// [`REDUCERS_MAX`], from 4 TiB on. More part files than that are a burden to whoever reads them.
+/// [`REDUCERS_DEFAULT_MAX`], from 4 TiB on. More part files than that are a burden to whoever reads them.
 pub fn reducers_for(total: ByteSize) -> u32 {
     let wanted = (total.bytes() >> 22).isqrt();
     u32::try_from(wanted)
-        .unwrap_or(REDUCERS_MAX)
-        .clamp(1, REDUCERS_MAX)
+        .unwrap_or(REDUCERS_DEFAULT_MAX)
+        .clamp(1, REDUCERS_DEFAULT_MAX)
 }
 
 /// Cuts between fixed-length records.
@@ -177,6 +185,12 @@ pub enum PlanError {
     /// There would be more splits than [`SPLITS_MAX`].
     #[error("the input would be cut into more than {SPLITS_MAX} splits")]
     TooManySplits,
+    /// More reduce tasks than [`REDUCERS_MAX`] were asked for.
+    #[error("{reducers} reduce tasks are more than the {REDUCERS_MAX} that a job may have")]
+    TooManyReducers {
+        /// What was asked for.
+        reducers: u32,
+    },
     /// A file does not hold a whole number of fixed-length records.
     #[error(
         "{} is {len} bytes long, which is no whole number of records of {record} bytes",
@@ -202,6 +216,9 @@ impl PlanError {
             Self::ZeroSplitSize => "leave --split-size out, or give at least 1 byte".to_owned(),
             Self::TooManySplits => {
                 "give a larger --split-size, or with --format nline:N a larger N".to_owned()
+            }
+            Self::TooManyReducers { .. } => {
+                "leave --reducers out, or give fewer: each is a part file".to_owned()
             }
             Self::PartialRecord { record, .. } => {
                 format!(

@@ -188,6 +188,9 @@ fn impossible_sizes_are_refused() {
     assert!(matches!(error, PlanError::ZeroSplitSize));
     let error = plan(files(), Format::Lines, Some(ByteSize(1)), None).unwrap_err();
     assert!(matches!(error, PlanError::TooManySplits));
+    let reducers = NonZeroU32::new(REDUCERS_MAX + 1);
+    let error = plan(files(), Format::Lines, None, reducers).unwrap_err();
+    assert!(matches!(error, PlanError::TooManyReducers { .. }));
 }
 
 #[test]
@@ -202,12 +205,17 @@ fn defaults_follow_the_size_of_the_input() {
         (ByteSize::gib(4), ByteSize::mib(128), 32, 32),
         (ByteSize::gib(16), ByteSize::mib(256), 64, 64),
         (ByteSize::gib(1024), ByteSize::mib(256), 4096, 512),
-        (ByteSize::gib(8192), ByteSize::mib(256), 32768, REDUCERS_MAX),
+        (
+            ByteSize::gib(8192),
+            ByteSize::mib(256),
+            32768,
+            REDUCERS_DEFAULT_MAX,
+        ),
         (
             ByteSize(u64::MAX),
             ByteSize::mib(256),
             1 << 36,
-            REDUCERS_MAX,
+            REDUCERS_DEFAULT_MAX,
         ),
     ] {
         assert_eq!(split_size_for(total), split, "{total}");
