@@ -116,12 +116,25 @@ impl<'a> Watch<'a> {
         let status = self
             .client
             .watch(self.job, self.version, self.notices)
-            .await?;
+            .await
+            .map_err(|problem| self.lost(problem))?;
         self.version = status.version;
         if let Some(last) = status.notices.last() {
             self.notices = last.number + 1;
         }
         Ok(status)
+    }
+
+    /// Of a job that was seen, "unknown" means that another master answers now.
+    fn lost(&self, problem: Problem) -> Problem {
+        if self.version == 0 || problem.exit() != Exit::Usage {
+            return problem;
+        }
+        let what = format!(
+            "{} is lost: the master was started again, and has forgotten it",
+            self.job
+        );
+        Problem::new(Exit::Unreachable, what).hint("run the job again")
     }
 
     fn elapsed(&self) -> Duration {

@@ -1,9 +1,11 @@
 //! `mapfold master`: decides for a cluster until it is stopped.
 
 use std::io::{self, Write as _};
+use std::time::{Duration, SystemTime};
 
 use mapfold_master::{Master, ServeError, Settings};
 use mapfold_protocol::{Address, BindError, raise_open_files};
+use mapfold_terms::{MasterEpoch, WorkerId};
 
 use crate::args::MasterArgs;
 use crate::error::Problem;
@@ -22,9 +24,7 @@ pub(crate) fn master(args: &MasterArgs, shown: &Shown) -> Result<Exit, Problem> 
     raise_open_files();
     block_on(async {
         let mut signals = Signals::catch()?;
-        let master = Master::start(Settings::new(mapfold_scheduler::Settings::with_lease(
-            args.lease,
-        )));
+        let master = Master::start(identified(args.lease)?);
         let local = master
             .serve(&listen, args.insecure)
             .await
@@ -41,6 +41,26 @@ pub(crate) fn master(args: &MasterArgs, shown: &Shown) -> Result<Exit, Problem> 
             _ = signals.next() => {}
         }
         Err(Problem::silent(exit))
+    })
+}
+
+/// Settings of a master that does not take workers of an earlier one at the same address for its own: they
+/// go on calling, and would act under each other's names.
+fn identified(lease: Duration) -> Result<Settings, Problem> {
+    /// As many as people can read.
+    const WORKERS: u32 = 1_000_000;
+    let random = getrandom::u32().map_err(|error| {
+        Problem::new(Exit::Internal, "the system gives no random bytes").because(&error)
+    })?;
+    // Grows from start to start; good until 2106.
+    let seconds = SystemTime::UNIX_EPOCH
+        .elapsed()
+        .unwrap_or_default()
+        .as_secs();
+    Ok(Settings {
+        epoch: MasterEpoch(u32::try_from(seconds).unwrap_or(u32::MAX)),
+        last_worker: WorkerId(random % WORKERS),
+        ..Settings::new(mapfold_scheduler::Settings::with_lease(lease))
     })
 }
 

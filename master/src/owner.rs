@@ -84,7 +84,7 @@ impl Owner {
             own,
             scheduler: Scheduler::new(settings.epoch, 1, settings.scheduler.clone()),
             sessions: BTreeMap::new(),
-            last_worker: WorkerId(0),
+            last_worker: settings.last_worker,
             jobs: Jobs::new(settings.jobs_remembered_max),
             unsent: BTreeSet::new(),
             answers: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mapfold_terms::MasterEpoch;
+use mapfold_terms::{MasterEpoch, WorkerId};
 
 /// Bounds and identity of one master.
 #[derive(Clone, Debug)]
@@ -10,6 +10,9 @@ pub struct Settings {
     /// Must be larger than that of any earlier start that could still have workers: it is half of every
     /// attempt's token. Without a state folder each master's workers are its own, and 1 is right.
     pub epoch: MasterEpoch,
+    /// Its workers' ids follow this one. Another at each start where workers of an earlier start may call, so
+    /// that none is taken for another.
+    pub last_worker: WorkerId,
     /// The scheduler's bounds: lease, grace, retries.
     pub scheduler: mapfold_scheduler::Settings,
     /// How often workers must beat. Several beats fit a lease, so that one may be lost. Default a fifth
@@ -32,6 +35,7 @@ impl Settings {
     pub fn new(scheduler: mapfold_scheduler::Settings) -> Self {
         Self {
             epoch: MasterEpoch(1),
+            last_worker: WorkerId(0),
             beat_every: (scheduler.lease / 5).min(Duration::from_secs(1)),
             scheduler,
             jobs_remembered_max: 1000,

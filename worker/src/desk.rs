@@ -4,6 +4,7 @@
 //! nothing. What bounds it is the worker's patience: a master that has answered nothing for so long is
 //! given up.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use mapfold_protocol::service::{Refusal, WorkerDeskClient};
 use mapfold_protocol::{Backoff, CallError, Connector, Link};
 use tarpc::client::RpcError;
 use tarpc::context::Context;
-use tracing::debug;
+use tracing::{debug, warn};
 
 /// How long a call may take, beyond what the master is meant to wait: connecting, both ways, and a busy master.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
@@ -19,11 +20,16 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 const RETRY_BASE: Duration = Duration::from_millis(10);
 const RETRY_CAP: Duration = Duration::from_secs(1);
 
+/// Failed tries of one call after which people are told: a connection that was merely cut is no news.
+const FAILED_TOLD: u32 = 5;
+
 /// The worker's line to the master, shared by its tasks.
 pub(crate) struct Desk {
     link: Link<WorkerDeskClient>,
     patience: Duration,
     answered: Mutex<Instant>,
+    /// Whether it was told that the master does not answer.
+    told: AtomicBool,
 }
 
 /// Why a call has no answer.
@@ -42,6 +48,7 @@ impl Desk {
             link: Link::new(connector),
             patience,
             answered: Mutex::new(Instant::now()),
+            told: AtomicBool::new(false),
         }
     }
 
@@ -58,6 +65,7 @@ impl Desk {
         Answer: Future<Output = Result<Result<T, Refusal>, RpcError>>,
     {
         let mut backoff = Backoff::new(RETRY_BASE, RETRY_CAP);
+        let mut failed = 0;
         let within = waits + ANSWER_MAX.min(self.patience);
         loop {
             let error = match self.link.call(within, &ask).await {
@@ -80,6 +88,10 @@ impl Desk {
                 return Err(DeskError::Lost(error));
             }
             debug!(%error, "a call failed and is repeated");
+            failed += 1;
+            if failed == FAILED_TOLD && !self.told.swap(true, Ordering::Relaxed) {
+                warn!(patience = ?self.patience, "the master does not answer");
+            }
             tokio::time::sleep(backoff.wait()).await;
         }
     }
@@ -101,6 +113,9 @@ impl Desk {
 
     fn note_answer(&self) {
         *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        if self.told.swap(false, Ordering::Relaxed) {
+            warn!("the master answers again");
+        }
     }
 
     /// Time since the last answer.

@@ -208,7 +208,7 @@ impl Owner {
             reducers: 0,
         };
         let report = Tally::new(0, 0).report(&plan, JobStats::default(), end, job.accepted, now);
-        tracing::info!(job = %id, end = ?report.end, "job ended");
+        tracing::info!(job = %id, end = word(&report.end), "job ended");
         job.end(report, now);
         self.just_ended.push(id);
     }
@@ -262,7 +262,7 @@ impl Owner {
             return;
         };
         let report = JobReport::clone(report);
-        tracing::info!(job = %id, end = ?report.end, elapsed = ?report.elapsed, "job ended");
+        tracing::info!(job = %id, end = word(&report.end), elapsed = ?report.elapsed, "job ended");
         job.end(report, Instant::now());
         self.just_ended.push(id);
     }
@@ -310,5 +310,14 @@ fn end_of(result: JobResult) -> JobEnd {
             reason,
         },
         JobResult::Cancelled => JobEnd::Cancelled,
+    }
+}
+
+/// For the log; the rest is in the report.
+const fn word(end: &JobEnd) -> &'static str {
+    match end {
+        JobEnd::Succeeded { .. } => "succeeded",
+        JobEnd::Failed { .. } => "failed",
+        JobEnd::Cancelled => "cancelled",
     }
 }
