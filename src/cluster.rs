@@ -113,12 +113,12 @@ fn status_text(status: &JobStatus) -> String {
 
 fn workers_text(workers: &[WorkerStatus]) -> String {
     let mut text = format!(
-        "{:6} {:28} {:>5} {:>7}  last heard of\n",
+        "{:8} {:28} {:>5} {:>7}  last heard of\n",
         "worker", "process", "slots", "running"
     );
     for worker in workers {
         text += &format!(
-            "{:6} {:28} {:>5} {:>7}  {} ago\n",
+            "{:8} {:28} {:>5} {:>7}  {} ago\n",
             worker.worker.to_string(),
             worker.name,
             worker.slots,
@@ -148,8 +148,8 @@ mod tests {
         }];
         assert_eq!(
             workers_text(&workers),
-            "worker process                      slots running  last heard of\n\
-             w2     host-1:4711                      8       3  450 ms ago\n"
+            "worker   process                      slots running  last heard of\n\
+             w2       host-1:4711                      8       3  450 ms ago\n"
         );
         let phase = PhaseStatus {
             tasks: 12,
