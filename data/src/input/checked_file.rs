@@ -134,7 +134,7 @@ pub enum Change {
     },
     /// It was written to.
     Written,
-    /// Its attributes changed: owner, permissions, links or name.
+    /// Its attributes changed: it was removed, renamed or linked, or its owner or permissions changed.
     Attributes,
 }
 
@@ -167,7 +167,10 @@ impl fmt::Display for Change {
             }
             Self::Length { planned, now } => write!(f, "it shrank from {planned} to {now} bytes"),
             Self::Written => write!(f, "it was written to"),
-            Self::Attributes => write!(f, "its owner, permissions, links or name changed"),
+            Self::Attributes => write!(
+                f,
+                "it was removed, renamed or linked, or its owner or permissions changed"
+            ),
         }
     }
 }
