@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rustix::process::Signal;
 
 use crate::cluster::{Cluster, Over};
-use crate::sandbox::{Running, Sandbox, books, bytes_of, signal, wait_for};
+use crate::sandbox::{Running, Sandbox, books, bytes_of, parts_of, signal, wait_for};
 
 /// A cluster on which a word count waits at chosen places.
 struct Scene {
@@ -62,37 +62,24 @@ impl Scene {
         self.sandbox.go("go-reduce");
         let ended = self.client.wait();
         assert!(ended.status.success(), "{}", ended.stderr);
-        assert_eq!(
-            parts(bytes_of(&self.sandbox.work("out"))),
-            parts(undisturbed())
-        );
+        assert_eq!(parts_of(&self.sandbox.work("out")), undisturbed());
         let report = serde_json::from_slice(&ended.stdout).unwrap();
         (self.sandbox, self.cluster, report)
     }
 }
 
-/// The output of plain `wordcount` in one process, which counts the same words.
+/// The parts of plain `wordcount` in one process, which counts the same words.
 fn undisturbed() -> BTreeMap<String, Vec<u8>> {
     let sandbox = Sandbox::new();
     let books = books();
-    sandbox.run([
-        "run",
-        "wordcount",
-        books.to_str().unwrap(),
-        "-o",
-        "out",
-        "-r",
-        "10",
-        "--split-size",
-        "100KB",
-    ]);
-    bytes_of(&sandbox.work("out"))
-}
-
-fn parts(mut files: BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
-    files.retain(|name, _| name.starts_with("part-"));
-    assert_eq!(files.len(), 10);
-    files
+    let args = ["run", "wordcount", books.to_str().unwrap(), "-o", "out"];
+    sandbox.run(
+        args.into_iter()
+            .chain(["-r", "10", "--split-size", "100KB"]),
+    );
+    let parts = parts_of(&sandbox.work("out"));
+    assert_eq!(parts.len(), 10);
+    parts
 }
 
 fn number(report: &serde_json::Value, name: &str) -> u64 {
@@ -206,5 +193,46 @@ fn workers_may_join_at_any_time() {
     cluster.add_worker(&sandbox);
     let ended = client.wait();
     assert!(ended.status.success(), "{}", ended.stderr);
-    assert_eq!(parts(bytes_of(&sandbox.work("out"))), parts(undisturbed()));
+    assert_eq!(parts_of(&sandbox.work("out")), undisturbed());
+}
+
+/// The parent of local workers sees one of them end and says so: its work moves at once, not when its lease is over.
+#[test]
+fn a_local_worker_killed_while_it_maps() {
+    let sandbox = Sandbox::new();
+    let trace = format!("trace={}", sandbox.trace().display());
+    let books = books();
+    let args = [
+        "run",
+        "lab-slow",
+        books.to_str().unwrap(),
+        "-o",
+        "out",
+        "--workers",
+        "3",
+    ];
+    let more = [
+        "-r",
+        "10",
+        "--split-size",
+        "100KB",
+        "--json",
+        "-p",
+        "hold_map=true",
+        "-p",
+        &trace,
+    ];
+    let client = sandbox.start(args.into_iter().chain(more));
+    let pid = wait_for("a map", || sandbox.signs("map").pop());
+    signal(pid, Signal::KILL);
+    wait_for("its end to be told", || {
+        client.said().contains("its process ended").then_some(())
+    });
+    sandbox.go("go-map");
+    let ended = client.wait();
+    assert!(ended.status.success(), "{}", ended.stderr);
+    assert_eq!(parts_of(&sandbox.work("out")), undisturbed());
+    let report = serde_json::from_slice(&ended.stdout).unwrap();
+    assert_eq!(number(&report, "workers_lost"), 1);
+    sandbox.assert_clean(&["out"]);
 }

@@ -2,7 +2,7 @@
 
 use crate::cluster::{Cluster, Over};
 use crate::oracle;
-use crate::sandbox::{Sandbox, bytes_of, rows_of, samples};
+use crate::sandbox::{Sandbox, bytes_of, rows_of, samples, sorted};
 
 /// Small splits, so that the samples make many map tasks.
 const MANY_TASKS: [&str; 4] = ["--split-size", "64KiB", "-r", "7"];
@@ -86,9 +86,4 @@ fn jobs_without_a_combiner_are_the_same_bytes_with_little_memory_and_many_worker
         run("processes", &["--workers", "2", "--memory", "2MiB"])
     );
     sandbox.assert_clean(&["little-memory", "one", "processes"]);
-}
-
-fn sorted(mut rows: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-    rows.sort();
-    rows
 }

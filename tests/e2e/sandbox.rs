@@ -185,14 +185,23 @@ pub(crate) fn bytes_of(output: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// All rows of an output folder, sorted.
-pub(crate) fn rows_of(output: &Path) -> Vec<Vec<u8>> {
-    let parts = bytes_of(output)
-        .into_iter()
-        .filter(|(name, _)| name.starts_with("part-"));
-    let mut rows: Vec<_> = parts.flat_map(|(_, bytes)| lines(&bytes)).collect();
+/// The part files of an output folder, by name.
+pub(crate) fn parts_of(output: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = bytes_of(output);
+    files.retain(|name, _| name.starts_with("part-"));
+    files
+}
+
+/// Rows in the order of their bytes.
+pub(crate) fn sorted(mut rows: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     rows.sort();
     rows
+}
+
+/// All rows of an output folder, sorted.
+pub(crate) fn rows_of(output: &Path) -> Vec<Vec<u8>> {
+    let parts = parts_of(output);
+    sorted(parts.values().flat_map(|bytes| lines(bytes)).collect())
 }
 
 /// The lines of some bytes, each of which must have its end.

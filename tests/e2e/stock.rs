@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::Command;
 
 use crate::oracle;
-use crate::sandbox::{Ended, Sandbox, books, bytes_of, lines, rows_of, samples};
+use crate::sandbox::{Ended, Sandbox, books, bytes_of, lines, rows_of, samples, sorted};
 
 /// `mapfold run ARGS` in a folder where `data` is the samples.
 fn run(sandbox: &Sandbox, args: &str) -> Ended {
@@ -13,11 +13,6 @@ fn run(sandbox: &Sandbox, args: &str) -> Ended {
         std::os::unix::fs::symlink(samples(), sandbox.work("data")).unwrap();
     }
     sandbox.run(["run"].into_iter().chain(args.split(' ')))
-}
-
-fn sorted(mut rows: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-    rows.sort();
-    rows
 }
 
 #[test]

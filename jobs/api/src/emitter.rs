@@ -20,7 +20,7 @@ pub struct Emitter<'a, J: Job> {
     /// Space for encoding keys.
     encoded: Vec<u8>,
     spills: Spills,
-    /// The first error; what is emitted after it is dropped, and the attempt fails at the end of the block.
+    /// The first error; the attempt fails with it at the end of the block.
     error: Option<MergeError>,
     counters: Counters,
     records_out: u64,

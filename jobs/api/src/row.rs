@@ -7,7 +7,7 @@ use mapfold_terms::Counters;
 pub struct Rows<'a> {
     part: &'a mut PartWriter,
     counters: &'a mut Counters,
-    /// The first error; rows after it are dropped, and the attempt fails at the end of the group.
+    /// The first error; the attempt fails with it at the end of the group.
     error: Option<WritePartError>,
 }
 
