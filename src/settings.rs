@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn paths_become_absolute_and_keep_what_was_typed() {
-        let settings = settings("wordcount books/*.txt -o counts/").unwrap();
+        let settings = settings("wordcount books/*.txt -o no-such-counts/").unwrap();
         let here = std::env::current_dir().unwrap();
         let Input::Named(name) = &settings.inputs[0] else {
             panic!("a name was typed");
@@ -355,8 +355,8 @@ mod tests {
         assert_eq!(
             settings.target,
             Target::Folder {
-                typed: "counts/".into(),
-                absolute: here.join("counts"),
+                typed: "no-such-counts/".into(),
+                absolute: here.join("no-such-counts"),
                 overwrite: false
             }
         );
