@@ -102,6 +102,9 @@ pub(crate) enum Command {
     Cat(CatArgs),
     Verify(VerifyArgs),
     Gen(GenArgs),
+    Bench(Box<BenchArgs>),
+    #[command(hide = true)]
+    Sequential(SequentialArgs),
     Status(StatusArgs),
     /// Cancel a job on a cluster
     #[command(arg_required_else_help = true)]
@@ -411,6 +414,97 @@ pub(crate) enum GenKind {
     Logs,
 }
 
+/// Measure a job, beside one thread and beside other programs
+///
+/// Runs the job, the same job on one thread without the engine, and each --against command as whole processes: once
+/// to warm up, then in rounds, each round in another order. Tells wall time, CPU time and the peak of memory of each, and
+/// whether its rows are the same (in any order).
+///
+/// Ends with code 9 if they are not.
+#[derive(Debug, clap::Args)]
+#[command(
+    arg_required_else_help = true,
+    after_long_help = "\
+Examples:
+  mapfold bench wordcount books/
+  mapfold bench wordcount words/ --runs 9 --html report.html --against 'duckdb -c \"...\"'
+  mapfold bench grep -p pattern=whale books/ --against 'rg --no-filename whale {in}'"
+)]
+pub(crate) struct BenchArgs {
+    /// Name of the job, as `mapfold list` shows it
+    pub(crate) job: String,
+
+    /// Files, folders or globs to read
+    #[arg(required = true, value_name = "INPUT", value_hint = ValueHint::AnyPath)]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    /// Measured runs of each program
+    #[arg(long, value_name = "N", value_parser = parse_count::<RUNS_MAX>, default_value = "5")]
+    pub(crate) runs: NonZeroU32,
+
+    /// Measure this command as well; may be repeated
+    ///
+    /// It is given to `sh`. {in} stands for the inputs, {out} for a file or folder that it is to make; without {out}, its
+    /// rows are what it prints. Rows are compared if it makes lines `key TAB value`.
+    #[arg(long, value_name = "CMD", value_hint = ValueHint::CommandString)]
+    pub(crate) against: Vec<String>,
+
+    /// Set a parameter of the job; may be repeated
+    #[arg(short, long = "param", value_name = "KEY=VALUE", value_parser = parse_param)]
+    pub(crate) params: Vec<(String, String)>,
+
+    /// Number of reduce tasks [default: by input size]
+    #[arg(short, long, value_name = "N", value_parser = parse_count::<REDUCERS_MAX>)]
+    pub(crate) reducers: Option<NonZeroU32>,
+
+    /// How input is cut into records: lines, files, nline:N, fixed:N
+    #[arg(long, value_name = "FORMAT", default_value_t)]
+    pub(crate) format: Format,
+
+    /// Input bytes for each map task [default: by input size]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) split_size: Option<ByteSize>,
+
+    /// Attempts that run at once [default: one per CPU]
+    #[arg(long, value_name = "N", value_parser = parse_count::<SLOTS_MAX>)]
+    pub(crate) slots: Option<NonZeroU32>,
+
+    /// Memory for the work of all slots [default: by what the machine has]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<ByteSize>,
+
+    /// Work in N local worker processes
+    #[arg(long, value_name = "N", value_parser = parse_count::<WORKERS_MAX>)]
+    pub(crate) workers: Option<NonZeroU32>,
+
+    /// Print what was measured as one JSON object on standard output
+    #[arg(long, help_heading = "Output options")]
+    pub(crate) json: bool,
+
+    /// Write a page with plots, in one file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output options")]
+    pub(crate) html: Option<PathBuf>,
+}
+
+/// Run a job on one thread without the engine
+#[derive(Debug, clap::Args)]
+pub(crate) struct SequentialArgs {
+    pub(crate) job: String,
+
+    #[arg(required = true, value_name = "INPUT")]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    /// Folder for the part file; must not exist
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+
+    #[arg(short, long = "param", value_name = "KEY=VALUE", value_parser = parse_param)]
+    pub(crate) params: Vec<(String, String)>,
+
+    #[arg(long, value_name = "FORMAT", default_value_t)]
+    pub(crate) format: Format,
+}
+
 /// Show a job on a cluster
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
@@ -463,6 +557,9 @@ fn parse_job_id(text: &str) -> Result<JobId, &'static str> {
 
 /// A slot is a thread with buffers of its own, and one for each CPU is best.
 const SLOTS_MAX: u32 = 1024;
+
+/// More runs do not make a median better.
+const RUNS_MAX: u32 = 1000;
 
 /// Local worker processes share one machine.
 const WORKERS_MAX: u32 = 256;

@@ -1,8 +1,9 @@
 //! The job that was asked for, looked up before anything runs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use mapfold_job::{BuildError, Catalog, ParamError};
+use mapfold_job::{BuildError, Catalog, ParamError, Runner};
 use mapfold_terms::JobInfo;
 
 use crate::error::Problem;
@@ -15,8 +16,17 @@ pub(crate) fn look_up(
     name: &str,
     params: &BTreeMap<String, String>,
 ) -> Result<JobInfo, Problem> {
+    Ok(build(catalog, name, params)?.info().clone())
+}
+
+/// Makes the job ready to run.
+pub(crate) fn build(
+    catalog: &dyn Catalog,
+    name: &str,
+    params: &BTreeMap<String, String>,
+) -> Result<Arc<dyn Runner>, Problem> {
     match catalog.build(name, params) {
-        Ok(runner) => Ok(runner.info().clone()),
+        Ok(runner) => Ok(runner),
         Err(BuildError::UnknownJob { name, known }) => {
             Err(unknown_job(&name, known.iter().map(String::as_str)))
         }

@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
 mod args;
+mod bench;
 mod cat;
 mod client;
 mod cluster;
@@ -35,6 +36,7 @@ mod rows;
 mod run;
 mod runtime;
 mod scratch;
+mod sequential;
 mod settings;
 mod signals;
 mod stderr;
@@ -81,6 +83,8 @@ fn command(command: Command, catalog: JobTable, shown: &Shown) -> Result<Exit, P
         Command::Cat(args) => cat::cat(&args),
         Command::Verify(args) => verify::verify(&args, shown.quiet),
         Command::Gen(args) => generate::generate(&args, shown),
+        Command::Bench(args) => bench::bench(&args, &catalog, shown),
+        Command::Sequential(args) => sequential::sequential(&args, &catalog),
         Command::Status(args) => cluster::status(&args, shown),
         Command::Cancel { job, cluster } => cluster::cancel(job, &cluster),
         Command::Workers { cluster } => cluster::workers(&cluster),

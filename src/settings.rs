@@ -208,7 +208,8 @@ fn target(args: &RunArgs) -> Result<Target, Problem> {
     })
 }
 
-fn params(typed: Vec<(String, String)>) -> Result<BTreeMap<String, String>, Problem> {
+/// Each given once.
+pub(crate) fn params(typed: Vec<(String, String)>) -> Result<BTreeMap<String, String>, Problem> {
     let mut params = BTreeMap::new();
     for (name, value) in typed {
         if let Some(first) = params.insert(name.clone(), value.clone()) {
@@ -265,7 +266,7 @@ fn input(typed: &Path) -> Result<Input, Problem> {
 }
 
 /// Absolute, without a trailing slash; links and wildcards stay as they are.
-fn absolute(typed: &Path) -> Result<PathBuf, Problem> {
+pub(crate) fn absolute(typed: &Path) -> Result<PathBuf, Problem> {
     match std::path::absolute(typed) {
         Ok(absolute) => Ok(absolute.components().collect()),
         Err(error) => Err(
@@ -274,7 +275,7 @@ fn absolute(typed: &Path) -> Result<PathBuf, Problem> {
     }
 }
 
-fn positive(size: ByteSize) -> Result<ByteSize, Problem> {
+pub(crate) fn positive(size: ByteSize) -> Result<ByteSize, Problem> {
     match size.bytes() {
         0 => Err(Problem::new(
             Exit::Usage,

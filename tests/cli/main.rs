@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod bench;
 mod mapfold;
 mod processes;
 mod streams;

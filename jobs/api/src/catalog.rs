@@ -168,6 +168,13 @@ impl<J: Job> Runner for Attempts<J> {
         crate::reduce_attempt::reduce_attempt(&self.job, task, monitor)
     }
 
+    fn sequential(
+        &self,
+        task: &crate::SequentialTask<'_>,
+    ) -> Result<crate::SequentialDone, crate::TaskError> {
+        crate::sequential::sequential(&self.job, task)
+    }
+
     fn free_memory(&self) {
         self.spare.free_all();
     }

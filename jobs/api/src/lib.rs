@@ -63,6 +63,7 @@ mod param;
 mod reduce_attempt;
 mod row;
 mod runner;
+mod sequential;
 mod sink;
 mod spare;
 mod spills;
@@ -78,7 +79,10 @@ pub use mapfold_data::input::{Block, Record};
 pub use mapfold_terms::{Counters, JobInfo, ParamInfo};
 pub use param::{NoParams, ParamError, ParamValue, Params};
 pub use row::{Field, Rows};
-pub use runner::{MapDone, MapTask, Monitor, ReduceDone, ReduceTask, Runner, TaskError};
+pub use runner::{
+    MapDone, MapTask, Monitor, ReduceDone, ReduceTask, Runner, SequentialDone, SequentialTask,
+    TaskError,
+};
 pub use value::{DecodeValueError, Value};
 pub use values::Values;
 

@@ -71,7 +71,7 @@ pub(crate) fn map_attempt<J: Job>(
 }
 
 /// One block through the job's code; what goes wrong there is told with the record at hand.
-fn map_block<J: Job>(
+pub(crate) fn map_block<J: Job>(
     job: &J,
     block: &Block<'_>,
     emitter: &mut Emitter<'_, J>,
@@ -101,6 +101,6 @@ fn record_at(block: &Block<'_>, place: Place) -> RecordAt {
     }
 }
 
-fn read_failed(error: ReadSplitError) -> TaskError {
+pub(crate) fn read_failed(error: ReadSplitError) -> TaskError {
     TaskError::Failed(error.into_failure())
 }

@@ -30,6 +30,13 @@ pub trait Runner: Send + Sync {
     /// As `map`; besides, a segment that does not match its checksums.
     fn reduce(&self, task: ReduceTask<'_>, monitor: &dyn Monitor) -> Result<ReduceDone, TaskError>;
 
+    /// Maps and reduces everything on the calling thread, in memory, without a budget: the yardstick for the engine. The rows
+    /// are those of a run with one reduce task.
+    ///
+    /// # Errors
+    /// As `map`.
+    fn sequential(&self, task: &SequentialTask<'_>) -> Result<SequentialDone, TaskError>;
+
     /// Gives up what is kept from ended attempts for those to come. Called when another job begins an attempt on the slots that it
     /// was kept for, since two jobs do not share memory and a slot has one budget.
     fn free_memory(&self) {}
@@ -97,6 +104,30 @@ pub struct ReduceDone {
     pub spilled: ByteSize,
     /// The job's own counters.
     pub counters: Counters,
+}
+
+/// What a job without an engine needs to know.
+pub struct SequentialTask<'a> {
+    /// All of the input.
+    pub splits: &'a [Split],
+    /// How to cut it into records.
+    pub format: Format,
+    /// Hardly used: everything stays in memory.
+    pub scratch: &'a Scratch,
+    /// The part file is made in this folder, which does not exist yet.
+    pub part_folder: &'a Path,
+}
+
+/// What a job without an engine did.
+pub struct SequentialDone {
+    /// Records read.
+    pub records_in: u64,
+    /// What `map` emitted.
+    pub records_mapped: u64,
+    /// Distinct keys.
+    pub groups: u64,
+    /// The part file.
+    pub part: PartSummary,
 }
 
 /// How an attempt ended early.

@@ -14,7 +14,7 @@ use mapfold_data::run::{Run, Segment};
 use mapfold_data::scratch::ScratchRoot;
 use mapfold_job::{
     Catalog, Emitter, Fold, Job, JobError, JobTable, Maker, MapTask, Monitor, NoParams, Record,
-    ReduceTask, Rows, Runner, TaskError, Values,
+    ReduceTask, Rows, Runner, SequentialTask, TaskError, Values,
 };
 use mapfold_terms::{
     AttemptId, ByteSize, Digest, Failure, Format, InputName, JobId, MasterEpoch, PartitionId,
@@ -213,6 +213,30 @@ fn run(job: &str, folder: &Path, text: &str, how: How) -> Result<Left, TaskError
     Ok(left)
 }
 
+/// The rows of the job on one thread without attempts.
+fn run_sequentially(job: &str, folder: &Path, text: &str) -> Vec<String> {
+    let input = folder.join("input.txt");
+    fs::write(&input, text).unwrap();
+    let name = InputName {
+        typed: RawPath::from(Path::new("input.txt")),
+        absolute: RawPath::from(input.as_path()),
+    };
+    let files = discover(&[name]).unwrap();
+    let plan = plan(files, Format::Lines, Some(ByteSize(100)), None).unwrap();
+    let part_folder = folder.join("sequential");
+    let done = runner(job)
+        .sequential(&SequentialTask {
+            splits: &plan.splits,
+            format: plan.format,
+            scratch: &ScratchRoot::open(folder).unwrap().scratch("sequential"),
+            part_folder: &part_folder,
+        })
+        .unwrap();
+    let rows = fs::read_to_string(part_folder.join("part-00000")).unwrap();
+    assert_eq!(done.part.rows, rows.lines().count() as u64);
+    rows.lines().map(str::to_owned).collect()
+}
+
 fn attempt(task: TaskId, counter: u64) -> AttemptId {
     AttemptId {
         token: Token {
@@ -222,6 +246,23 @@ fn attempt(task: TaskId, counter: u64) -> AttemptId {
         job: JobId(1),
         task,
         number: 1,
+    }
+}
+
+#[test]
+fn one_thread_without_attempts_gives_the_same_rows() {
+    let text: String = (0..500)
+        .map(|n| format!("{} word{} x\n", n % 7, n * n % 90))
+        .collect();
+    for job in ["folded", "listed", "order"] {
+        let folder = tempfile::tempdir().unwrap();
+        let how = How {
+            split_size: 300,
+            memory: 4000,
+            partitions: 1,
+        };
+        let want = run(job, folder.path(), &text, how).unwrap().rows;
+        assert_eq!(run_sequentially(job, folder.path(), &text), want, "{job}");
     }
 }
 

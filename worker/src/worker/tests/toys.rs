@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use mapfold_data::run::RunWriter;
 use mapfold_job::{
-    BuildError, Catalog, MapDone, MapTask, Monitor, ReduceDone, ReduceTask, Runner, TaskError,
+    BuildError, Catalog, MapDone, MapTask, Monitor, ReduceDone, ReduceTask, Runner, SequentialDone,
+    SequentialTask, TaskError,
 };
 use mapfold_terms::{
     ByteSize, Counters, FailClass, Failure, JobInfo, MapReport, PartSummary, PartitionId,
@@ -126,6 +127,10 @@ impl Runner for Toy {
                 })
             }
         }
+    }
+
+    fn sequential(&self, _: &SequentialTask<'_>) -> Result<SequentialDone, TaskError> {
+        unreachable!("a worker runs attempts")
     }
 
     fn reduce(&self, task: ReduceTask<'_>, _: &dyn Monitor) -> Result<ReduceDone, TaskError> {

@@ -1,0 +1,136 @@
+//! What was measured, for programs: one JSON object. Fields are only ever added; a change of meaning raises `schema`. Times are
+//! seconds, sizes bytes.
+
+use serde::Serialize;
+
+use super::Findings;
+use super::contender::Kind;
+use super::machine::Machine;
+use super::race::Measured;
+use super::rows::Comparison;
+use super::summary::Summary;
+use super::work::Work;
+
+/// The number that tells a program how to read the object.
+const SCHEMA: u32 = 1;
+
+/// The object as one line.
+pub(crate) fn json(findings: &Findings<'_>) -> String {
+    let object = Object {
+        schema: SCHEMA,
+        job: &findings.args.job,
+        inputs: findings
+            .args
+            .inputs
+            .iter()
+            .map(|input| input.display().to_string())
+            .collect(),
+        files: findings.files,
+        bytes: findings.bytes.bytes(),
+        runs: findings.args.runs.get(),
+        machine: &findings.machine,
+        contenders: findings.measured.iter().map(One::new).collect(),
+    };
+    let mut line = serde_json::to_string(&object).expect("strings and numbers always serialize");
+    line.push('\n');
+    line
+}
+
+#[derive(Serialize)]
+struct Object<'a> {
+    schema: u32,
+    job: &'a str,
+    inputs: Vec<String>,
+    files: u64,
+    bytes: u64,
+    runs: u32,
+    machine: &'a Machine,
+    contenders: Vec<One<'a>>,
+}
+
+#[derive(Serialize)]
+struct One<'a> {
+    name: &'a str,
+    /// `mapfold`, `one_thread` or `command`.
+    kind: &'static str,
+    command: &'a str,
+    rows: u64,
+    /// Whether they are those of the first; null for the first and where they cannot be compared.
+    rows_same: Option<bool>,
+    wall: Measure,
+    user: Measure,
+    system: Measure,
+    cpu: Measure,
+    peak_memory: Measure,
+    trials: Vec<Run>,
+    /// What the engine said of its last run.
+    work: Option<&'a Work>,
+}
+
+#[derive(Serialize)]
+struct Measure {
+    median: f64,
+    min: f64,
+    max: f64,
+    mad: f64,
+}
+
+#[derive(Serialize)]
+struct Run {
+    wall: f64,
+    user: f64,
+    system: f64,
+    peak_memory: u64,
+}
+
+impl<'a> One<'a> {
+    fn new(one: &'a Measured) -> Self {
+        Self {
+            name: &one.contender.name,
+            kind: match one.contender.kind {
+                Kind::Mapfold(_) => "mapfold",
+                Kind::OneThread(_) => "one_thread",
+                Kind::Other(_) => "command",
+            },
+            command: &one.contender.typed,
+            rows: one.rows,
+            rows_same: match one.comparison {
+                Some(Comparison::Same) => Some(true),
+                Some(Comparison::Differ(_)) => Some(false),
+                Some(Comparison::NotRows) | None => None,
+            },
+            wall: one.wall().into(),
+            user: one.user().into(),
+            system: one.system().into(),
+            cpu: one.cpu().into(),
+            peak_memory: one.peak_memory().into(),
+            trials: one
+                .trials
+                .iter()
+                .map(|trial| Run {
+                    wall: micros(trial.wall.as_secs_f64()),
+                    user: micros(trial.user.as_secs_f64()),
+                    system: micros(trial.system.as_secs_f64()),
+                    peak_memory: trial.peak_memory.bytes(),
+                })
+                .collect(),
+            work: one.work.as_ref(),
+        }
+    }
+}
+
+impl From<Summary> for Measure {
+    fn from(summary: Summary) -> Self {
+        Self {
+            median: micros(summary.median),
+            min: micros(summary.min),
+            max: micros(summary.max),
+            mad: micros(summary.mad),
+        }
+    }
+}
+
+/// To six digits after the point; more are noise.
+fn micros(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
+}

@@ -1,0 +1,63 @@
+//! `mapfold sequential`: a job on one thread without the engine, in a process of its own so that `mapfold bench` can measure
+//! it as it measures every other program.
+
+use std::path::Path;
+
+use mapfold_data::input::{discover, plan};
+use mapfold_data::scratch::ScratchRoot;
+use mapfold_job::{Catalog, SequentialTask, TaskError};
+use mapfold_terms::{FailClass, Failure, InputName, RawPath};
+
+use crate::args::SequentialArgs;
+use crate::error::Problem;
+use crate::exit::Exit;
+use crate::scratch::no_scratch;
+use crate::settings::{absolute, params};
+
+pub(crate) fn sequential(args: &SequentialArgs, catalog: &dyn Catalog) -> Result<Exit, Problem> {
+    let params = params(args.params.clone())?;
+    let runner = crate::job::build(catalog, &args.job, &params)?;
+    let names: Vec<InputName> = args
+        .inputs
+        .iter()
+        .map(|input| name(input))
+        .collect::<Result<_, _>>()?;
+    let cannot_read = |error: &dyn std::error::Error| {
+        Problem::new(Exit::Input, "cannot read the input").because(error)
+    };
+    let files = discover(&names).map_err(|error| cannot_read(&error))?;
+    let plan = plan(files, args.format, None, None).map_err(|error| cannot_read(&error))?;
+    let root = ScratchRoot::open(&std::env::temp_dir()).map_err(|error| no_scratch(&error))?;
+    let done = runner.sequential(&SequentialTask {
+        splits: &plan.splits,
+        format: plan.format,
+        scratch: &root.scratch("sequential"),
+        part_folder: &args.output,
+    });
+    done.map_err(|error| failed(&error))?;
+    Ok(Exit::Done)
+}
+
+fn name(typed: &Path) -> Result<InputName, Problem> {
+    Ok(InputName {
+        typed: RawPath::from(typed),
+        absolute: RawPath::from(absolute(typed)?),
+    })
+}
+
+fn failed(error: &TaskError) -> Problem {
+    match error {
+        TaskError::Failed(failure) => Problem::refused(exit(failure), failure),
+        TaskError::Cancelled | TaskError::BadRun { .. } => {
+            Problem::new(Exit::Internal, "the job ended early").because(error)
+        }
+    }
+}
+
+fn exit(failure: &Failure) -> Exit {
+    match failure.class {
+        FailClass::Input => Exit::Input,
+        FailClass::Job => Exit::JobFailed,
+        FailClass::Worker => Exit::Output,
+    }
+}
