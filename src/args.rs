@@ -153,7 +153,7 @@ pub(crate) struct RunArgs {
     /// Files, folders or globs to read; `-` is standard input
     ///
     /// Folders are read with all that is below them; names that begin with `_` or `.` are skipped.
-    /// Files that end in .gz or .zst are unpacked on the fly.
+    /// Files that end in .gz, .zst or .lz4 are unpacked on the fly.
     #[arg(required = true, value_name = "INPUT", value_hint = ValueHint::AnyPath)]
     pub(crate) inputs: Vec<PathBuf>,
 
@@ -193,6 +193,18 @@ pub(crate) struct RunArgs {
     /// A size such as 64MiB, 1.5G or 500KB (K, M, G and KiB, MiB, GiB are powers of 1024, KB, MB, GB of 1000).
     #[arg(long, value_name = "SIZE")]
     pub(crate) split_size: Option<ByteSize>,
+
+    /// Pack the part files: zstd, gz, lz4
+    ///
+    /// zstd packs best for its speed, gz is read everywhere, lz4 is the fastest. `mapfold cat`, `mapfold verify` and
+    /// later jobs read packed part files as they are.
+    #[arg(
+        long,
+        value_name = "CODEC",
+        requires = "output",
+        hide_possible_values = true
+    )]
+    pub(crate) compress: Option<CompressChoice>,
 
     /// Failed attempts of one task that fail the job
     #[arg(
@@ -531,6 +543,14 @@ pub(crate) struct ClusterArgs {
     /// Talk to a master beyond this machine without TLS (private networks only)
     #[arg(long)]
     pub(crate) insecure: bool,
+}
+
+/// How part files are packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompressChoice {
+    Zstd,
+    Gz,
+    Lz4,
 }
 
 /// When to use colour.

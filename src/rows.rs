@@ -3,10 +3,12 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
+use mapfold_data::codec::Decoder;
 use mapfold_data::manifest::Manifest;
+use mapfold_data::part::open_part;
 
 use crate::error::Problem;
 use crate::exit::Exit;
@@ -14,11 +16,20 @@ use crate::exit::Exit;
 /// Prints the parts in the order of the manifest, each sorted by key in itself.
 pub(crate) fn print_parts(folder: &Path, manifest: &Manifest) -> Result<(), Problem> {
     let mut out = io::stdout().lock();
+    let mut buffer = vec![0; COPY_BYTES];
     for part in &manifest.parts {
         let path = folder.join(&part.name);
-        let mut file = open(&path)?;
-        // Reading and writing fail alike here; a part that cannot be read after it was opened is rare.
-        io::copy(&mut file, &mut out).map_err(|error| Problem::stdout(&error))?;
+        let mut rows = open(&path)?;
+        loop {
+            let got = rows
+                .read(&mut buffer)
+                .map_err(|error| unread(&path, &error))?;
+            if got == 0 {
+                break;
+            }
+            out.write_all(&buffer[..got])
+                .map_err(|error| Problem::stdout(&error))?;
+        }
     }
     out.flush().map_err(|error| Problem::stdout(&error))
 }
@@ -54,16 +65,29 @@ pub(crate) fn print_sorted(folder: &Path, manifest: &Manifest) -> Result<(), Pro
     out.flush().map_err(|error| Problem::stdout(&error))
 }
 
-fn open(path: &Path) -> Result<File, Problem> {
-    File::open(path).map_err(|error| {
+/// Rows that are read at a time.
+const COPY_BYTES: usize = 256 << 10;
+
+fn open(path: &Path) -> Result<Decoder<BufReader<File>>, Problem> {
+    open_part(path).map_err(|error| {
         Problem::new(Exit::Input, format!("cannot open {}", path.display())).because(&error)
     })
+}
+
+/// A part that cannot be read on, or unpacked.
+fn unread(path: &Path, error: &io::Error) -> Problem {
+    let problem = Problem::new(Exit::Input, format!("cannot read {}", path.display()));
+    let folder = path.parent().unwrap_or(path);
+    problem.because(error).hint(format!(
+        "`mapfold verify {}` tells whether it is as it was written",
+        folder.display()
+    ))
 }
 
 /// The rows of one part, each with its line end.
 struct Rows {
     path: PathBuf,
-    lines: BufReader<File>,
+    lines: BufReader<Decoder<BufReader<File>>>,
 }
 
 impl Rows {
@@ -76,10 +100,8 @@ impl Rows {
 
     fn next(&mut self) -> Result<Option<Vec<u8>>, Problem> {
         let mut row = Vec::new();
-        let read = self.lines.read_until(b'\n', &mut row).map_err(|error| {
-            Problem::new(Exit::Input, format!("cannot read {}", self.path.display()))
-                .because(&error)
-        })?;
+        let read = self.lines.read_until(b'\n', &mut row);
+        let read = read.map_err(|error| unread(&self.path, &error))?;
         Ok((read > 0).then_some(row))
     }
 }

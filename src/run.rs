@@ -106,6 +106,7 @@ fn spec(settings: &RunSettings, info: &JobInfo, files: &Files) -> Result<JobSpec
         format: settings.format,
         split_size: settings.split_size,
         reducers: settings.reducers,
+        parts: settings.parts,
         output: RawPath::from(files.output.clone()),
         overwrite: matches!(
             settings.target,

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mapfold_protocol::Address;
-use mapfold_terms::{ByteSize, Format, InputName, RawPath};
+use mapfold_terms::{ByteSize, Codec, Format, InputName, RawPath};
 
-use crate::args::{ProgressChoice, RunArgs, ShownArgs};
+use crate::args::{CompressChoice, ProgressChoice, RunArgs, ShownArgs};
 use crate::client::check_reach;
 use crate::error::Problem;
 use crate::exit::Exit;
@@ -54,6 +54,7 @@ pub(crate) struct RunSettings {
     pub(crate) format: Format,
     pub(crate) split_size: Option<ByteSize>,
     pub(crate) reducers: Option<NonZeroU32>,
+    pub(crate) parts: Codec,
     pub(crate) max_attempts: NonZeroU32,
     pub(crate) target: Target,
     pub(crate) place: Place,
@@ -127,6 +128,7 @@ impl RunSettings {
             format: args.format,
             split_size: args.split_size.map(positive).transpose()?,
             reducers: args.reducers,
+            parts: codec(args.compress),
             max_attempts: args.max_attempts,
             target,
             place,
@@ -206,6 +208,15 @@ fn target(args: &RunArgs) -> Result<Target, Problem> {
         absolute,
         overwrite: args.overwrite,
     })
+}
+
+fn codec(typed: Option<CompressChoice>) -> Codec {
+    match typed {
+        None => Codec::Plain,
+        Some(CompressChoice::Zstd) => Codec::Zstd,
+        Some(CompressChoice::Gz) => Codec::Gzip,
+        Some(CompressChoice::Lz4) => Codec::Lz4,
+    }
 }
 
 /// Each given once.
@@ -325,6 +336,8 @@ mod tests {
         refuses("wordcount x --workers 2 --master h", "cannot be used with");
         refuses("wordcount x --overwrite", "--output");
         refuses("wordcount x --json", "--output");
+        refuses("wordcount x --compress zstd", "--output");
+        refuses("wordcount x -o y --compress xz", "zstd, gz, lz4");
         refuses("wordcount x --split-size 0 -o y", "more than 0");
         refuses("wordcount x --master 10.0.0.1", "--insecure");
         refuses("wordcount x --master 8.8.8.8 --insecure", "private network");

@@ -8,11 +8,13 @@
 //! | [`run`] | sorted records on disk or in memory, checked to the byte |
 //! | [`merge`] | many runs, or segments of runs, as one |
 //! | [`scratch`] | where temporary files live, and how they vanish |
+//! | [`codec`] | packed streams, in and out |
 //! | [`part`], [`manifest`] | part files, and what an output folder says of itself |
 //! | [`generate`] | synthetic inputs |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
+pub mod codec;
 pub mod fold_table;
 pub mod generate;
 pub mod input;

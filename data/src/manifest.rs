@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mapfold_terms::{InputFile, PartSummary, PartitionId};
+use mapfold_terms::{Codec, InputFile, PartSummary, PartitionId};
 use serde::{Deserialize, Serialize};
 
 use crate::part::part_name;
@@ -92,13 +92,16 @@ pub struct InputEntry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Part {
-    /// Its name in the folder.
+    /// Its name in the folder; the extension says how it is packed.
     pub name: String,
     /// Rows.
     pub rows: u64,
-    /// Length.
+    /// Length, as stored.
     pub bytes: u64,
-    /// BLAKE3 of its bytes.
+    /// Length of its rows; absent if it is not packed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpacked_bytes: Option<u64>,
+    /// BLAKE3 of its bytes, as stored.
     pub b3: B3,
 }
 
@@ -174,11 +177,12 @@ impl Inputs {
 
 impl Part {
     /// The entry of a finished part file.
-    pub fn new(partition: PartitionId, summary: &PartSummary) -> Self {
+    pub fn new(partition: PartitionId, codec: Codec, summary: &PartSummary) -> Self {
         Self {
-            name: part_name(partition),
+            name: part_name(partition, codec),
             rows: summary.rows,
             bytes: summary.bytes,
+            unpacked_bytes: (codec != Codec::Plain).then_some(summary.unpacked_bytes),
             b3: B3(summary.hash),
         }
     }

@@ -1,34 +1,61 @@
 //! Part files: the rows of one partition, written by a reduce attempt into a folder of its own.
 //!
 //! What is written is hashed on the way, so the manifest tells what the attempt meant to write and not what a disk
-//! made of it.
+//! made of it. Rows may be packed on the way; the hash is over the bytes of the file then too, so that whoever checks or copies
+//! a folder need not unpack it.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use mapfold_terms::{PartSummary, PartitionId};
+use mapfold_terms::{Codec, PartSummary, PartitionId};
 
+use crate::codec::{Decoder, Encoder};
 use crate::storage::{is_no_space, sync_folder};
 
 /// Rows are written in pieces of about this size: beyond it, larger ones are no faster.
 const WRITE_BYTES: usize = 1 << 20;
 
-/// Name of a partition's part file: `part-00000`, with more digits where needed.
-pub fn part_name(partition: PartitionId) -> String {
-    format!("part-{:05}", partition.0)
+/// What is read of a part file at a time.
+const READ_BYTES: usize = 64 << 10;
+
+/// Name of a partition's part file: `part-00000`, with more digits where needed, then the codec's extension.
+pub fn part_name(partition: PartitionId, codec: Codec) -> String {
+    format!("part-{:05}{}", partition.0, codec.extension())
+}
+
+/// The rows of a part file, unpacked as its name says.
+///
+/// # Errors
+/// It cannot be opened. Damage is told where it is read.
+pub fn open_part(path: &Path) -> io::Result<Decoder<BufReader<File>>> {
+    let codec = Codec::of_name(&path.to_string_lossy());
+    let file = BufReader::with_capacity(READ_BYTES, File::open(path)?);
+    Decoder::new(codec, file)
 }
 
 /// Writes one part file. Dropped unfinished, it removes the file, and the folder if that is empty.
-#[derive(Debug)]
 pub struct PartWriter {
     path: PathBuf,
-    file: File,
+    /// Rows that are not packed yet.
     buffer: Vec<u8>,
-    hasher: Box<blake3::Hasher>,
+    /// `None` once it is finished.
+    out: Option<Out>,
     rows: u64,
+    unpacked_bytes: u64,
+}
+
+/// Where rows go: plain ones as they are, packed ones in pieces that are as large.
+enum Out {
+    Plain(Hashed),
+    Packed(Box<Encoder<BufWriter<Hashed>>>),
+}
+
+/// A file whose bytes are hashed as they are written.
+struct Hashed {
+    file: File,
+    hasher: Box<blake3::Hasher>,
     bytes: u64,
-    finished: bool,
 }
 
 /// Why a part file could not be written.
@@ -68,28 +95,37 @@ impl WritePartError {
     }
 }
 
+impl std::fmt::Debug for PartWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PartWriter({}, {} rows)", self.path.display(), self.rows)
+    }
+}
+
 impl PartWriter {
     /// Creates the attempt's own `folder` (and those above it) and in it the part file of `partition`, which must
     /// not exist yet.
-    pub fn create(folder: &Path, partition: PartitionId) -> Result<Self, WritePartError> {
+    pub fn create(
+        folder: &Path,
+        partition: PartitionId,
+        codec: Codec,
+    ) -> Result<Self, WritePartError> {
         DirBuilder::new()
             .recursive(true)
             .create(folder)
             .map_err(|source| WritePartError::new(folder, source))?;
-        let path = folder.join(part_name(partition));
+        let path = folder.join(part_name(partition, codec));
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .open(&path)
             .map_err(|source| WritePartError::new(&path, source))?;
+        let out = Out::new(codec, file).map_err(|source| WritePartError::new(&path, source))?;
         Ok(Self {
             path,
-            file,
             buffer: Vec::new(),
-            hasher: Box::default(),
+            out: Some(out),
             rows: 0,
-            bytes: 0,
-            finished: false,
+            unpacked_bytes: 0,
         })
     }
 
@@ -113,24 +149,30 @@ impl PartWriter {
     /// Writes what is left and makes file and folder durable.
     pub fn finish(mut self) -> Result<PartSummary, WritePartError> {
         self.write_out()?;
-        let synced = self.file.sync_all();
-        synced.map_err(|source| WritePartError::new(&self.path, source))?;
+        let out = self.out.take().expect("it is finished once");
+        let finished = out.finish().map_err(|source| {
+            self.remove();
+            WritePartError::new(&self.path, source)
+        })?;
         let folder = self.folder();
-        sync_folder(folder).map_err(|source| WritePartError::new(folder, source))?;
-        self.finished = true;
+        if let Err(source) = sync_folder(folder) {
+            self.remove();
+            return Err(WritePartError::new(folder, source));
+        }
         Ok(PartSummary {
             rows: self.rows,
-            bytes: self.bytes,
-            hash: *self.hasher.finalize().as_bytes(),
+            bytes: finished.bytes,
+            unpacked_bytes: self.unpacked_bytes,
+            hash: *finished.hasher.finalize().as_bytes(),
         })
     }
 
     #[cold]
     fn write_out(&mut self) -> Result<(), WritePartError> {
-        self.hasher.update(&self.buffer);
-        let written = self.file.write_all(&self.buffer);
+        let out = self.out.as_mut().expect("nothing is written after the end");
+        let written = out.write(&self.buffer);
         written.map_err(|source| WritePartError::new(&self.path, source))?;
-        self.bytes += self.buffer.len() as u64;
+        self.unpacked_bytes += self.buffer.len() as u64;
         self.buffer.clear();
         Ok(())
     }
@@ -138,27 +180,81 @@ impl PartWriter {
     fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(&self.path)
     }
+
+    /// Best effort: the whole staging folder is removed when the job ends.
+    fn remove(&self) {
+        let _ = std::fs::remove_file(&self.path);
+        let _ = std::fs::remove_dir(self.folder());
+    }
 }
 
 impl Drop for PartWriter {
     fn drop(&mut self) {
-        if !self.finished {
-            // Best effort: the whole staging folder is removed when the job ends.
-            let _ = std::fs::remove_file(&self.path);
-            let _ = std::fs::remove_dir(self.folder());
+        if self.out.is_some() {
+            self.remove();
         }
+    }
+}
+
+impl Out {
+    fn new(codec: Codec, file: File) -> io::Result<Self> {
+        let hashed = Hashed {
+            file,
+            hasher: Box::default(),
+            bytes: 0,
+        };
+        if codec == Codec::Plain {
+            return Ok(Self::Plain(hashed));
+        }
+        let buffered = BufWriter::with_capacity(WRITE_BYTES, hashed);
+        Ok(Self::Packed(Box::new(Encoder::new(codec, buffered)?)))
+    }
+
+    fn write(&mut self, rows: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(file) => file.write_all(rows),
+            Self::Packed(encoder) => encoder.write_all(rows),
+        }
+    }
+
+    /// Ends the file and makes it durable.
+    fn finish(self) -> io::Result<Hashed> {
+        let hashed = match self {
+            Self::Plain(file) => file,
+            Self::Packed(encoder) => encoder
+                .finish()?
+                .into_inner()
+                .map_err(io::IntoInnerError::into_error)?,
+        };
+        hashed.file.sync_all()?;
+        Ok(hashed)
+    }
+}
+
+impl Write for Hashed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     #[test]
     fn a_part_holds_its_rows_and_the_summary_tells_of_them() {
         let base = tempfile::tempdir().unwrap();
         let folder = base.path().join("staging/1-7");
-        let mut part = PartWriter::create(&folder, PartitionId(3)).unwrap();
+        let mut part = PartWriter::create(&folder, PartitionId(3), Codec::Plain).unwrap();
         let mut want = Vec::new();
         for n in 0..200_000_u32 {
             let row = format!("row {n}\n");
@@ -176,18 +272,67 @@ mod tests {
     #[test]
     fn a_part_without_rows_is_an_empty_file() {
         let base = tempfile::tempdir().unwrap();
-        let part = PartWriter::create(base.path(), PartitionId(0)).unwrap();
+        let part = PartWriter::create(base.path(), PartitionId(0), Codec::Plain).unwrap();
         let path = part.path().to_owned();
         assert_eq!(part.finish().unwrap().bytes, 0);
         assert_eq!(std::fs::read(path).unwrap(), b"");
     }
 
     #[test]
+    fn a_packed_part_unpacks_to_its_rows_and_its_hash_is_that_of_the_file() {
+        let base = tempfile::tempdir().unwrap();
+        let row = |n: u32| format!("row {n}\n").into_bytes();
+        let want: Vec<u8> = (0..200_000).flat_map(row).collect();
+        for codec in [Codec::Gzip, Codec::Zstd, Codec::Lz4] {
+            let mut part = PartWriter::create(base.path(), PartitionId(3), codec).unwrap();
+            for n in 0..200_000 {
+                part.row(|out| out.extend_from_slice(&row(n))).unwrap();
+            }
+            let summary = part.finish().unwrap();
+            let path = base.path().join(part_name(PartitionId(3), codec));
+            let stored = std::fs::read(&path).unwrap();
+            assert_eq!(
+                (summary.rows, summary.bytes, summary.unpacked_bytes),
+                (200_000, stored.len() as u64, want.len() as u64)
+            );
+            assert!(stored.len() < want.len() / 2);
+            assert_eq!(summary.hash, *blake3::hash(&stored).as_bytes());
+            let mut unpacked = Vec::new();
+            open_part(&path)
+                .unwrap()
+                .read_to_end(&mut unpacked)
+                .unwrap();
+            assert!(unpacked == want, "{codec:?}");
+        }
+    }
+
+    #[test]
+    fn a_packed_part_without_rows_unpacks_to_nothing() {
+        let base = tempfile::tempdir().unwrap();
+        for codec in [Codec::Gzip, Codec::Zstd, Codec::Lz4] {
+            let part = PartWriter::create(base.path(), PartitionId(0), codec).unwrap();
+            let path = part.path().to_owned();
+            assert!(part.finish().unwrap().bytes > 0);
+            let mut unpacked = Vec::new();
+            open_part(&path)
+                .unwrap()
+                .read_to_end(&mut unpacked)
+                .unwrap();
+            assert_eq!(unpacked, b"");
+        }
+    }
+
+    #[test]
     fn an_unfinished_part_leaves_nothing() {
         let base = tempfile::tempdir().unwrap();
         let folder = base.path().join("1-7");
-        drop(PartWriter::create(&folder, PartitionId(0)).unwrap());
-        assert!(!folder.exists());
+        for codec in Codec::ALL {
+            let mut part = PartWriter::create(&folder, PartitionId(0), codec).unwrap();
+            part.row(|out| out.extend_from_slice(&[b'x'; 2 << 20]))
+                .unwrap();
+            drop(part);
+            assert!(!folder.exists());
+        }
     }
 
     #[test]
@@ -195,7 +340,7 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let path = base.path().join("part-00000");
         std::fs::write(&path, "earlier").unwrap();
-        let error = PartWriter::create(base.path(), PartitionId(0)).unwrap_err();
+        let error = PartWriter::create(base.path(), PartitionId(0), Codec::Plain).unwrap_err();
         assert_eq!(
             error.to_string(),
             format!("cannot write {}", path.display())
@@ -207,17 +352,21 @@ mod tests {
     fn a_full_disk_is_told_apart_and_leaves_no_file() {
         let base = tempfile::tempdir().unwrap();
         let folder = base.path().join("1-7");
-        let mut part = PartWriter::create(&folder, PartitionId(0)).unwrap();
-        part.file = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        part.row(|out| out.extend_from_slice(b"row\n")).unwrap();
-        let error = part.finish().unwrap_err();
-        assert!(error.is_no_space(), "{error:?}");
-        assert!(!folder.exists());
+        for codec in Codec::ALL {
+            let mut part = PartWriter::create(&folder, PartitionId(0), codec).unwrap();
+            let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+            part.out = Some(Out::new(codec, full).unwrap());
+            part.row(|out| out.extend_from_slice(b"row\n")).unwrap();
+            let error = part.finish().unwrap_err();
+            assert!(error.is_no_space(), "{error:?}");
+            assert!(!folder.exists());
+        }
     }
 
     #[test]
     fn names_sort_as_partitions_do_up_to_five_digits() {
-        assert_eq!(part_name(PartitionId(7)), "part-00007");
-        assert_eq!(part_name(PartitionId(123_456)), "part-123456");
+        assert_eq!(part_name(PartitionId(7), Codec::Plain), "part-00007");
+        assert_eq!(part_name(PartitionId(7), Codec::Zstd), "part-00007.zst");
+        assert_eq!(part_name(PartitionId(123_456), Codec::Plain), "part-123456");
     }
 }

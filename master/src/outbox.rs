@@ -84,7 +84,7 @@ mod tests {
 
     use mapfold_protocol::codec::FRAME_MAX;
     use mapfold_terms::{
-        AttemptId, Format, JobBrief, MasterEpoch, PartitionId, RawPath, TaskId, Token,
+        AttemptId, Codec, Format, JobBrief, MasterEpoch, PartitionId, RawPath, TaskId, Token,
     };
 
     use super::*;
@@ -109,6 +109,7 @@ mod tests {
                 format: Format::Lines,
                 reducers: 1,
                 maps: 1,
+                parts: Codec::Plain,
                 staging: RawPath::from(std::path::PathBuf::from("/s")),
             },
         }

@@ -130,6 +130,7 @@ fn brief(id: JobId, spec: &JobSpec, plan: &Plan, staging: PathBuf) -> JobBrief {
         format: spec.format,
         reducers: plan.reducers,
         maps,
+        parts: spec.parts,
         staging: RawPath::from(staging),
     }
 }

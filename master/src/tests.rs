@@ -19,7 +19,8 @@ use std::time::Duration;
 use mapfold_protocol::service::{ClientDesk, Refusal};
 use mapfold_scheduler::Settings as Bounds;
 use mapfold_terms::{
-    Format, InputName, JobEnd, JobId, JobKey, JobReport, JobSpec, JobState, JobStatus, RawPath,
+    Codec, Format, InputName, JobEnd, JobId, JobKey, JobReport, JobSpec, JobState, JobStatus,
+    RawPath,
 };
 use tarpc::context;
 
@@ -71,6 +72,7 @@ impl Bench {
             format: Format::NLine(NonZeroU32::MIN),
             split_size: None,
             reducers: NonZeroU32::new(reducers),
+            parts: Codec::Plain,
             output: RawPath::from(self.path("out")),
             overwrite: false,
             max_attempts: NonZeroU32::new(4).unwrap(),

@@ -63,7 +63,7 @@ fn straggler(report: &JobReport, kind: TaskKind) -> Option<String> {
 
 fn map_why(slowest: &TaskTiming, report: &JobReport) -> String {
     let about = about(slowest);
-    if [".gz", ".zst"]
+    if [".gz", ".zst", ".lz4"]
         .iter()
         .any(|end| slowest.about.ends_with(end))
     {

@@ -8,6 +8,7 @@ mod cluster;
 mod faults;
 mod lab;
 mod oracle;
+mod packed;
 mod same_bytes;
 mod sandbox;
 mod soak;

@@ -121,6 +121,7 @@ impl Reduce<'_> {
             inputs: segments,
             memory: ByteSize(memory - in_memory.bytes()),
             scratch: &scratch,
+            part_codec: self.brief.parts,
             part_folder: &folder.path,
         };
         let done = runner

@@ -22,9 +22,9 @@ pub(super) fn by_name(name: &Path) -> Packing {
     let unpack = match extension.to_ascii_lowercase().as_encoded_bytes() {
         b"gz" => return Packing::Known(Codec::Gzip),
         b"zst" => return Packing::Known(Codec::Zstd),
+        b"lz4" => return Packing::Known(Codec::Lz4),
         b"bz2" => "bzip2 -dk",
         b"xz" | b"lzma" => "xz -dk",
-        b"lz4" => "lz4 -dk",
         b"lzo" => "lzop -dk",
         b"sz" | b"snappy" => "snzip -dk",
         b"z" => "uncompress -k",
@@ -46,6 +46,7 @@ pub(super) fn begins_as(codec: Codec, file: &File) -> io::Result<bool> {
     Ok(match (codec, &magic[..got]) {
         (_, []) | (Codec::Plain, _) => true,
         (Codec::Gzip, magic) => magic.starts_with(&[0x1f, 0x8b]),
+        (Codec::Lz4, magic) => magic.starts_with(&[0x04, 0x22, 0x4d, 0x18]),
         // The last is a frame that decoders skip; pzstd begins with one.
         (Codec::Zstd, magic) => {
             matches!(

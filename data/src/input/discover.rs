@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-use mapfold_terms::{Codec, InputFile, InputName, RawPath};
+use mapfold_terms::{InputFile, InputName, RawPath};
 
 use super::checked_file::{fingerprint, open};
 use super::codec::{self, Packing};
@@ -234,16 +234,12 @@ impl DiscoverError {
                     .to_owned()
             }
             Self::CannotUnpack { name, unpack } => format!(
-                "gzip (.gz) and Zstandard (.zst) are read; unpack it first, for example with `{unpack} {}`",
+                "gzip (.gz), Zstandard (.zst) and LZ4 (.lz4) are read; unpack it first, for example with `{unpack} {}`",
                 name.display()
             ),
             Self::NotPacked { codec: CodecName(codec), .. } => format!(
                 "rename it without {} if it is not packed",
-                match codec {
-                    Codec::Gzip => ".gz",
-                    Codec::Zstd => ".zst",
-                    Codec::Plain => "the extension",
-                }
+                codec.extension()
             ),
         })
     }

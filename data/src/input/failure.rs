@@ -164,6 +164,7 @@ impl CodecName {
         match self.0 {
             Codec::Plain => "look at the file".to_owned(),
             Codec::Gzip => "`gzip -t FILE` checks it; it may be cut short, or its name may end in .gz though it is not packed".to_owned(),
+            Codec::Lz4 => "`lz4 -t FILE` checks it; it may be cut short, or its name may end in .lz4 though it is not packed".to_owned(),
             Codec::Zstd => "`zstd -t FILE` checks it; it may be cut short, or its name may end in .zst though it is not packed".to_owned(),
         }
     }
@@ -175,6 +176,7 @@ impl std::fmt::Display for CodecName {
             Codec::Plain => "plain",
             Codec::Gzip => "gzip",
             Codec::Zstd => "zstd",
+            Codec::Lz4 => "lz4",
         })
     }
 }

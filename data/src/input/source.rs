@@ -2,34 +2,30 @@
 
 use std::io::{self, BufReader, Read};
 
-use flate2::bufread::MultiGzDecoder;
 use mapfold_terms::{Codec, InputFile};
 
 use super::checked_file::CheckedFile;
 use super::failure::CodecName;
 use super::{ReadBuffer, ReadSplitError};
+use crate::codec::Decoder;
 
 /// Packed bytes that are read at a time.
 const PACKED_READ_BYTES: usize = 64 << 10;
 
 pub(super) enum Source<'f> {
     Plain(CheckedFile<'f>),
-    Packed { decoder: Decoder<'f>, ended: bool },
+    Packed { decoder: Unpacking<'f>, ended: bool },
 }
 
 impl<'f> Source<'f> {
     /// Opens a file that is still as it was planned. A packed file of no bytes is an empty file.
     pub(super) fn open(planned: &'f InputFile) -> Result<Self, ReadSplitError> {
         let file = CheckedFile::open(planned)?;
-        let packed = Packed { file, at: 0 };
-        let decoder = match planned.codec {
-            _ if planned.fingerprint.len == 0 => return Ok(Self::Plain(packed.file)),
-            Codec::Plain => return Ok(Self::Plain(packed.file)),
-            Codec::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(packed.buffered()))),
-            Codec::Zstd => Decoder::zstd(packed)?,
-        };
+        if planned.codec == Codec::Plain || planned.fingerprint.len == 0 {
+            return Ok(Self::Plain(file));
+        }
         Ok(Self::Packed {
-            decoder,
+            decoder: Unpacking::new(Packed { file, at: 0 })?,
             ended: false,
         })
     }
@@ -93,17 +89,15 @@ impl<'f> Source<'f> {
     }
 }
 
-/// A stream decoder over a file; reads through all members or frames.
-pub(super) enum Decoder<'f> {
-    Gzip(Box<MultiGzDecoder<BufReader<Packed<'f>>>>),
-    Zstd(zstd::stream::read::Decoder<'static, BufReader<Packed<'f>>>),
-}
+/// A decoder over the packed bytes of a file.
+pub(super) struct Unpacking<'f>(Decoder<BufReader<Packed<'f>>>);
 
-impl<'f> Decoder<'f> {
-    fn zstd(packed: Packed<'f>) -> Result<Self, ReadSplitError> {
+impl<'f> Unpacking<'f> {
+    fn new(packed: Packed<'f>) -> Result<Self, ReadSplitError> {
         let planned = packed.file.planned();
-        zstd::stream::read::Decoder::with_buffer(packed.buffered())
-            .map(Self::Zstd)
+        let buffered = BufReader::with_capacity(PACKED_READ_BYTES, packed);
+        Decoder::new(planned.codec, buffered)
+            .map(Self)
             .map_err(|source| ReadSplitError::Open {
                 name: planned.name.clone(),
                 source,
@@ -112,11 +106,7 @@ impl<'f> Decoder<'f> {
 
     fn read(&mut self, room: &mut [u8]) -> Result<usize, ReadSplitError> {
         loop {
-            let got = match self {
-                Self::Gzip(decoder) => decoder.read(room),
-                Self::Zstd(decoder) => decoder.read(room),
-            };
-            match got {
+            match self.0.read(room) {
                 Ok(got) => return Ok(got),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.explain(error)),
@@ -143,10 +133,7 @@ impl<'f> Decoder<'f> {
     }
 
     fn packed(&self) -> &Packed<'f> {
-        match self {
-            Self::Gzip(decoder) => decoder.get_ref().get_ref(),
-            Self::Zstd(decoder) => decoder.get_ref().get_ref(),
-        }
+        self.0.get_ref().get_ref()
     }
 }
 
@@ -154,12 +141,6 @@ impl<'f> Decoder<'f> {
 pub(super) struct Packed<'f> {
     file: CheckedFile<'f>,
     at: u64,
-}
-
-impl<'f> Packed<'f> {
-    fn buffered(self) -> BufReader<Self> {
-        BufReader::with_capacity(PACKED_READ_BYTES, self)
-    }
 }
 
 impl Read for Packed<'_> {

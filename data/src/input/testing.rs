@@ -1,13 +1,15 @@
 //! A folder of input files, for tests.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use mapfold_terms::{InputFile, InputName};
+use mapfold_terms::{Codec, InputFile, InputName};
 use tempfile::TempDir;
 
 use super::{DiscoverError, discover};
+use crate::codec::Encoder;
 
 pub(super) struct Folder(TempDir);
 
@@ -53,8 +55,13 @@ impl Folder {
 }
 
 pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
-    use std::io::Write as _;
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+pub(super) fn lz4(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = Encoder::new(Codec::Lz4, Vec::new()).unwrap();
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }

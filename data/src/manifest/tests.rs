@@ -23,14 +23,18 @@ fn write(manifest: &Manifest, folder: &Path) {
 
 /// A finished output folder with three parts.
 fn output() -> (tempfile::TempDir, Manifest) {
+    output_of(Codec::Plain)
+}
+
+fn output_of(codec: Codec) -> (tempfile::TempDir, Manifest) {
     let folder = tempfile::tempdir().unwrap();
     let parts: Vec<Part> = (0..3)
         .map(|n| {
             let partition = PartitionId(n);
-            let mut part = PartWriter::create(folder.path(), partition).unwrap();
+            let mut part = PartWriter::create(folder.path(), partition, codec).unwrap();
             part.row(|out| out.extend_from_slice(format!("row {n}\n").as_bytes()))
                 .unwrap();
-            Part::new(partition, &part.finish().unwrap())
+            Part::new(partition, codec, &part.finish().unwrap())
         })
         .collect();
     let manifest = Manifest {
@@ -121,6 +125,26 @@ fn the_json_is_what_other_programs_rely_on() {
 }
 "#;
     assert_eq!(json, want);
+}
+
+#[test]
+fn packed_parts_verify_by_their_bytes_as_stored() {
+    let (folder, manifest) = output_of(Codec::Zstd);
+    let part = &manifest.parts[0];
+    assert_eq!((part.name.as_str(), part.rows), ("part-00000.zst", 1));
+    assert_eq!(part.unpacked_bytes, Some(6));
+    assert_eq!(Manifest::read(folder.path()).unwrap(), manifest);
+    let stored: u64 = manifest.parts.iter().map(|part| part.bytes).sum();
+    assert_eq!(verify(folder.path()).unwrap().bytes, stored);
+    let path = folder.path().join("part-00001.zst");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[5] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let error = verify(folder.path()).unwrap_err().to_string();
+    assert!(
+        error.ends_with("part-00001.zst has other contents"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn reduce<J: Job>(
         job,
         key: Vec::new(),
         decoded: Vec::new(),
-        part: PartWriter::create(task.part_folder, task.partition)?,
+        part: PartWriter::create(task.part_folder, task.partition, task.part_codec)?,
         counters: Counters::default(),
         groups: 0,
         records: 0,

@@ -8,8 +8,8 @@ use std::path::Path;
 use mapfold_data::run::{RunBytes, Segment};
 use mapfold_data::scratch::Scratch;
 use mapfold_terms::{
-    AttemptId, ByteSize, Counters, Failure, Format, JobInfo, MapReport, PartSummary, PartitionId,
-    Split,
+    AttemptId, ByteSize, Codec, Counters, Failure, Format, JobInfo, MapReport, PartSummary,
+    PartitionId, Split,
 };
 
 /// A job with its parameters, ready to run attempts; shared by all slots of a worker.
@@ -88,6 +88,8 @@ pub struct ReduceTask<'a> {
     pub memory: ByteSize,
     /// For merges that do not fit one pass.
     pub scratch: &'a Scratch,
+    /// How the part file is packed.
+    pub part_codec: Codec,
     /// The part file is made in this folder, which is the attempt's own and does not exist yet.
     pub part_folder: &'a Path,
 }

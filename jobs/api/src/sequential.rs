@@ -7,7 +7,7 @@
 use mapfold_data::input::SplitReader;
 use mapfold_data::run::Run;
 use mapfold_terms::{
-    AttemptId, ByteSize, FailClass, Failure, JobId, MasterEpoch, PartitionId, TaskId, Token,
+    AttemptId, ByteSize, Codec, FailClass, Failure, JobId, MasterEpoch, PartitionId, TaskId, Token,
 };
 
 use crate::emitter::{Budget, Emitter};
@@ -64,6 +64,7 @@ pub(crate) fn sequential<J: Job>(
             inputs: vec![segment],
             memory: UNLIMITED,
             scratch: task.scratch,
+            part_codec: Codec::Plain,
             part_folder: task.part_folder,
         },
         &Unwatched,

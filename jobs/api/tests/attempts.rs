@@ -17,8 +17,8 @@ use mapfold_job::{
     ReduceTask, Rows, Runner, SequentialTask, TaskError, Values,
 };
 use mapfold_terms::{
-    AttemptId, ByteSize, Digest, Failure, Format, InputName, JobId, MasterEpoch, PartitionId,
-    RawPath, TaskId, Token,
+    AttemptId, ByteSize, Codec, Digest, Failure, Format, InputName, JobId, MasterEpoch,
+    PartitionId, RawPath, TaskId, Token,
 };
 use proptest::prelude::*;
 
@@ -196,6 +196,7 @@ fn run(job: &str, folder: &Path, text: &str, how: How) -> Result<Left, TaskError
             inputs: (0..).zip(&runs).map(segment).collect(),
             memory: ByteSize(how.memory),
             scratch: &scratch,
+            part_codec: Codec::Plain,
             part_folder: &part_folder,
         };
         let done = runner.reduce(task, &Quiet)?;

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AttemptId, ByteSize, JobId, PartitionId, RawPath, Split};
+use crate::{AttemptId, ByteSize, Codec, JobId, PartitionId, RawPath, Split};
 
 /// Chosen at random by the client; a submit that repeats a key is the same job, not a second one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -88,6 +88,8 @@ pub struct JobSpec {
     pub split_size: Option<ByteSize>,
     /// Number of reduce tasks, and so of part files; by default a function of the input's size.
     pub reducers: Option<NonZeroU32>,
+    /// How part files are packed.
+    pub parts: Codec,
     /// The output folder, absolute.
     pub output: RawPath,
     /// Exchange an output folder that exists, rather than refuse.
@@ -115,6 +117,8 @@ pub struct JobBrief {
     pub reducers: u32,
     /// Number of map tasks M.
     pub maps: u32,
+    /// How part files are packed.
+    pub parts: Codec,
     /// Attempts of reduce tasks leave their part in a folder of their own below this one.
     pub staging: RawPath,
 }

@@ -86,9 +86,11 @@ pub struct ReduceReport {
 pub struct PartSummary {
     /// Rows written.
     pub rows: u64,
-    /// Length of the file.
+    /// Length of the file, packed or not.
     pub bytes: u64,
-    /// BLAKE3 of its bytes.
+    /// Length of its rows before they were packed; the same as `bytes` in a plain file.
+    pub unpacked_bytes: u64,
+    /// BLAKE3 of the file's bytes.
     pub hash: [u8; 32],
 }
 

@@ -5,14 +5,40 @@ use serde::{Deserialize, Serialize};
 use crate::{Format, RawPath};
 
 /// How a file is packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Codec {
     /// As it is.
+    #[default]
     Plain,
     /// gzip, any number of members; cannot be cut into splits.
     Gzip,
     /// Zstandard, any number of frames; not cut into splits.
     Zstd,
+    /// LZ4's frame format, any number of frames; not cut into splits.
+    Lz4,
+}
+
+impl Codec {
+    /// Every codec.
+    pub const ALL: [Self; 4] = [Self::Plain, Self::Gzip, Self::Zstd, Self::Lz4];
+
+    /// What the names of files that are so packed end in; nothing for plain files.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Gzip => ".gz",
+            Self::Zstd => ".zst",
+            Self::Lz4 => ".lz4",
+        }
+    }
+
+    /// What the name of one of our own files says.
+    pub fn of_name(name: &str) -> Self {
+        let mut packed = Self::ALL.into_iter().filter(|codec| *codec != Self::Plain);
+        packed
+            .find(|codec| name.ends_with(codec.extension()))
+            .unwrap_or_default()
+    }
 }
 
 /// What identifies one version of a file. A file whose fingerprint differs from the plan's has

@@ -269,6 +269,7 @@ pub(crate) fn reduced(runs: impl Iterator<Item = (u32, Digest)>) -> Outcome {
         part: PartSummary {
             rows: 0,
             bytes: 0,
+            unpacked_bytes: 0,
             hash: [0; 32],
         },
         spilled: ByteSize(0),

@@ -90,6 +90,7 @@ fn stage(overwrite: bool) -> Stage {
                 summary: PartSummary {
                     rows: 1,
                     bytes: rows.len() as u64,
+                    unpacked_bytes: rows.len() as u64,
                     hash: [0; 32],
                 },
             }

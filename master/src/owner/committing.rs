@@ -93,7 +93,7 @@ impl Owner {
 fn describe(work: &Work, parts: &[AttemptId]) -> Option<Vec<Part>> {
     let parts = (0..).zip(parts).map(|(index, attempt)| {
         let (winner, summary) = work.tally.part(index as usize)?;
-        let name = part_name(PartitionId(index));
+        let name = part_name(PartitionId(index), work.brief.parts);
         (winner == *attempt).then(|| Part {
             attempt: *attempt,
             source: work.brief.attempt_folder(*attempt).join(&name),
@@ -107,7 +107,9 @@ fn describe(work: &Work, parts: &[AttemptId]) -> Option<Vec<Part>> {
 fn manifest_of(spec: &JobSpec, work: &Work, parts: &[Part]) -> Manifest {
     let parts: Vec<manifest::Part> = (0..)
         .zip(parts)
-        .map(|(index, part)| manifest::Part::new(PartitionId(index), &part.summary))
+        .map(|(index, part)| {
+            manifest::Part::new(PartitionId(index), work.brief.parts, &part.summary)
+        })
         .collect();
     let root: B3 = manifest::root_hash(&parts);
     Manifest {

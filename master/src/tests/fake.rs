@@ -178,7 +178,7 @@ impl Fake {
         let folder = brief.attempt_folder(attempt);
         fs::create_dir(&folder).unwrap();
         let rows = format!("row\t{}\n", attempt.task.index);
-        let name = part_name(mapfold_terms::PartitionId(attempt.task.index));
+        let name = part_name(mapfold_terms::PartitionId(attempt.task.index), brief.parts);
         fs::write(folder.join(name), &rows).unwrap();
         ReduceReport {
             consumed,
@@ -190,6 +190,7 @@ impl Fake {
             part: PartSummary {
                 rows: 1,
                 bytes: rows.len() as u64,
+                unpacked_bytes: rows.len() as u64,
                 hash: [attempt.task.index.to_le_bytes()[0]; 32],
             },
             spilled: ByteSize(3),

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 
 use mapfold_protocol::{Address, InProcess, Listener};
 use mapfold_terms::{
-    AttemptId, FailClass, FetchCause, Format, InputsDigest, JobBrief, JobId, Order, Outcome,
+    AttemptId, Codec, FailClass, FetchCause, Format, InputsDigest, JobBrief, JobId, Order, Outcome,
     RawPath, ReduceReport, TaskId, WorkerId,
 };
 use tempfile::TempDir;
@@ -130,6 +130,7 @@ fn brief(name: &str, maps: u32, staging: &Path) -> JobBrief {
         format: Format::Lines,
         reducers: PARTITIONS,
         maps,
+        parts: Codec::Plain,
         staging: RawPath::from(staging),
     }
 }

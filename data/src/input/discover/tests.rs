@@ -4,7 +4,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 
-use super::super::testing::{Folder, gzip, zstd};
+use mapfold_terms::Codec;
+
+use super::super::testing::{Folder, gzip, lz4, zstd};
 use super::*;
 
 fn tree() -> Folder {
@@ -293,14 +295,21 @@ fn packing_is_told_by_name_and_first_bytes() {
     folder.write("a.gz", &gzip(b"a"));
     folder.write("b.ZST", &zstd(b"b"));
     folder.write("c.gz.txt", b"plain");
+    folder.write("d.lz4", &lz4(b"d"));
     folder.write("empty.gz", b"");
     let files = folder
-        .discover(&["a.gz", "b.ZST", "c.gz.txt", "empty.gz"])
+        .discover(&["a.gz", "b.ZST", "c.gz.txt", "d.lz4", "empty.gz"])
         .unwrap();
     let codecs: Vec<_> = files.iter().map(|file| file.codec).collect();
     assert_eq!(
         codecs,
-        [Codec::Gzip, Codec::Zstd, Codec::Plain, Codec::Gzip]
+        [
+            Codec::Gzip,
+            Codec::Zstd,
+            Codec::Plain,
+            Codec::Lz4,
+            Codec::Gzip
+        ]
     );
 
     folder.write("d/text.gz", b"plain");
@@ -316,7 +325,7 @@ fn packing_is_told_by_name_and_first_bytes() {
         "x.tar.bz2",
         "input x.tar.bz2 is packed in a way that cannot be read",
         Some(
-            "gzip (.gz) and Zstandard (.zst) are read; unpack it first, for example with `bzip2 -dk x.tar.bz2`",
+            "gzip (.gz), Zstandard (.zst) and LZ4 (.lz4) are read; unpack it first, for example with `bzip2 -dk x.tar.bz2`",
         ),
     );
 }

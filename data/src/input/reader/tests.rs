@@ -7,7 +7,7 @@ use mapfold_terms::{Codec, FailClass, Plan};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::testing::{Folder, gzip, zstd};
+use super::super::testing::{Folder, gzip, lz4, zstd};
 use super::super::{Change, plan};
 use super::*;
 
@@ -117,7 +117,7 @@ fn format() -> impl Strategy<Value = Format> {
 }
 
 fn codec() -> impl Strategy<Value = Codec> {
-    prop_oneof![3 => Just(Codec::Plain), 1 => Just(Codec::Gzip), 1 => Just(Codec::Zstd)]
+    prop_oneof![3 => Just(Codec::Plain), 1 => Just(Codec::Gzip), 1 => Just(Codec::Zstd), 1 => Just(Codec::Lz4)]
 }
 
 /// Writes `contents` as input files, each packed as told, and lists them.
@@ -128,6 +128,7 @@ fn write(folder: &Folder, contents: &[(Vec<u8>, Codec)]) -> Vec<InputFile> {
             Codec::Plain => ("txt", bytes.clone()),
             Codec::Gzip => ("gz", gzip(bytes)),
             Codec::Zstd => ("zst", zstd(bytes)),
+            Codec::Lz4 => ("lz4", lz4(bytes)),
         };
         let name = format!("{index}.{extension}");
         folder.write(&name, &stored);
@@ -337,7 +338,12 @@ fn a_packed_file_that_shrinks_has_changed_rather_than_rotted() {
     let noise: Vec<u8> = (0..200_000_u32)
         .flat_map(|n| n.wrapping_mul(0x9e37_79b9).to_be_bytes())
         .collect();
-    for (name, stored) in [("f.gz", gzip(&noise)), ("f.zst", zstd(&noise))] {
+    let packed = [
+        ("f.gz", gzip(&noise)),
+        ("f.zst", zstd(&noise)),
+        ("f.lz4", lz4(&noise)),
+    ];
+    for (name, stored) in packed {
         assert!(stored.len() > 200_000, "more than is read ahead");
         folder.write(name, &stored);
         let files = folder.discover(&[name]).unwrap();
@@ -423,24 +429,26 @@ fn packed_files_of_several_members_or_frames_are_read_through() {
     };
     let gz = parts.map(gzip).concat();
     let zst = parts.map(zstd).concat();
+    let lz4 = parts.map(lz4).concat();
     let want = content(want);
-    assert_eq!(
-        content(read_stored("f.gz", &gz, Format::Lines).unwrap()),
-        want
-    );
-    assert_eq!(
-        content(read_stored("f.zst", &zst, Format::Lines).unwrap()),
-        want
-    );
+    for (name, stored) in [("f.gz", gz), ("f.zst", zst), ("f.lz4", lz4)] {
+        let seen = read_stored(name, &stored, Format::Lines).unwrap();
+        assert_eq!(content(seen), want, "{name}");
+    }
 }
 
 #[test]
 fn a_packed_file_that_is_cut_short_or_damaged_is_an_error() {
     let text = lines(20_000);
-    for (name, stored) in [("f.gz", gzip(&text)), ("f.zst", zstd(&text))] {
+    let packed = [
+        ("f.gz", gzip(&text)),
+        ("f.zst", zstd(&text)),
+        ("f.lz4", lz4(&text)),
+    ];
+    for (name, stored) in packed {
         let mut bad_middle = stored.clone();
         let middle = bad_middle.len() / 2;
-        bad_middle[middle..middle + 4].fill(0xff);
+        bad_middle[middle] ^= 0x55;
         let mut bad_end = stored.clone();
         bad_end.extend(b"garbage");
         let cut = [1, 4, 8, stored.len() / 2].map(|less| stored[..stored.len() - less].to_vec());
@@ -470,7 +478,8 @@ fn empty_files_are_shown_to_the_job() {
     folder.write("b.gz", b"");
     folder.write("c.gz", &gzip(b""));
     folder.write("d.zst", &zstd(b""));
-    let names = ["a", "b.gz", "c.gz", "d.zst"];
+    folder.write("e.lz4", &lz4(b""));
+    let names = ["a", "b.gz", "c.gz", "d.zst", "e.lz4"];
     let files = folder.discover(&names).unwrap();
     for format in ["lines", "files", "nline:2", "fixed:4"] {
         let plan = plan(files.clone(), format.parse().unwrap(), None, None).unwrap();

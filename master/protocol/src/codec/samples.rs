@@ -228,6 +228,7 @@ fn brief() -> JobBrief {
         format: Format::Fixed(NonZeroU32::new(5).unwrap()),
         reducers: 10,
         maps: 8,
+        parts: Codec::Lz4,
         staging: raw("/out.staging"),
     }
 }
@@ -288,6 +289,7 @@ fn reduce_report() -> ReduceReport {
         part: PartSummary {
             rows: 6,
             bytes: 7,
+            unpacked_bytes: 12,
             hash: [8; 32],
         },
         spilled: ByteSize(9),
@@ -359,6 +361,7 @@ pub(super) fn job_spec() -> JobSpec {
         format: Format::Lines,
         split_size: Some(ByteSize::mib(64)),
         reducers: None,
+        parts: Codec::Zstd,
         output: raw("/out"),
         overwrite: true,
         max_attempts: NonZeroU32::new(4).unwrap(),

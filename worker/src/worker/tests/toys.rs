@@ -163,6 +163,7 @@ impl Runner for Toy {
             part: PartSummary {
                 rows: 1,
                 bytes: 0,
+                unpacked_bytes: 0,
                 hash: [0; 32],
             },
             spilled: ByteSize(0),
