@@ -117,6 +117,7 @@ mod tests {
             key: "(text, u64)".to_owned(),
             value: "bytes".to_owned(),
             folds: false,
+            total_order: false,
         };
         assert_eq!(
             text(&info),

@@ -4,22 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mapfold_job::{BuildError, Catalog, ParamError, Runner};
-use mapfold_terms::JobInfo;
 
 use crate::error::Problem;
 use crate::exit::Exit;
 use crate::nearest::did_you_mean;
 
-/// Checks that there is such a job and that it takes the parameters.
-pub(crate) fn look_up(
-    catalog: &dyn Catalog,
-    name: &str,
-    params: &BTreeMap<String, String>,
-) -> Result<JobInfo, Problem> {
-    Ok(build(catalog, name, params)?.info().clone())
-}
-
-/// Makes the job ready to run.
+/// Makes the job ready to run, if there is one of this name and it takes the parameters.
 pub(crate) fn build(
     catalog: &dyn Catalog,
     name: &str,

@@ -30,6 +30,7 @@ mod nearest;
 mod paint;
 mod place;
 mod progress;
+mod ranges;
 mod report;
 mod resources;
 mod rows;

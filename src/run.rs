@@ -9,7 +9,7 @@ use std::sync::Arc;
 use mapfold_data::manifest::Manifest;
 use mapfold_data::scratch::ScratchFile;
 use mapfold_job::Catalog;
-use mapfold_terms::{InputName, JobEnd, JobInfo, JobKey, JobSpec, RawPath};
+use mapfold_terms::{InputName, JobEnd, JobInfo, JobKey, JobSpec, Partitioning, RawPath};
 
 use crate::cat::no_manifest;
 use crate::error::Problem;
@@ -20,7 +20,7 @@ use crate::runtime::block_on;
 use crate::scratch::PrivateFolder;
 use crate::settings::{Input, RunSettings, Shown, Target};
 use crate::signals::Signals;
-use crate::{ending, job, log, rows, stdin};
+use crate::{ending, job, log, ranges, rows, stdin};
 
 pub(crate) fn run(
     settings: &RunSettings,
@@ -28,7 +28,7 @@ pub(crate) fn run(
     shown: &Shown,
 ) -> Result<Exit, Problem> {
     log::start(shown, log::Level::Off);
-    let info = job::look_up(&*catalog, &settings.job, &settings.params)?;
+    let runner = job::build(&*catalog, &settings.job, &settings.params)?;
     let mut progress = Progress::new(settings.progress, shown.paint, settings.place.about());
     let (files, spec, followed) = block_on(async {
         // First of all, so that whatever is made from here on is also cleaned up.
@@ -37,7 +37,9 @@ pub(crate) fn run(
         if let Some(spooled) = &files.stdin {
             stdin::spool(spooled, &mut signals).await?;
         }
-        let spec = spec(settings, &info, &files)?;
+        let mut spec = spec(settings, runner.info(), &files)?;
+        ranges::find(&*runner, &mut spec)?;
+        drop(runner);
         let followed = place::work(
             settings,
             catalog,
@@ -107,6 +109,7 @@ fn spec(settings: &RunSettings, info: &JobInfo, files: &Files) -> Result<JobSpec
         split_size: settings.split_size,
         reducers: settings.reducers,
         parts: settings.parts,
+        partitioning: Partitioning::Hash,
         output: RawPath::from(files.output.clone()),
         overwrite: matches!(
             settings.target,

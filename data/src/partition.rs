@@ -2,10 +2,13 @@
 //!
 //! The hash is part of the run format and of what users may rely on: XXH3-64 of the encoded key with
 //! the seed [`KEY_SEED`], on every machine and in every version. A partition is a *range* of hashes,
-//! so that whatever is ordered by hash is ordered by partition too.
+//! so that whatever is ordered by hash is ordered by partition too. A job whose part files follow each other in order
+//! has ranges of keys instead.
 
-use mapfold_terms::PartitionId;
+use mapfold_terms::{Boundaries, PartitionId, Partitioning};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::merge::key_prefix;
 
 /// Seed of the key hash: the ASCII bytes `mapfold1`, read as a big-endian number.
 pub const KEY_SEED: u64 = 0x6d61_7066_6f6c_6431;
@@ -32,9 +35,96 @@ pub fn partition_of(key: &[u8], partitions: u32) -> PartitionId {
     partition_of_hash(key_hash(key), partitions)
 }
 
+/// Tells the partition of each key of an attempt.
+#[derive(Clone, Debug)]
+pub enum Partitioner {
+    /// By hash, over so many partitions.
+    Hash(u32),
+    /// By ranges of keys.
+    Ranges(Ranges),
+}
+
+impl Partitioner {
+    /// One for `partitions` partitions.
+    pub fn new(partitioning: &Partitioning, partitions: u32) -> Self {
+        match partitioning {
+            Partitioning::Hash => Self::Hash(partitions),
+            Partitioning::Ranges(boundaries) => Self::Ranges(Ranges::new(boundaries, partitions)),
+        }
+    }
+
+    /// The partition that owns `key`.
+    #[inline]
+    pub fn of(&self, key: &[u8]) -> PartitionId {
+        match self {
+            Self::Hash(partitions) => partition_of(key, *partitions),
+            Self::Ranges(ranges) => ranges.of(key),
+        }
+    }
+}
+
+/// Boundaries, laid out for the search: the first eight bytes of each lie side by side and decide nearly always.
+#[derive(Clone, Debug)]
+pub struct Ranges {
+    prefixes: Vec<u64>,
+    boundaries: Vec<Box<[u8]>>,
+}
+
+impl Ranges {
+    fn new(boundaries: &Boundaries, partitions: u32) -> Self {
+        let inner = partitions.saturating_sub(1) as usize;
+        let boundaries: Vec<Box<[u8]>> = boundaries.iter().take(inner).map(Box::from).collect();
+        Self {
+            prefixes: boundaries.iter().map(|one| key_prefix(one)).collect(),
+            boundaries,
+        }
+    }
+
+    /// The number of boundaries up to `key`.
+    #[inline]
+    fn of(&self, key: &[u8]) -> PartitionId {
+        let prefix = key_prefix(key);
+        let mut at = self.prefixes.partition_point(|one| *one < prefix);
+        if self.prefixes.get(at) == Some(&prefix) {
+            at += self.boundaries[at..].partition_point(|one| **one <= *key);
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "there are fewer boundaries than partitions"
+        )]
+        PartitionId(at as u32)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn the_range_of_a_key_begins_at_the_last_boundary_up_to_it(
+            mut boundaries in vec(vec(prop_oneof![Just(0_u8), any::<u8>()], 0..12), 0..20),
+            key in vec(prop_oneof![Just(0_u8), any::<u8>()], 0..12),
+            pick in any::<proptest::sample::Index>(),
+            partitions in 1..30_u32,
+        ) {
+            boundaries.sort();
+            let list: Boundaries = boundaries.iter().map(Vec::as_slice).collect();
+            let partitioner = Partitioner::new(&Partitioning::Ranges(list), partitions);
+            boundaries.truncate(partitions as usize - 1);
+            let mut keys = vec![key];
+            if !boundaries.is_empty() {
+                keys.push(pick.get(&boundaries).clone());
+            }
+            for key in keys {
+                let want = boundaries.iter().filter(|one| **one <= key).count();
+                prop_assert_eq!(partitioner.of(&key).0 as usize, want);
+            }
+        }
+    }
 
     #[test]
     fn the_hash_is_the_one_that_others_compute() {

@@ -84,7 +84,8 @@ mod tests {
 
     use mapfold_protocol::codec::FRAME_MAX;
     use mapfold_terms::{
-        AttemptId, Codec, Format, JobBrief, MasterEpoch, PartitionId, RawPath, TaskId, Token,
+        AttemptId, Codec, Format, JobBrief, MasterEpoch, PartitionId, Partitioning, RawPath,
+        TaskId, Token,
     };
 
     use super::*;
@@ -108,6 +109,7 @@ mod tests {
                 params: BTreeMap::new(),
                 format: Format::Lines,
                 reducers: 1,
+                partitioning: Partitioning::Hash,
                 maps: 1,
                 parts: Codec::Plain,
                 staging: RawPath::from(std::path::PathBuf::from("/s")),

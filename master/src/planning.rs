@@ -129,6 +129,7 @@ fn brief(id: JobId, spec: &JobSpec, plan: &Plan, staging: PathBuf) -> JobBrief {
         params: spec.params.clone(),
         format: spec.format,
         reducers: plan.reducers,
+        partitioning: spec.partitioning.clone(),
         maps,
         parts: spec.parts,
         staging: RawPath::from(staging),

@@ -20,7 +20,7 @@ use mapfold_protocol::service::{ClientDesk, Refusal};
 use mapfold_scheduler::Settings as Bounds;
 use mapfold_terms::{
     Codec, Format, InputName, JobEnd, JobId, JobKey, JobReport, JobSpec, JobState, JobStatus,
-    RawPath,
+    Partitioning, RawPath,
 };
 use tarpc::context;
 
@@ -73,6 +73,7 @@ impl Bench {
             split_size: None,
             reducers: NonZeroU32::new(reducers),
             parts: Codec::Plain,
+            partitioning: Partitioning::Hash,
             output: RawPath::from(self.path("out")),
             overwrite: false,
             max_attempts: NonZeroU32::new(4).unwrap(),

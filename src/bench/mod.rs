@@ -57,7 +57,7 @@ pub(crate) fn bench(
     shown: &Shown,
 ) -> Result<Exit, Problem> {
     // What is wrong is better told now than by the first program that fails.
-    crate::job::look_up(catalog, &args.job, &params(args.params.clone())?)?;
+    crate::job::build(catalog, &args.job, &params(args.params.clone())?)?;
     args.split_size.map(positive).transpose()?;
     let (files, bytes) = size_up(args)?;
     let contenders = Contender::all(args)?;

@@ -30,6 +30,7 @@ pub(crate) fn attempt(
         split,
         format: brief.format,
         partitions: brief.reducers,
+        partitioning: &brief.partitioning,
         memory: site.memory,
         in_memory_max: room.size(),
         scratch: &scratch,

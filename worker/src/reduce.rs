@@ -118,6 +118,7 @@ impl Reduce<'_> {
         let task = ReduceTask {
             attempt,
             partition: self.partition,
+            format: self.brief.format,
             inputs: segments,
             memory: ByteSize(memory - in_memory.bytes()),
             scratch: &scratch,

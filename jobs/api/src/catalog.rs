@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mapfold_terms::JobInfo;
+use mapfold_terms::{Boundaries, JobInfo};
 
 use crate::param::{ParamError, Params};
 use crate::runner::Runner;
@@ -67,6 +67,12 @@ type Build = fn(&BTreeMap<String, String>) -> Result<Arc<dyn Runner>, BuildError
 impl Maker {
     /// The maker of `J`.
     pub fn of<J: Job>() -> Self {
+        const {
+            assert!(
+                !(J::TOTAL_ORDER && J::FOLD.is_some()),
+                "a job with a combiner has no total order: its runs are ordered by hash"
+            );
+        }
         Self {
             info: info::<J>(),
             build: build::<J>,
@@ -117,6 +123,7 @@ fn info<J: Job>() -> JobInfo {
         key: J::Key::kind(),
         value: J::Value::kind(),
         folds: J::FOLD.is_some(),
+        total_order: J::TOTAL_ORDER,
     }
 }
 
@@ -173,6 +180,10 @@ impl<J: Job> Runner for Attempts<J> {
         task: &crate::SequentialTask<'_>,
     ) -> Result<crate::SequentialDone, crate::TaskError> {
         crate::sequential::sequential(&self.job, task)
+    }
+
+    fn sample(&self, task: &crate::SampleTask<'_>) -> Result<Boundaries, crate::TaskError> {
+        crate::sample::sample(&self.job, task)
     }
 
     fn free_memory(&self) {

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use mapfold_data::partition::partition_of;
+use mapfold_data::partition::Partitioner;
 use mapfold_data::run::{Run, RunBytes, RunWriter, WriteRunError};
 use mapfold_data::scratch::Scratch;
 use mapfold_terms::{ByteSize, Counters, RunSummary, Token};
@@ -31,6 +31,7 @@ pub struct Emitter<'a, J: Job> {
 pub(crate) struct Budget<'a> {
     pub(crate) token: Token,
     pub(crate) partitions: u32,
+    pub(crate) partitioner: &'a Partitioner,
     pub(crate) memory: ByteSize,
     pub(crate) in_memory_max: ByteSize,
     pub(crate) scratch: &'a Scratch,
@@ -120,7 +121,7 @@ impl<'a, J: Job> Emitter<'a, J> {
                 grew && table.bytes_next() > self.budget.memory.as_usize()
             }
             Sink::Sort(buffer) => {
-                let partition = partition_of(key, self.budget.partitions);
+                let partition = self.budget.partitioner.of(key);
                 let pushed = buffer.push(partition, key, |out| J::Value::encode(value, out));
                 if let Err(error) = pushed {
                     let error = WriteRunError::RecordTooLong { bytes: error.bytes };

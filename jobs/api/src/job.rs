@@ -44,6 +44,10 @@ pub trait Job: Sized + Send + Sync + 'static {
     const HELP: &'static str = "";
     /// The combiner, if values of one key can be folded together early. With one, `reduce` sees exactly one value.
     const FOLD: Option<Fold<Self>> = None;
+    /// Whether the part files, one after another, hold all keys in increasing order. Partitions are then ranges of keys, found from
+    /// a sample of the input that is mapped before the job begins; else they are ranges of hashes, of about equal
+    /// numbers of keys whatever the keys are. Not for a job with a combiner, whose runs are ordered by hash.
+    const TOTAL_ORDER: bool = false;
 
     /// Makes the job.
     ///

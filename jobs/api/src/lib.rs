@@ -63,6 +63,7 @@ mod param;
 mod reduce_attempt;
 mod row;
 mod runner;
+mod sample;
 mod sequential;
 mod sink;
 mod spare;
@@ -80,8 +81,8 @@ pub use mapfold_terms::{Counters, JobInfo, ParamInfo};
 pub use param::{NoParams, ParamError, ParamValue, Params};
 pub use row::{Field, Rows};
 pub use runner::{
-    MapDone, MapTask, Monitor, ReduceDone, ReduceTask, Runner, SequentialDone, SequentialTask,
-    TaskError,
+    MapDone, MapTask, Monitor, ReduceDone, ReduceTask, Runner, SampleTask, SequentialDone,
+    SequentialTask, TaskError,
 };
 pub use value::{DecodeValueError, Value};
 pub use values::Values;

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use mapfold_data::input::{Block, ReadSplitError, SplitReader};
+use mapfold_data::partition::Partitioner;
 use mapfold_terms::{ByteSize, FailClass, Failure, MapReport, RecordAt};
 
 use crate::emitter::{Budget, Emitter, Place};
@@ -14,7 +15,7 @@ use crate::{Job, JobError, MapDone, MapTask, Monitor, TaskError};
 const RECORD_SHARE: u64 = 2;
 
 /// A record of this size is accepted however small the memory budget.
-const RECORD_MAX_LEAST: ByteSize = ByteSize::mib(64);
+pub(crate) const RECORD_MAX_LEAST: ByteSize = ByteSize::mib(64);
 
 /// Maps one split into one run.
 pub(crate) fn map_attempt<J: Job>(
@@ -25,6 +26,7 @@ pub(crate) fn map_attempt<J: Job>(
 ) -> Result<MapDone, TaskError> {
     let started = Instant::now();
     let record_max = ByteSize(task.memory.bytes() / RECORD_SHARE).max(RECORD_MAX_LEAST);
+    let partitioner = Partitioner::new(task.partitioning, task.partitions);
     let memory = spare.take();
     let mut reader = SplitReader::with_buffer(task.split, task.format, record_max, memory.buffer);
     let mut emitter = Emitter::new(
@@ -32,6 +34,7 @@ pub(crate) fn map_attempt<J: Job>(
         Budget {
             token: task.attempt.token,
             partitions: task.partitions,
+            partitioner: &partitioner,
             memory: task.memory,
             in_memory_max: task.in_memory_max,
             scratch: task.scratch,

@@ -3,7 +3,7 @@
 use mapfold_data::merge::{self, Cursor, Merge};
 use mapfold_data::part::PartWriter;
 use mapfold_data::run::{Segment, SegmentCursor};
-use mapfold_terms::{Counters, FailClass, Failure, RecordAt};
+use mapfold_terms::{Counters, FailClass, Failure, Format, RecordAt};
 
 use crate::combine::{MergeError, combine, fold_group};
 use crate::guard;
@@ -70,6 +70,7 @@ fn reduce<J: Job>(
         decoded: Vec::new(),
         part: PartWriter::create(task.part_folder, task.partition, task.part_codec)?,
         counters: Counters::default(),
+        format: task.format,
         groups: 0,
         records: 0,
     };
@@ -112,6 +113,7 @@ struct Round<'a, J> {
     decoded: Vec<u8>,
     part: PartWriter,
     counters: Counters,
+    format: Format,
     groups: u64,
     records: u64,
 }
@@ -128,7 +130,7 @@ impl<J: Job> Round<'_, J> {
             };
             let key =
                 <J::Key as Key>::decode(&self.key, &mut self.decoded).map_err(MergeError::from)?;
-            let mut rows = Rows::new(&mut self.part, &mut self.counters);
+            let mut rows = Rows::new(&mut self.part, &mut self.counters, self.format);
             let reduced = self.job.reduce(key, &mut values, &mut rows);
             rows.finish()?;
             let end = values.finish()?;

@@ -1,21 +1,27 @@
-//! Rows: what `reduce` leaves in a part file, `key TAB value` and a line feed.
+//! Rows: what `reduce` leaves in a part file, `key TAB value` and a line feed, or records as they came.
 
 use mapfold_data::part::{PartWriter, WritePartError};
-use mapfold_terms::Counters;
+use mapfold_terms::{Counters, Format};
 
 /// Where `reduce` writes rows.
 pub struct Rows<'a> {
     part: &'a mut PartWriter,
     counters: &'a mut Counters,
+    format: Format,
     /// The first error; the attempt fails with it at the end of the group.
     error: Option<WritePartError>,
 }
 
 impl<'a> Rows<'a> {
-    pub(crate) fn new(part: &'a mut PartWriter, counters: &'a mut Counters) -> Self {
+    pub(crate) fn new(
+        part: &'a mut PartWriter,
+        counters: &'a mut Counters,
+        format: Format,
+    ) -> Self {
         Self {
             part,
             counters,
+            format,
             error: None,
         }
     }
@@ -24,13 +30,30 @@ impl<'a> Rows<'a> {
     /// feed inside a field is the job's affair.
     #[inline]
     pub fn row(&mut self, key: impl Field, value: impl Field) {
-        let written = self.part.row(|out| {
+        self.write(|out| {
             key.write(out);
             out.push(b'\t');
             value.write(out);
             out.push(b'\n');
         });
-        if let Err(error) = written {
+    }
+
+    /// Writes one record as the input's format has it: a line gets its line feed, all others go out as they are. So the output
+    /// can be read again as the input was.
+    #[inline]
+    pub fn record(&mut self, record: impl Field) {
+        let ended = matches!(self.format, Format::Lines | Format::NLine(_));
+        self.write(|out| {
+            record.write(out);
+            if ended {
+                out.push(b'\n');
+            }
+        });
+    }
+
+    #[inline]
+    fn write(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
+        if let Err(error) = self.part.row(encode) {
             self.error.get_or_insert(error);
         }
     }

@@ -8,8 +8,8 @@ use std::path::Path;
 use mapfold_data::run::{RunBytes, Segment};
 use mapfold_data::scratch::Scratch;
 use mapfold_terms::{
-    AttemptId, ByteSize, Codec, Counters, Failure, Format, JobInfo, MapReport, PartSummary,
-    PartitionId, Split,
+    AttemptId, Boundaries, ByteSize, Codec, Counters, Failure, Format, JobInfo, MapReport,
+    PartSummary, PartitionId, Partitioning, Plan, Split,
 };
 
 /// A job with its parameters, ready to run attempts; shared by all slots of a worker.
@@ -37,6 +37,16 @@ pub trait Runner: Send + Sync {
     /// As `map`.
     fn sequential(&self, task: &SequentialTask<'_>) -> Result<SequentialDone, TaskError>;
 
+    /// Where partitions begin, of a job whose part files follow each other in order: see [`SampleTask`]. By
+    /// default nowhere, and all keys go to the first.
+    ///
+    /// # Errors
+    /// As `map`.
+    fn sample(&self, task: &SampleTask<'_>) -> Result<Boundaries, TaskError> {
+        let _ = task;
+        Ok(Boundaries::default())
+    }
+
     /// Gives up what is kept from ended attempts for those to come. Called when another job begins an attempt on the slots that it
     /// was kept for, since two jobs do not share memory and a slot has one budget.
     fn free_memory(&self) {}
@@ -60,11 +70,22 @@ pub struct MapTask<'a> {
     pub format: Format,
     /// Number of partitions, R.
     pub partitions: u32,
+    /// How keys are shared out to them.
+    pub partitioning: &'a Partitioning,
     /// Budget for tables, buffers and merges of this attempt.
     pub memory: ByteSize,
     /// A run up to this size stays in memory.
     pub in_memory_max: ByteSize,
     /// For spills and the run.
+    pub scratch: &'a Scratch,
+}
+
+/// What a look at a job's keys needs to know. A function of the plan and the input: it is bounded in what it reads
+/// and takes some tens of milliseconds.
+pub struct SampleTask<'a> {
+    /// The input. As many ranges are wanted as it has reduce tasks.
+    pub plan: &'a Plan,
+    /// For spills; there are none unless a few records become very large.
     pub scratch: &'a Scratch,
 }
 
@@ -82,6 +103,8 @@ pub struct ReduceTask<'a> {
     pub attempt: AttemptId,
     /// The partition.
     pub partition: PartitionId,
+    /// How the input was cut into records, for a job that writes records back.
+    pub format: Format,
     /// That partition of each run, in the order of the map tasks. May be on disk, mapped.
     pub inputs: Vec<Segment>,
     /// Budget for buffers and merges of this attempt.

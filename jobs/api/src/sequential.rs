@@ -5,6 +5,7 @@
 //! how many slots it takes to win (McSherry, Isard, Murray: "Scalability! But at what COST?", HotOS 2015), shows beside it.
 
 use mapfold_data::input::SplitReader;
+use mapfold_data::partition::Partitioner;
 use mapfold_data::run::Run;
 use mapfold_terms::{
     AttemptId, ByteSize, Codec, FailClass, Failure, JobId, MasterEpoch, PartitionId, TaskId, Token,
@@ -31,6 +32,7 @@ pub(crate) fn sequential<J: Job>(
     let budget = Budget {
         token,
         partitions: 1,
+        partitioner: &Partitioner::Hash(1),
         memory: UNLIMITED,
         in_memory_max: UNLIMITED,
         scratch: task.scratch,
@@ -61,6 +63,7 @@ pub(crate) fn sequential<J: Job>(
                 number: 1,
             },
             partition: PartitionId(0),
+            format: task.format,
             inputs: vec![segment],
             memory: UNLIMITED,
             scratch: task.scratch,

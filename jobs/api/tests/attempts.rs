@@ -18,7 +18,7 @@ use mapfold_job::{
 };
 use mapfold_terms::{
     AttemptId, ByteSize, Codec, Digest, Failure, Format, InputName, JobId, MasterEpoch,
-    PartitionId, RawPath, TaskId, Token,
+    PartitionId, Partitioning, RawPath, TaskId, Token,
 };
 use proptest::prelude::*;
 
@@ -174,6 +174,7 @@ fn run(job: &str, folder: &Path, text: &str, how: How) -> Result<Left, TaskError
             split,
             format: plan.format,
             partitions: how.partitions,
+            partitioning: &Partitioning::Hash,
             memory: ByteSize(how.memory),
             in_memory_max: ByteSize(how.memory),
             scratch: &scratch,
@@ -193,6 +194,7 @@ fn run(job: &str, folder: &Path, text: &str, how: How) -> Result<Left, TaskError
         let task = ReduceTask {
             attempt,
             partition,
+            format: plan.format,
             inputs: (0..).zip(&runs).map(segment).collect(),
             memory: ByteSize(how.memory),
             scratch: &scratch,

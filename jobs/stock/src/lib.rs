@@ -6,6 +6,7 @@
 mod grep;
 mod index;
 mod linecount;
+mod sort;
 mod word;
 mod wordcount;
 
@@ -14,15 +15,17 @@ use mapfold_job::{JobTable, Maker};
 pub use grep::Grep;
 pub use index::Index;
 pub use linecount::LineCount;
+pub use sort::{RecordOrder, Sort};
 pub use word::words;
 pub use wordcount::WordCount;
 
 /// The makers of all stock jobs, for a catalog that holds others beside them.
-pub fn makers() -> [Maker; 4] {
+pub fn makers() -> [Maker; 5] {
     [
         Maker::of::<Grep>(),
         Maker::of::<Index>(),
         Maker::of::<LineCount>(),
+        Maker::of::<Sort>(),
         Maker::of::<WordCount>(),
     ]
 }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AttemptId, ByteSize, Codec, JobId, PartitionId, RawPath, Split};
+use crate::{AttemptId, ByteSize, Codec, JobId, PartitionId, Partitioning, RawPath, Split};
 
 /// Chosen at random by the client; a submit that repeats a key is the same job, not a second one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -90,6 +90,8 @@ pub struct JobSpec {
     pub reducers: Option<NonZeroU32>,
     /// How part files are packed.
     pub parts: Codec,
+    /// How keys are shared out to them. Ranges come with their number, since they were found for it.
+    pub partitioning: Partitioning,
     /// The output folder, absolute.
     pub output: RawPath,
     /// Exchange an output folder that exists, rather than refuse.
@@ -115,6 +117,8 @@ pub struct JobBrief {
     pub format: Format,
     /// Number of reduce tasks R; partitions are `0..R`.
     pub reducers: u32,
+    /// How keys are shared out to them.
+    pub partitioning: Partitioning,
     /// Number of map tasks M.
     pub maps: u32,
     /// How part files are packed.
@@ -179,6 +183,8 @@ pub struct JobInfo {
     pub value: String,
     /// Whether the job has a combiner.
     pub folds: bool,
+    /// Whether the part files, one after another, hold the keys in order.
+    pub total_order: bool,
 }
 
 /// One parameter of a job.

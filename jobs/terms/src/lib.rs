@@ -10,6 +10,7 @@ mod digest;
 mod id;
 mod job;
 mod outcome;
+mod partitioning;
 mod plan;
 mod raw_path;
 mod report;
@@ -24,6 +25,7 @@ pub use outcome::{
     FailClass, Failure, FetchCause, FetchFailure, MapReport, Outcome, PartSummary, RecordAt,
     ReduceReport, RunSummary,
 };
+pub use partitioning::{Boundaries, Partitioning};
 pub use plan::{Codec, Fingerprint, InputFile, Piece, Plan, Split};
 pub use raw_path::RawPath;
 pub use report::{

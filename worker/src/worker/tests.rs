@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use mapfold_protocol::{Address, InProcess, Listener};
 use mapfold_terms::{
     AttemptId, Codec, FailClass, FetchCause, Format, InputsDigest, JobBrief, JobId, Order, Outcome,
-    RawPath, ReduceReport, TaskId, WorkerId,
+    Partitioning, RawPath, ReduceReport, TaskId, WorkerId,
 };
 use tempfile::TempDir;
 use tokio::runtime::Handle;
@@ -129,6 +129,7 @@ fn brief(name: &str, maps: u32, staging: &Path) -> JobBrief {
         params: BTreeMap::new(),
         format: Format::Lines,
         reducers: PARTITIONS,
+        partitioning: Partitioning::Hash,
         maps,
         parts: Codec::Plain,
         staging: RawPath::from(staging),

@@ -9,8 +9,8 @@ use mapfold_terms::{
     AttemptId, ByteSize, Codec, Counters, Digest, FailClass, FailReason, Failure, FetchCause,
     FetchFailure, Fingerprint, Format, InputFile, InputName, InputsDigest, JobBrief, JobEnd, JobId,
     JobKey, JobReport, JobSpec, JobState, JobStatus, MapReport, MasterEpoch, Notice, NoticeKind,
-    Order, Outcome, PartSummary, PartitionId, PhaseStatus, Piece, Progress, RawPath, RecordAt,
-    ReduceReport, RunSummary, Split, TaskId, TaskTiming, Token, WorkerId, WorkerStatus,
+    Order, Outcome, PartSummary, PartitionId, Partitioning, PhaseStatus, Piece, Progress, RawPath,
+    RecordAt, ReduceReport, RunSummary, Split, TaskId, TaskTiming, Token, WorkerId, WorkerStatus,
 };
 
 use serde::Serialize;
@@ -227,6 +227,7 @@ fn brief() -> JobBrief {
         params: BTreeMap::from([("lowercase".to_owned(), "true".to_owned())]),
         format: Format::Fixed(NonZeroU32::new(5).unwrap()),
         reducers: 10,
+        partitioning: Partitioning::Hash,
         maps: 8,
         parts: Codec::Lz4,
         staging: raw("/out.staging"),
@@ -360,8 +361,9 @@ pub(super) fn job_spec() -> JobSpec {
         }],
         format: Format::Lines,
         split_size: Some(ByteSize::mib(64)),
-        reducers: None,
+        reducers: NonZeroU32::new(3),
         parts: Codec::Zstd,
+        partitioning: Partitioning::Ranges([&b"g"[..], b"pq"].into_iter().collect()),
         output: raw("/out"),
         overwrite: true,
         max_attempts: NonZeroU32::new(4).unwrap(),

@@ -59,6 +59,7 @@ impl Catalog for ToyCatalog {
                 key: text(),
                 value: text(),
                 folds: false,
+                total_order: false,
             },
             toys: Arc::clone(&self.0),
         }))

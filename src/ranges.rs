@@ -1,0 +1,63 @@
+//! For jobs whose part files follow each other in order: which range of keys each part gets, before the job is submitted.
+//!
+//! The client finds the ranges, not the master, since that runs the job's code: a master runs none, and may not have it. Both list
+//! and cut the same input by the same rules, so they agree on the number of reduce tasks.
+
+use std::env;
+use std::num::NonZeroU32;
+
+use mapfold_data::input;
+use mapfold_data::scratch::ScratchRoot;
+use mapfold_job::{Runner, SampleTask, TaskError};
+use mapfold_terms::{FailClass, Failure, JobSpec, Partitioning};
+
+use crate::error::Problem;
+use crate::exit::Exit;
+use crate::scratch::no_scratch;
+
+/// Finds them, if the job wants them and there is more than one part. Reads a little of the input; takes some
+/// tens of milliseconds.
+pub(crate) fn find(runner: &dyn Runner, spec: &mut JobSpec) -> Result<(), Problem> {
+    if !runner.info().total_order || spec.reducers == Some(NonZeroU32::MIN) {
+        return Ok(());
+    }
+    let found = input::discover(&spec.inputs).map_err(|error| refused(&error, error.hint()))?;
+    let plan = input::plan(found, spec.format, spec.split_size, spec.reducers)
+        .map_err(|error| refused(&error, error.hint()))?;
+    spec.reducers = NonZeroU32::new(plan.reducers);
+    if plan.reducers > 1 {
+        let root = ScratchRoot::open(&env::temp_dir()).map_err(|error| no_scratch(&error))?;
+        let task = SampleTask {
+            plan: &plan,
+            scratch: &root.scratch("sample"),
+        };
+        spec.partitioning = Partitioning::Ranges(runner.sample(&task).map_err(not_sampled)?);
+    }
+    Ok(())
+}
+
+/// In the words that the master would use.
+fn refused(error: &dyn std::error::Error, hint: Option<String>) -> Problem {
+    let failure = Failure {
+        hint,
+        ..Failure::new(FailClass::Input, error)
+    };
+    Problem::refused(Exit::Input, &failure)
+}
+
+fn not_sampled(error: TaskError) -> Problem {
+    const WHAT: &str = "cannot sample the input for ranges of keys";
+    match error {
+        TaskError::Failed(failure) => {
+            let exit = match failure.class {
+                FailClass::Job => Exit::JobFailed,
+                FailClass::Input => Exit::Input,
+                FailClass::Worker => Exit::Internal,
+            };
+            Problem::new(exit, WHAT).failure(&failure)
+        }
+        error @ (TaskError::Cancelled | TaskError::BadRun { .. }) => {
+            Problem::new(Exit::Internal, WHAT).because(&error)
+        }
+    }
+}
