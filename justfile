@@ -30,3 +30,7 @@ doc:
 # Random kills and pauses against real processes: just soak 1800
 soak seconds="60" seed="1":
     MAPFOLD_SOAK={{seconds}},{{seed}} cargo test -p mapfold-tests soak -- --ignored --nocapture
+
+# What is done per record or per key, function by function: just bench -p mapfold-data -- merge
+bench *args="-p mapfold-data -p mapfold-job -p mapfold-stock":
+    cargo bench {{args}}

@@ -318,37 +318,4 @@ mod tests {
         assert_eq!(refused, Err(RecordTooLong { bytes: 6 }));
         assert_eq!(drain(&mut buffer), [(PartitionId(0), vec![1], vec![2])]);
     }
-
-    /// `cargo test --release -p mapfold-data sort_buffer -- --ignored --nocapture`
-    #[test]
-    #[ignore = "a measurement"]
-    fn measure_push_and_drain() {
-        let mut buffer = SortBuffer::new();
-        for _ in 0..3 {
-            let mut state = 1_u64;
-            let begin = std::time::Instant::now();
-            for _ in 0..1_000_000 {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1);
-                let key = (state >> 20).to_be_bytes();
-                let partition = crate::partition::partition_of(&key, 8);
-                buffer
-                    .push(partition, &key, |out| out.extend_from_slice(&[0; 90]))
-                    .unwrap();
-            }
-            let pushed = begin.elapsed();
-            let mut bytes = 0;
-            let drained: Result<(), ()> = buffer.sort_and_drain(|_, key, value| {
-                bytes += key.len() + value.len();
-                Ok(())
-            });
-            drained.unwrap();
-            eprintln!(
-                "{bytes} bytes: {} ns a push, {} ns a record sorted and drained",
-                pushed.as_nanos() / 1_000_000,
-                (begin.elapsed() - pushed).as_nanos() / 1_000_000
-            );
-        }
-    }
 }

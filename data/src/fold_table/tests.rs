@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -158,58 +157,4 @@ fn an_error_of_the_sink_ends_the_drain_and_empties_the_table() {
     });
     assert_eq!((drained, calls), (Err("full"), 1));
     assert!(table.is_empty());
-}
-
-/// `cargo test --release -p mapfold-data fold_table -- --ignored --nocapture`
-///
-/// Words as numbers in text, drawn as Zipf would (exponent 1): 10 million upserts.
-#[test]
-#[ignore = "a measurement"]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the draw is a whole number"
-)]
-fn measure_upserts() {
-    const UPSERTS: usize = 10_000_000;
-    for distinct in [10_000_f64, 1_000_000.0, 4_000_000.0] {
-        let mut state = 1_u64;
-        let mut draw = || {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            let uniform = (state >> 11) as f64 / (1_u64 << 53) as f64;
-            distinct.powf(uniform) as u64
-        };
-        let mut text = Vec::new();
-        let keys: Vec<_> = (0..UPSERTS)
-            .map(|_| {
-                let begin = text.len();
-                text.extend_from_slice(
-                    format!("w{:x}", draw().wrapping_mul(0x9e37_79b9)).as_bytes(),
-                );
-                begin..text.len()
-            })
-            .collect();
-        let mut table = FoldTable::<u64>::new();
-        for filling in ["fresh", "reused"] {
-            let begin = Instant::now();
-            for key in &keys {
-                count(&mut table, &text[key.clone()]);
-            }
-            let filled = begin.elapsed();
-            let (len, bytes) = (table.len(), table.bytes());
-            let drained: Result<(), ()> = table.drain_sorted(8, |_, _, n| {
-                std::hint::black_box(n);
-                Ok(())
-            });
-            drained.unwrap();
-            let drained = begin.elapsed() - filled;
-            eprintln!(
-                "{len} distinct, {filling}: {:.1} ns an upsert, {:.0} ns a key drained, {} MiB",
-                filled.as_nanos() as f64 / UPSERTS as f64,
-                drained.as_nanos() as f64 / len as f64,
-                bytes >> 20
-            );
-        }
-    }
 }
