@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use mapfold_terms::{Format, InputFile, RecordAt};
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memrchr};
 
 /// Some whole records that follow each other in one file.
 ///
@@ -50,6 +50,33 @@ impl<'a> Block<'a> {
             Format::Lines | Format::NLine(_) | Format::Files => true,
             Format::Fixed(_) => false,
         }
+    }
+
+    /// Whether each record is a line, so that [`Block::line_around`] may be asked.
+    pub const fn has_lines(&self) -> bool {
+        match self.format {
+            Format::Lines | Format::NLine(_) => true,
+            Format::Files | Format::Fixed(_) => false,
+        }
+    }
+
+    /// In a block of lines, the line in which the place `at` lies (its end is such a place, the beginning of the next line is
+    /// not), and where the next line begins. `None` after the last line.
+    ///
+    /// For a search over many lines at once; costs two searches for an LF.
+    pub fn line_around(&self, at: usize) -> Option<(Record<'a>, usize)> {
+        let start = memrchr(b'\n', &self.bytes[..at]).map_or(0, |end| end + 1);
+        let rest = &self.bytes[start..];
+        if rest.is_empty() {
+            return None;
+        }
+        let (bytes, step) = first_line(rest);
+        let line = Record {
+            bytes,
+            offset: self.offset + start as u64,
+            file: self.file,
+        };
+        Some((line, start + step))
     }
 
     /// How many [`records`](Self::records) there are, without looking at each: ends of lines are counted at
@@ -232,6 +259,30 @@ mod tests {
                 let file = file();
                 let block = Block::new(&file, 0, &bytes, format);
                 prop_assert_eq!(block.record_count(), block.records().count() as u64);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_place_lies_in_one_line(
+            bytes in vec(prop_oneof![Just(b'\n'), Just(b'\r'), any::<u8>()], 0..40),
+        ) {
+            let file = file();
+            let block = Block::new(&file, 100, &bytes, Format::Lines);
+            let mut start = 0;
+            for record in block.records() {
+                let end = memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |end| start + end);
+                let next = (end + 1).min(bytes.len());
+                for at in start..=end {
+                    let (line, after) = block.line_around(at).unwrap();
+                    prop_assert_eq!((line.bytes, line.offset), (record.bytes, record.offset));
+                    prop_assert_eq!(after, next);
+                }
+                start = next;
+            }
+            if bytes.last().is_none_or(|last| *last == b'\n') {
+                prop_assert!(block.line_around(bytes.len()).is_none());
             }
         }
     }

@@ -1,7 +1,11 @@
 //! `grep`: the lines that match a regular expression, with file and offset.
 
-use mapfold_job::{Emitter, Job, JobError, Record, Rows, Values, params};
+mod candidates;
+
+use mapfold_job::{Block, Emitter, Job, JobError, Record, Rows, Values, params};
 use regex::bytes::{Regex, RegexBuilder};
+
+use candidates::Candidates;
 
 params! {
     /// Parameters of `grep`.
@@ -18,6 +22,8 @@ params! {
 /// Finds lines.
 pub struct Grep {
     regex: Regex,
+    /// To find lines in many at once, where the expression allows it and matching lines are wanted.
+    candidates: Option<Candidates>,
     invert: bool,
 }
 
@@ -35,8 +41,14 @@ impl Job for Grep {
         let regex = RegexBuilder::new(&params.pattern)
             .case_insensitive(params.ignore_case)
             .build()?;
+        let candidates = if params.invert {
+            None
+        } else {
+            Candidates::new(&params.pattern, params.ignore_case)
+        };
         Ok(Self {
             regex,
+            candidates,
             invert: params.invert,
         })
     }
@@ -44,7 +56,23 @@ impl Job for Grep {
     #[inline]
     fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
         if self.regex.is_match(record.bytes) != self.invert {
-            out.emit((record.file.name.as_bytes(), record.offset), record.bytes);
+            take(record, out);
+        }
+        Ok(())
+    }
+
+    fn map_block(&self, block: &Block<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+        let Some(candidates) = self.candidates.as_ref().filter(|_| block.has_lines()) else {
+            return block.records().try_for_each(|record| {
+                out.begin_record(&record);
+                self.map(&record, out)
+            });
+        };
+        for candidate in candidates.of(block) {
+            out.begin_record(&candidate.line);
+            if candidate.certain || self.regex.is_match(candidate.line.bytes) {
+                take(&candidate.line, out);
+            }
         }
         Ok(())
     }
@@ -60,4 +88,8 @@ impl Job for Grep {
         }
         Ok(())
     }
+}
+
+fn take(line: &Record<'_>, out: &mut Emitter<'_, Grep>) {
+    out.emit((line.file.name.as_bytes(), line.offset), line.bytes);
 }
