@@ -6,7 +6,7 @@
 //! | [`partition`] | which reduce task owns a key |
 //! | [`fold_table`], [`sort_buffer`] | what a map attempt emits, before it is a run |
 //! | [`run`] | sorted records on disk or in memory, checked to the byte |
-//! | [`merge`] | many runs, or segments of runs, as one |
+//! | [`merge`], [`fold_merge`] | many runs, or segments of runs, as one |
 //! | [`scratch`] | where temporary files live, and how they vanish |
 //! | [`codec`] | packed streams, in and out |
 //! | [`part`], [`manifest`] | part files, and what an output folder says of itself |
@@ -15,12 +15,15 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
 pub mod codec;
+pub mod fold_merge;
 pub mod fold_table;
 pub mod generate;
+mod hint;
 pub mod input;
 pub mod manifest;
 pub mod merge;
 mod mmap;
+mod packed_key;
 pub mod part;
 pub mod partition;
 pub mod run;

@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use mapfold_data::fold_table::FoldTable;
-use mapfold_data::merge::{self, Cursor, Merge, Push};
-use mapfold_data::partition::partition_of;
+use mapfold_data::fold_merge::FoldMerge;
+use mapfold_data::fold_table::{Flat, FoldTable};
+use mapfold_data::merge::{self, Merge, Push};
+use mapfold_data::partition::{partition_of, partition_of_hash};
 use mapfold_data::run::{
-    ReadRunError, Run, RunBytes, RunWriter, SegmentCursor, SegmentHead, WriteRunError,
+    ReadRunError, Run, RunBytes, RunWriter, Segment, SegmentHead, WriteRunError,
 };
 use mapfold_data::scratch::{Scratch, ScratchRoot};
 use mapfold_data::sort_buffer::SortBuffer;
@@ -70,7 +71,7 @@ fn merge_spills(
     spills: &[RunBytes],
     budget: Budget,
     scratch: &Scratch,
-    combine: impl FnMut(&mut Merge<SegmentCursor<'_>>, &mut Push<'_>) -> Result<(), Error>,
+    combine: impl FnMut(&[Segment], &mut Push<'_>) -> Result<(), Error>,
 ) -> (RunBytes, RunSummary) {
     let open = |bytes: &RunBytes| Run::open(bytes.clone()).unwrap();
     let runs: Vec<Run> = spills.iter().map(open).collect();
@@ -114,16 +115,16 @@ fn number(value: &[u8]) -> u64 {
     u64::from_le_bytes(value.try_into().unwrap())
 }
 
-fn sum(merge: &mut Merge<SegmentCursor<'_>>, push: &mut Push<'_>) -> Result<(), Error> {
-    let mut more = merge.advance()?;
-    while more {
-        let (key, mut total) = (merge.key().to_vec(), 0);
-        while more && merge.key() == key {
-            total += number(merge.value());
-            more = merge.advance()?;
-        }
-        push(&key, &total.to_le_bytes())?;
-    }
+fn sum(segments: &[Segment], push: &mut Push<'_>) -> Result<(), Error> {
+    let mut merge = FoldMerge::<u64, Flat>::new(segments, PARTITIONS, ByteSize::kib(10))?;
+    while merge.next_bucket(
+        |value| Ok::<_, Error>(number(value)),
+        |_, total, value| {
+            *total += number(value);
+            Ok(())
+        },
+        |key, total| Ok(push(key, &total.to_le_bytes())?),
+    )? {}
     Ok(())
 }
 
@@ -137,14 +138,15 @@ fn run_folded(
     let spill = |table: &mut FoldTable<u64>| {
         let mut writer = writer(budget, scratch);
         table
-            .drain_sorted(PARTITIONS, |partition, key, total| {
+            .drain_by_hash(|hash, key, total| {
+                let partition = partition_of_hash(hash, PARTITIONS);
                 writer.push(partition, key, &total.to_le_bytes())
             })
             .unwrap();
         writer.finish().unwrap()
     };
     for (key, n) in records {
-        table.upsert(key, || *n, |total| *total += n);
+        table.upsert(&[], key, || *n, |total| *total += n);
         // Tables are never as small as the budgets here, so their keys are counted instead.
         if table.len() > budget.memory_bytes / 64 {
             spills.push(spill(&mut table).0);
@@ -244,7 +246,7 @@ fn a_segment_that_travelled_merges_as_the_one_at_home() {
         let home = run.segment(partition);
         let head: SegmentHead = home.head();
         let bytes = RunBytes::from(home.bytes().to_vec());
-        let away = mapfold_data::run::Segment::from_parts(4, partition, head, bytes).unwrap();
+        let away = Segment::from_parts(4, partition, head, bytes).unwrap();
         let mut pair = Merge::new(vec![home.cursor(), away.cursor()]).unwrap();
         while let Some((key, value)) = pair.next().unwrap() {
             let (key, value) = (key.to_vec(), value.to_vec());

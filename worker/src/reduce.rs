@@ -119,6 +119,7 @@ impl Reduce<'_> {
             attempt,
             partition: self.partition,
             format: self.brief.format,
+            partitions: self.brief.reducers,
             inputs: segments,
             memory: ByteSize(memory - in_memory.bytes()),
             scratch: &scratch,

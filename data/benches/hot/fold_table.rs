@@ -38,12 +38,13 @@ fn upsert_and_drain(bencher: Bencher<'_, '_>, distinct: u32) {
 
 fn fill(table: &mut FoldTable<u64>, words: &Words) {
     for word in words.iter() {
-        table.upsert(word, || 1, |count| *count += 1);
+        table.push(words.text(), word, 1, |_, count, one| *count += one);
     }
+    table.flush(|_, count, one| *count += one);
 }
 
 fn drain(table: &mut FoldTable<u64>) {
-    let drained: Result<(), ()> = table.drain_sorted(8, |_, key, count| {
+    let drained: Result<(), ()> = table.drain_by_hash(|_, key, count| {
         black_box((key, count));
         Ok(())
     });

@@ -29,6 +29,11 @@ impl Words {
         self.words.len()
     }
 
+    /// What all words are slices of.
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.words.iter().map(|word| &self.text[word.clone()])
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use mapfold_terms::{ByteSize, MasterEpoch, Token};
 
 use super::Merge;
-use crate::run::{ReadRunError, Run, RunWriter, Segment, SegmentCursor, WriteRunError};
+use crate::run::{ReadRunError, Run, RunWriter, Segment, WriteRunError};
 use crate::scratch::Scratch;
 
 /// What a cursor over a mapped run occupies at most: what it has read and not yet given back, its block, and what the
@@ -21,12 +21,12 @@ const WIDTH_MAX: u64 = 512;
 /// An intermediate run of up to this size stays in memory: at most [`WIDTH_MAX`] of them are left.
 const IN_MEMORY_MAX: ByteSize = ByteSize::kib(16);
 
-/// Where a `combine` sends the records it keeps of a merge: key, value, in order of key.
+/// Where a `combine` sends the records that it keeps of some segments: key, value, in the order that runs of the job have.
 pub type Push<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), WriteRunError> + 'a;
 
 /// Merges whole runs into `writer`, partition by partition; records of equal keys keep the order of the runs. Makes
 /// one run of an attempt's spills. Never merges more than `width` segments at once, as [`reduce_width`]
-/// says, whose `combine` this is too: it is handed each merge, which it must read to the end, where the last checks are.
+/// says, whose `combine` this is too: it is handed the segments, which it must read to the end, where the last checks are.
 /// Returns the bytes written to intermediate files.
 ///
 /// # Panics
@@ -36,7 +36,7 @@ pub fn merge_runs<E: From<ReadRunError> + From<WriteRunError>>(
     width: usize,
     scratch: &Scratch,
     writer: &mut RunWriter,
-    mut combine: impl FnMut(&mut Merge<SegmentCursor<'_>>, &mut Push<'_>) -> Result<(), E>,
+    mut combine: impl FnMut(&[Segment], &mut Push<'_>) -> Result<(), E>,
 ) -> Result<ByteSize, E> {
     let mut spilled = ByteSize(0);
     let mut present: Vec<_> = runs.iter().map(|run| run.present().peekable()).collect();
@@ -53,16 +53,11 @@ pub fn merge_runs<E: From<ReadRunError> + From<WriteRunError>>(
         }
         let narrowed = reduce_width(segments, width, scratch, &mut combine)?;
         spilled.0 += narrowed.spilled.0;
-        let mut merge = Merge::new(cursors(&narrowed.segments))?;
-        combine(&mut merge, &mut |key, value| {
+        combine(&narrowed.segments, &mut |key, value| {
             writer.push(partition, key, value)
         })?;
     }
     Ok(spilled)
-}
-
-fn cursors(segments: &[Segment]) -> Vec<SegmentCursor<'_>> {
-    segments.iter().map(Segment::cursor).collect()
 }
 
 /// What [`reduce_width`] left and cost.
@@ -79,8 +74,8 @@ pub struct Narrowed {
 /// Merges neighbouring segments into intermediate files in `scratch` until at most `width` (at least 2) are
 /// left, cheapest neighbours first. All are segments of one partition.
 ///
-/// `combine` is handed each intermediate merge and pushes what is to be kept of it: [`copy`] keeps all; a job that folds pushes one
-/// record for each key, which saves the next merge the work.
+/// `combine` is handed the segments of each intermediate merge and pushes what is to be kept of them: [`copy`] keeps all; a job that
+/// folds pushes one record for each key, which saves the next merge the work.
 ///
 /// # Panics
 /// `width` is below 2.
@@ -88,7 +83,7 @@ pub fn reduce_width<E: From<ReadRunError> + From<WriteRunError>>(
     mut segments: Vec<Segment>,
     width: usize,
     scratch: &Scratch,
-    mut combine: impl FnMut(&mut Merge<SegmentCursor<'_>>, &mut Push<'_>) -> Result<(), E>,
+    mut combine: impl FnMut(&[Segment], &mut Push<'_>) -> Result<(), E>,
 ) -> Result<Narrowed, E> {
     assert!(
         width >= 2,
@@ -138,7 +133,7 @@ fn cheapest(segments: &[Segment], size: usize) -> Range<usize> {
 fn merge_group<E: From<ReadRunError> + From<WriteRunError>>(
     group: &[Segment],
     scratch: &Scratch,
-    combine: &mut impl FnMut(&mut Merge<SegmentCursor<'_>>, &mut Push<'_>) -> Result<(), E>,
+    combine: &mut impl FnMut(&[Segment], &mut Push<'_>) -> Result<(), E>,
 ) -> Result<Segment, E> {
     let (partition, map) = (group[0].partition(), group[0].map());
     // Nobody but this attempt ever sees the run, so it carries no token.
@@ -147,18 +142,17 @@ fn merge_group<E: From<ReadRunError> + From<WriteRunError>>(
         counter: 0,
     };
     let mut writer = RunWriter::new(token, partition.0 + 1, scratch.clone(), IN_MEMORY_MAX);
-    combine(&mut Merge::new(cursors(group))?, &mut |key, value| {
-        writer.push(partition, key, value)
-    })?;
+    combine(group, &mut |key, value| writer.push(partition, key, value))?;
     let (bytes, _) = writer.finish()?;
     Ok(Run::open(bytes)?.segment(partition).with_map(map))
 }
 
-/// Pushes every record of a merge: what [`reduce_width`] does for a job without a fold.
+/// Pushes every record of segments that are in order of key, in that order: what [`reduce_width`] does for a job without a fold.
 pub fn copy<E: From<ReadRunError> + From<WriteRunError>>(
-    merge: &mut Merge<SegmentCursor<'_>>,
+    segments: &[Segment],
     push: &mut Push<'_>,
 ) -> Result<(), E> {
+    let mut merge = Merge::new(segments.iter().map(Segment::cursor).collect())?;
     while let Some((key, value)) = merge.next()? {
         push(key, value)?;
     }

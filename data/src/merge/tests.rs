@@ -158,11 +158,8 @@ fn intermediate_merges_may_combine_equal_keys() {
         .map(|n| vec![(b"key".to_vec(), vec![n])])
         .collect();
     let narrowed =
-        reduce_width::<TestError>(segments(&runs, &scratch), 2, &scratch, |merge, push| {
-            let mut sum = 0;
-            while let Some((_, value)) = merge.next()? {
-                sum += value[0];
-            }
+        reduce_width::<TestError>(segments(&runs, &scratch), 2, &scratch, |segments, push| {
+            let sum = read_all(segments).iter().map(|(_, value)| value[0]).sum();
             Ok(push(b"key", &[sum])?)
         })
         .unwrap();

@@ -102,6 +102,9 @@ pub enum Fault {
     /// A block's records do not fill it.
     #[error("a record does not fit its block")]
     Record,
+    /// A record comes before one that belongs after it.
+    #[error("its records are out of order")]
+    Order,
     /// A partition does not hold as many records as its index entry says.
     #[error("the number of records does not match")]
     RecordCount,

@@ -4,6 +4,10 @@
 //! written by one module and read by one, never changes once it is finished, and says for every byte whether it
 //! is still what was written: damage is an error at the reader, never a wrong answer.
 //!
+//! Within a partition, records are in order of their keys. Runs of a job that folds are in order of (hash, key) instead, where
+//! the hash is that of [`partition`](crate::partition): so they leave a hash table in one pass, and only what is left
+//! after the last fold is sorted by key. `docs/decisions/runs.md` has the figures.
+//!
 //! # The format, version 1
 //! All numbers are little-endian. Offsets count from the first byte of the run.
 //! ```text

@@ -153,6 +153,7 @@ impl Segment {
             ordinal: 0,
             records: 0,
             checksum: 0,
+            tail: &[],
             key: &[],
             value: &[],
         }
@@ -200,11 +201,26 @@ pub struct SegmentCursor<'a> {
     records: u64,
     /// Chained over them.
     checksum: u64,
+    /// The block from the current key on.
+    tail: &'a [u8],
     key: &'a [u8],
     value: &'a [u8],
 }
 
-impl SegmentCursor<'_> {
+impl<'a> SegmentCursor<'a> {
+    /// The current record, and the text that begins with its key: what is left of its block. Only after `advance` returned
+    /// true.
+    #[inline]
+    pub(crate) fn record(&self) -> (&'a [u8], Record<'a>) {
+        (self.tail, (self.key, self.value))
+    }
+
+    /// The error for a record that does not come in the order of its run.
+    #[cold]
+    pub(crate) fn out_of_order(&self) -> ReadRunError {
+        self.corrupt(Fault::Order)
+    }
+
     /// The next record, key then value; `None` at the end, again and again.
     ///
     /// # Errors
@@ -284,8 +300,8 @@ impl Cursor for SegmentCursor<'_> {
             return Ok(false);
         }
         match take_record(self.payload) {
-            Some((key, value, rest)) => {
-                (self.key, self.value, self.payload) = (key, value, rest);
+            Some((tail, (key, value), rest)) => {
+                (self.tail, self.key, self.value, self.payload) = (tail, key, value, rest);
                 self.left -= 1;
                 Ok(true)
             }
@@ -312,12 +328,12 @@ fn split_block(bytes: &[u8]) -> Option<(usize, u32, u64, &[u8])> {
     Some((end, records, checksum, bytes.get(BLOCK_HEADER_LEN..end)?))
 }
 
-/// The first record of `payload`: key, value, what comes after it.
+/// The first record of `payload`: all from its key on, the record, what comes after it.
 #[inline]
-fn take_record(mut payload: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+fn take_record(mut payload: &[u8]) -> Option<(&[u8], Record<'_>, &[u8])> {
     let key_len = take_varint(&mut payload)?;
     let value_len = take_varint(&mut payload)?;
     let (key, rest) = payload.split_at_checked(usize::try_from(key_len).ok()?)?;
     let (value, rest) = rest.split_at_checked(usize::try_from(value_len).ok()?)?;
-    Some((key, value, rest))
+    Some((payload, (key, value), rest))
 }

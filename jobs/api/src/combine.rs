@@ -1,15 +1,17 @@
-//! Merging sorted runs of one job, with its combiner applied on the way.
+//! Merging runs of one job, with its combiner applied on the way.
 
-use mapfold_data::merge::{self, Cursor, Merge};
+use mapfold_data::fold_merge::FoldMerge;
+use mapfold_data::merge::{self, Push};
 use mapfold_data::part::WritePartError;
-use mapfold_data::run::{ReadRunError, Run, RunBytes, SegmentCursor, WriteRunError};
+use mapfold_data::run::{ReadRunError, Run, RunBytes, Segment, WriteRunError};
 use mapfold_terms::{ByteSize, FailClass, Failure, RunSummary};
 
-use crate::emitter::Budget;
+use crate::budget::Budget;
+use crate::sink::Heap;
 use crate::value::DecodeValueError;
 use crate::{DecodeKeyError, Fold, Job, TaskError, Value, ValueOwned};
 
-/// Why sorted records could not be merged, reduced or written.
+/// Why records could not be merged, reduced or written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MergeError {
     #[error("cannot read sorted records")]
@@ -38,73 +40,58 @@ impl From<MergeError> for TaskError {
     }
 }
 
-/// All runs as one, partition by partition; equal keys keep the order of the runs. Also the bytes that
-/// intermediate merges wrote.
-pub(crate) fn combine_runs<J: Job>(
-    job: &J,
+/// A fold of segments into accumulators of a job.
+pub(crate) type JobMerge<'s, J> = FoldMerge<'s, ValueOwned<J>, Heap<J>>;
+
+/// All runs as one, partition by partition; equal keys keep the order of the runs. `combine` is what becomes of the segments of one
+/// partition. Also the bytes that intermediate merges wrote.
+pub(crate) fn combine_runs(
     runs: &[Run],
     budget: &Budget<'_>,
+    combine: impl FnMut(&[Segment], &mut Push<'_>) -> Result<(), MergeError>,
 ) -> Result<(RunBytes, RunSummary, ByteSize), MergeError> {
     let mut writer = budget.run_writer(budget.in_memory_max);
     let width = merge::width_for(budget.memory);
-    let spilled = merge::merge_runs(runs, width, budget.scratch, &mut writer, |merge, push| {
-        combine(job, merge, push)
-    })?;
+    let spilled = merge::merge_runs(runs, width, budget.scratch, &mut writer, combine)?;
     let (run, summary) = writer.finish()?;
     Ok((run, summary, spilled))
 }
 
-/// One sorted stream pushed on, folded to one record a key if the job folds.
+/// Segments of one partition pushed on in the order of the job's runs, folded to one record a key if the job folds.
 pub(crate) fn combine<J: Job>(
     job: &J,
-    merge: &mut Merge<SegmentCursor<'_>>,
-    push: &mut merge::Push<'_>,
+    segments: &[Segment],
+    partitions: u32,
+    memory: ByteSize,
+    push: &mut Push<'_>,
 ) -> Result<(), MergeError> {
     let Some(fold) = J::FOLD else {
-        return merge::copy(merge, push);
+        return merge::copy(segments, push);
     };
-    let mut key = Vec::new();
     let mut encoded = Vec::new();
-    let mut more = merge.advance()?;
-    while more {
-        key.clear();
-        key.extend_from_slice(merge.key());
-        let folded = fold_group(job, fold, merge, &key)?;
+    let mut merge = JobMerge::<J>::new(segments, partitions, memory)?;
+    while fold_bucket(job, fold, &mut merge, |key, sum| {
         encoded.clear();
-        J::Value::encode_owned(&folded.value, &mut encoded);
-        push(&key, &encoded)?;
-        more = folded.more;
-    }
+        J::Value::encode_owned(sum, &mut encoded);
+        Ok(push(key, &encoded)?)
+    })? {}
     Ok(())
 }
 
-/// What a group folds to, of how many records, and whether the merge stands at a further group.
-pub(crate) struct Folded<J: Job> {
-    pub(crate) value: ValueOwned<J>,
-    pub(crate) records: u64,
-    pub(crate) more: bool,
-}
-
-/// Folds all values of the group at which `merge` stands.
+/// Folds the next bucket with the job's combiner; false at the end.
 #[inline]
-pub(crate) fn fold_group<J: Job>(
+pub(crate) fn fold_bucket<J: Job>(
     job: &J,
     fold: Fold<J>,
-    merge: &mut Merge<SegmentCursor<'_>>,
-    key: &[u8],
-) -> Result<Folded<J>, MergeError> {
-    let mut value = J::Value::into_owned(J::Value::decode(merge.value())?);
-    let mut records = 1;
-    loop {
-        let more = merge.advance()?;
-        if !more || merge.key() != key {
-            return Ok(Folded {
-                value,
-                records,
-                more,
-            });
-        }
-        fold(job, key, &mut value, J::Value::decode(merge.value())?);
-        records += 1;
-    }
+    merge: &mut JobMerge<'_, J>,
+    each: impl FnMut(&[u8], &ValueOwned<J>) -> Result<(), MergeError>,
+) -> Result<bool, MergeError> {
+    merge.next_bucket(
+        |value| Ok(J::Value::into_owned(J::Value::decode(value)?)),
+        |key, sum, value| {
+            fold(job, key, sum, J::Value::decode(value)?);
+            Ok(())
+        },
+        each,
+    )
 }

@@ -1,21 +1,30 @@
 //! Where `map` puts keys and values: the fold table or the sort buffer, and spills when over budget.
 
 use std::cell::Cell;
+use std::mem::needs_drop;
 
-use mapfold_data::partition::Partitioner;
-use mapfold_data::run::{Run, RunBytes, RunWriter, WriteRunError};
-use mapfold_data::scratch::Scratch;
-use mapfold_terms::{ByteSize, Counters, RunSummary, Token};
+use mapfold_data::merge::Push;
+use mapfold_data::partition::partition_of_hash;
+use mapfold_data::run::{Run, RunBytes, Segment, WriteRunError};
+use mapfold_terms::{ByteSize, Counters, RunSummary};
 
-use crate::combine::{MergeError, combine_runs};
+use crate::budget::Budget;
+use crate::combine::{MergeError, combine, combine_runs};
 use crate::sink::Sink;
 use crate::spills::Spills;
-use crate::{Job, Key, KeyRef, Record, Value, ValueRef};
+use crate::{Job, Key, KeyRef, Record, Value, ValueOwned, ValueRef};
 
 /// Where `map` puts keys and values.
 pub struct Emitter<'a, J: Job> {
     job: &'a J,
-    budget: Budget<'a>,
+    budget: &'a Budget<'a>,
+    /// The block at hand, of which most keys are slices.
+    text: &'a [u8],
+    emitted: &'a mut Emitted<J>,
+}
+
+/// What `map` has emitted so far in one attempt.
+pub(crate) struct Emitted<J: Job> {
     sink: Sink<J>,
     /// Space for encoding keys.
     encoded: Vec<u8>,
@@ -27,40 +36,6 @@ pub struct Emitter<'a, J: Job> {
     place: Place,
 }
 
-/// What an attempt's runs are called and may use.
-pub(crate) struct Budget<'a> {
-    pub(crate) token: Token,
-    pub(crate) partitions: u32,
-    pub(crate) partitioner: &'a Partitioner,
-    pub(crate) memory: ByteSize,
-    pub(crate) in_memory_max: ByteSize,
-    pub(crate) scratch: &'a Scratch,
-}
-
-impl Budget<'_> {
-    /// The same, for runs that are to leave memory.
-    pub(crate) fn on_disk(&self) -> Self {
-        Self {
-            in_memory_max: ByteSize(0),
-            ..*self
-        }
-    }
-
-    pub(crate) fn run_writer(&self, in_memory_max: ByteSize) -> RunWriter {
-        RunWriter::new(
-            self.token,
-            self.partitions,
-            self.scratch.clone(),
-            in_memory_max,
-        )
-    }
-
-    fn kept_max(&self) -> usize {
-        let (part, whole) = KEPT_SHARE;
-        ByteSize(self.memory.bytes() / whole * part).as_usize()
-    }
-}
-
 /// The record at hand, for the message if its `map` fails.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Place {
@@ -69,8 +44,8 @@ pub(crate) struct Place {
     pub(crate) len: usize,
 }
 
-/// What an emitter leaves.
-pub(crate) struct Emitted<J: Job> {
+/// What an attempt leaves when all is emitted.
+pub(crate) struct Finished<J: Job> {
     pub(crate) run: RunBytes,
     pub(crate) summary: RunSummary,
     pub(crate) records_out: u64,
@@ -81,17 +56,125 @@ pub(crate) struct Emitted<J: Job> {
     pub(crate) sink: Sink<J>,
 }
 
-/// The share of the budget that an empty sink may keep; the rest makes sure that records come in between two spills, however unlike
-/// those before. A fold table that spills at its largest keeps 43 to 85 percent of the budget.
-const KEPT_SHARE: (u64, u64) = (7, 8);
-
 impl<'a, J: Job> Emitter<'a, J> {
-    /// An emitter into `sink`, which is empty.
-    pub(crate) fn new(job: &'a J, budget: Budget<'a>, mut sink: Sink<J>) -> Self {
-        sink.keep_at_most(budget.kept_max());
+    /// What the `map` of a block whose bytes are `text` emits goes to `emitted`.
+    pub(crate) fn new(
+        job: &'a J,
+        budget: &'a Budget<'a>,
+        text: &'a [u8],
+        emitted: &'a mut Emitted<J>,
+    ) -> Self {
         Self {
             job,
             budget,
+            text,
+            emitted,
+        }
+    }
+
+    /// Emits one value for a key. Neither is kept: both are copied or folded before the call returns. A key that is a slice of the
+    /// record, and has at most 15 bytes, is fastest.
+    ///
+    /// Costs a spill (a pass over memory and a sequential write) when the memory budget is full.
+    #[inline]
+    pub fn emit(&mut self, key: KeyRef<'_, J>, value: ValueRef<'_, J>) {
+        let Self { job, text, .. } = *self;
+        let Emitted { sink, encoded, .. } = &mut *self.emitted;
+        let key = <J::Key as Key>::encode(key, encoded);
+        let over_budget = match J::FOLD {
+            // An accumulator that owns memory is not worth making only to be folded.
+            Some(fold) if needs_drop::<ValueOwned<J>>() => {
+                // One of the two closures is called, once, and takes the value.
+                let value = Cell::new(Some(value));
+                let take = || value.take().expect("the table calls one of the two, once");
+                let insert = || J::Value::into_owned(take());
+                let update = |sum: &mut _| fold(job, key, sum, take());
+                sink.table.upsert(text, key, insert, update) && self.table_is_full()
+            }
+            Some(fold) => {
+                let acc = J::Value::into_owned(value);
+                let join =
+                    |key: &[u8], sum: &mut _, acc| fold(job, key, sum, J::Value::borrow(&acc));
+                sink.table.push(text, key, acc, join) && self.table_is_full()
+            }
+            None => {
+                let partition = self.budget.partitioner.of(key);
+                let encode = |out: &mut Vec<u8>| J::Value::encode(value, out);
+                if let Err(error) = sink.buffer.push(partition, key, encode) {
+                    let error = WriteRunError::RecordTooLong { bytes: error.bytes };
+                    self.emitted.error.get_or_insert(error.into());
+                }
+                self.emitted.sink.buffer.bytes() > self.budget.memory.as_usize()
+            }
+        };
+        self.emitted.records_out += 1;
+        if over_budget {
+            self.spill();
+        }
+    }
+
+    /// Emits the same value for each of many keys: the name of a file for all its words. For values that own memory this is much
+    /// faster than to emit them one by one, as keys can be looked up together.
+    #[inline]
+    pub fn emit_each<'k>(
+        &mut self,
+        keys: impl Iterator<Item = KeyRef<'k, J>>,
+        value: &ValueOwned<J>,
+    ) {
+        let Some(fold) = J::FOLD.filter(|_| needs_drop::<ValueOwned<J>>()) else {
+            return keys.for_each(|key| self.emit(key, J::Value::borrow(value)));
+        };
+        let Self { job, text, .. } = *self;
+        let insert = || J::Value::into_owned(J::Value::borrow(value));
+        let update = |key: &[u8], sum: &mut _| fold(job, key, sum, J::Value::borrow(value));
+        for key in keys {
+            let Emitted { sink, encoded, .. } = &mut *self.emitted;
+            let key = <J::Key as Key>::encode(key, encoded);
+            let changed = sink.table.push_each(text, key, insert, update);
+            self.emitted.records_out += 1;
+            if changed && self.table_is_full() {
+                self.emitted.sink.table.flush_each(insert, update);
+                self.spill();
+            }
+        }
+        let changed = self.emitted.sink.table.flush_each(insert, update);
+        if changed && self.table_is_full() {
+            self.spill();
+        }
+    }
+
+    /// Adds `n` to the job's counter `name`. Counters of the attempts that win are summed in the report.
+    pub fn count(&mut self, name: &str, n: u64) {
+        self.emitted.counters.add(name, n);
+    }
+
+    /// Notes the record at hand, so that an error or panic in it names its place. A job that overrides
+    /// [`Job::map_block`] calls it where it wants that.
+    #[inline]
+    pub fn begin_record(&mut self, record: &Record<'_>) {
+        self.emitted.place = Place {
+            offset: record.offset,
+            len: record.bytes.len(),
+        };
+    }
+
+    #[inline]
+    fn table_is_full(&self) -> bool {
+        self.emitted.sink.table.bytes_next() > self.budget.memory.as_usize()
+    }
+
+    /// Writes what is in memory to disk as a run and empties it.
+    #[cold]
+    fn spill(&mut self) {
+        self.emitted.spill(self.job, self.budget);
+    }
+}
+
+impl<J: Job> Emitted<J> {
+    /// Nothing yet; `sink` is empty.
+    pub(crate) fn new(mut sink: Sink<J>, budget: &Budget<'_>) -> Self {
+        sink.keep_at_most(budget.kept_max());
+        Self {
             sink,
             encoded: Vec::new(),
             spills: Spills::default(),
@@ -100,54 +183,6 @@ impl<'a, J: Job> Emitter<'a, J> {
             records_out: 0,
             place: Place::default(),
         }
-    }
-
-    /// Emits one value for a key. Neither is kept: both are copied or folded before the call returns.
-    ///
-    /// Costs a spill (a sort and a sequential write) when the memory budget is full.
-    #[inline]
-    pub fn emit(&mut self, key: KeyRef<'_, J>, value: ValueRef<'_, J>) {
-        let key = <J::Key as Key>::encode(key, &mut self.encoded);
-        self.records_out += 1;
-        let over_budget = match &mut self.sink {
-            Sink::Fold(fold, table) => {
-                // One of the two closures is called, once, and takes the value.
-                let value = Cell::new(Some(value));
-                let take = || value.take().expect("the table calls one of the two, once");
-                let insert = || J::Value::into_owned(take());
-                // Through the constant where there is one, so that the combiner is inlined here.
-                let fold = J::FOLD.unwrap_or(*fold);
-                let grew = table.upsert(key, insert, |sum| fold(self.job, key, sum, take()));
-                grew && table.bytes_next() > self.budget.memory.as_usize()
-            }
-            Sink::Sort(buffer) => {
-                let partition = self.budget.partitioner.of(key);
-                let pushed = buffer.push(partition, key, |out| J::Value::encode(value, out));
-                if let Err(error) = pushed {
-                    let error = WriteRunError::RecordTooLong { bytes: error.bytes };
-                    self.error.get_or_insert(error.into());
-                }
-                buffer.bytes() > self.budget.memory.as_usize()
-            }
-        };
-        if over_budget {
-            self.spill();
-        }
-    }
-
-    /// Adds `n` to the job's counter `name`. Counters of the attempts that win are summed in the report.
-    pub fn count(&mut self, name: &str, n: u64) {
-        self.counters.add(name, n);
-    }
-
-    /// Notes the record at hand, so that an error or panic in it names its place. A job that overrides
-    /// [`Job::map_block`] calls it where it wants that.
-    #[inline]
-    pub fn begin_record(&mut self, record: &Record<'_>) {
-        self.place = Place {
-            offset: record.offset,
-            len: record.bytes.len(),
-        };
     }
 
     pub(crate) fn place(&self) -> Place {
@@ -163,57 +198,61 @@ impl<'a, J: Job> Emitter<'a, J> {
         self.error.take().map_or(Ok(()), Err)
     }
 
-    /// Writes what is in memory to disk as a sorted run and empties it.
-    #[cold]
-    fn spill(&mut self) {
-        if let Err(error) = self.write_spill() {
+    fn spill(&mut self, job: &J, budget: &Budget<'_>) {
+        if let Err(error) = self.write_spill(job, budget) {
             self.error.get_or_insert(error);
         }
     }
 
-    fn write_spill(&mut self) -> Result<(), MergeError> {
-        let (bytes, _) = self.write_memory(ByteSize(0))?;
-        self.sink.keep_at_most(self.budget.kept_max());
-        self.spills.push(self.job, Run::open(bytes)?, &self.budget)
+    fn write_spill(&mut self, job: &J, budget: &Budget<'_>) -> Result<(), MergeError> {
+        let (bytes, _) = self.write_memory(job, budget, ByteSize(0))?;
+        self.sink.keep_at_most(budget.kept_max());
+        let run = Run::open(bytes)?;
+        self.spills.push(run, budget, combiner(job, budget))
     }
 
-    /// What is in memory as a run, sorted by partition and key. Memory is empty afterwards, also after an error.
+    /// What is in memory as a run. Memory is empty afterwards, also after an error.
     fn write_memory(
         &mut self,
+        job: &J,
+        budget: &Budget<'_>,
         in_memory_max: ByteSize,
     ) -> Result<(RunBytes, RunSummary), WriteRunError> {
-        let mut writer = self.budget.run_writer(in_memory_max);
-        match &mut self.sink {
-            Sink::Fold(_, table) => {
-                let mut encoded = Vec::new();
-                table.drain_sorted(self.budget.partitions, |partition, key, value| {
-                    encoded.clear();
-                    J::Value::encode_owned(value, &mut encoded);
-                    writer.push(partition, key, &encoded)
-                })?;
-            }
-            Sink::Sort(buffer) => {
-                buffer
-                    .sort_and_drain(|partition, key, value| writer.push(partition, key, value))?;
-            }
+        let mut writer = budget.run_writer(in_memory_max);
+        let Sink { table, buffer } = &mut self.sink;
+        if let Some(fold) = J::FOLD {
+            table.flush(|key, sum, acc| fold(job, key, sum, J::Value::borrow(&acc)));
+            let mut encoded = Vec::new();
+            table.drain_by_hash(|hash, key, value| {
+                encoded.clear();
+                J::Value::encode_owned(value, &mut encoded);
+                writer.push(partition_of_hash(hash, budget.partitions), key, &encoded)
+            })?;
+        } else {
+            buffer.sort_and_drain(|partition, key, value| writer.push(partition, key, value))?;
         }
         writer.finish()
     }
 
     /// The run of the attempt: from memory if everything fitted, else merged from the spills.
-    pub(crate) fn finish(mut self) -> Result<Emitted<J>, MergeError> {
+    pub(crate) fn finish(
+        mut self,
+        job: &J,
+        budget: &Budget<'_>,
+    ) -> Result<Finished<J>, MergeError> {
         let (run, summary) = if self.spills.is_empty() {
-            self.write_memory(self.budget.in_memory_max)?
+            self.write_memory(job, budget, budget.in_memory_max)?
         } else {
-            self.spill();
+            self.spill(job, budget);
             self.check()?;
             // The merge may use the memory that the records had.
             self.sink = Sink::new();
-            let (run, summary, spilled) = combine_runs(self.job, self.spills.runs(), &self.budget)?;
+            let runs = self.spills.runs();
+            let (run, summary, spilled) = combine_runs(runs, budget, combiner(job, budget))?;
             self.spills.bytes.0 += spilled.0;
             (run, summary)
         };
-        Ok(Emitted {
+        Ok(Finished {
             run,
             summary,
             records_out: self.records_out,
@@ -223,4 +262,12 @@ impl<'a, J: Job> Emitter<'a, J> {
             sink: self.sink,
         })
     }
+}
+
+/// How the spills of an attempt become one.
+fn combiner<J: Job>(
+    job: &J,
+    budget: &Budget<'_>,
+) -> impl FnMut(&[Segment], &mut Push<'_>) -> Result<(), MergeError> {
+    move |segments, push| combine(job, segments, budget.partitions, budget.memory, push)
 }

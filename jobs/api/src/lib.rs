@@ -51,6 +51,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
+mod budget;
 mod catalog;
 mod coded;
 mod combine;
@@ -58,6 +59,7 @@ mod emitter;
 mod guard;
 mod job;
 mod key;
+mod key_order;
 mod map_attempt;
 mod param;
 mod reduce_attempt;

@@ -6,7 +6,8 @@ use mapfold_data::input::{Block, ReadSplitError, SplitReader};
 use mapfold_data::partition::Partitioner;
 use mapfold_terms::{ByteSize, FailClass, Failure, MapReport, RecordAt};
 
-use crate::emitter::{Budget, Emitter, Place};
+use crate::budget::Budget;
+use crate::emitter::{Emitted, Emitter, Place};
 use crate::guard;
 use crate::spare::{MapMemory, Spare};
 use crate::{Job, JobError, MapDone, MapTask, Monitor, TaskError};
@@ -29,47 +30,44 @@ pub(crate) fn map_attempt<J: Job>(
     let partitioner = Partitioner::new(task.partitioning, task.partitions);
     let memory = spare.take();
     let mut reader = SplitReader::with_buffer(task.split, task.format, record_max, memory.buffer);
-    let mut emitter = Emitter::new(
-        job,
-        Budget {
-            token: task.attempt.token,
-            partitions: task.partitions,
-            partitioner: &partitioner,
-            memory: task.memory,
-            in_memory_max: task.in_memory_max,
-            scratch: task.scratch,
-        },
-        memory.sink,
-    );
+    let budget = Budget {
+        token: task.attempt.token,
+        partitions: task.partitions,
+        partitioner: &partitioner,
+        memory: task.memory,
+        in_memory_max: task.in_memory_max,
+        scratch: task.scratch,
+    };
+    let mut emitted = Emitted::new(memory.sink, &budget);
     let mut records_in = 0;
     while let Some(block) = reader.next_block().map_err(read_failed)? {
         if monitor.cancelled() {
             return Err(TaskError::Cancelled);
         }
-        map_block(job, &block, &mut emitter)?;
+        map_block(job, &block, &budget, &mut emitted)?;
         records_in += block.record_count();
-        emitter.check()?;
+        emitted.check()?;
         monitor.progress(records_in, reader.bytes_read());
     }
-    let emitted = guard::catch(|| emitter.finish())
+    let finished = guard::catch(|| emitted.finish(job, &budget))
         .map_err(|panic| TaskError::Failed(Failure::new(FailClass::Job, &panic)))??;
     let bytes_in = reader.bytes_read();
     spare.put(MapMemory {
         buffer: reader.into_buffer(),
-        sink: emitted.sink,
+        sink: finished.sink,
     });
     Ok(MapDone {
         report: MapReport {
             records_in,
             bytes_in,
-            records_out: emitted.records_out,
-            run: emitted.summary,
-            spilled: emitted.spilled,
-            spills: emitted.spills,
-            counters: emitted.counters,
+            records_out: finished.records_out,
+            run: finished.summary,
+            spilled: finished.spilled,
+            spills: finished.spills,
+            counters: finished.counters,
             elapsed: started.elapsed(),
         },
-        run: emitted.run,
+        run: finished.run,
     })
 }
 
@@ -77,19 +75,24 @@ pub(crate) fn map_attempt<J: Job>(
 pub(crate) fn map_block<J: Job>(
     job: &J,
     block: &Block<'_>,
-    emitter: &mut Emitter<'_, J>,
+    budget: &Budget<'_>,
+    emitted: &mut Emitted<J>,
 ) -> Result<(), TaskError> {
-    emitter.set_place(Place {
+    emitted.set_place(Place {
         offset: block.offset(),
         len: block.bytes().len(),
     });
-    let error = match guard::catch(|| job.map_block(block, emitter)) {
+    let mapped = guard::catch(|| {
+        let mut emitter = Emitter::new(job, budget, block.bytes(), emitted);
+        job.map_block(block, &mut emitter)
+    });
+    let error = match mapped {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(error)) => error,
         Err(panic) => JobError::from(panic),
     };
     let mut failure = Failure::new(FailClass::Job, error.as_ref());
-    failure.at = Some(record_at(block, emitter.place()));
+    failure.at = Some(record_at(block, emitted.place()));
     Err(TaskError::Failed(failure))
 }
 

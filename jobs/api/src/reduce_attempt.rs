@@ -1,13 +1,22 @@
-//! The loop of a reduce attempt: merge one partition of all runs, group by key, reduce, write rows.
+//! The loops of a reduce attempt: bring one partition of all runs together, key by key, reduce, write rows.
+//!
+//! Without a combiner, runs are in order of key: they are merged, and the values of a key stream past. With one, they are in
+//! order of hash: they are folded bucket by bucket, and what is left is sorted by key.
 
 use mapfold_data::merge::{self, Cursor, Merge};
 use mapfold_data::part::PartWriter;
-use mapfold_data::run::{Segment, SegmentCursor};
-use mapfold_terms::{Counters, FailClass, Failure, Format, RecordAt};
+use mapfold_data::partition::Partitioner;
+use mapfold_data::run::Segment;
+use mapfold_terms::{ByteSize, Counters, FailClass, Failure, Format, RecordAt};
 
-use crate::combine::{MergeError, combine, fold_group};
+use crate::budget::Budget;
+use crate::combine::{JobMerge, MergeError, combine, fold_bucket};
 use crate::guard;
-use crate::{Job, JobError, Key, Monitor, ReduceDone, ReduceTask, Rows, TaskError, Values};
+use crate::key_order::KeyOrder;
+use crate::values::GroupEnd;
+use crate::{
+    Fold, Job, JobError, Key, Monitor, ReduceDone, ReduceTask, Rows, TaskError, Value, Values,
+};
 
 /// Groups reduced between two looks at the monitor.
 const GROUPS_A_ROUND: u32 = 4096;
@@ -51,45 +60,130 @@ fn blame(inputs: &[Segment]) -> Option<TaskError> {
 
 fn reduce<J: Job>(
     job: &J,
-    task: ReduceTask<'_>,
+    mut task: ReduceTask<'_>,
     monitor: &dyn Monitor,
 ) -> Result<ReduceDone, Stop> {
-    let records_in = task.inputs.iter().map(Segment::records).sum();
-    let bytes_in = task.inputs.iter().map(|segment| segment.head().bytes).sum();
+    let so_far = SoFar {
+        monitor,
+        records_in: task.inputs.iter().map(Segment::records).sum(),
+        bytes_in: task.inputs.iter().map(|segment| segment.head().bytes).sum(),
+    };
+    let inputs = std::mem::take(&mut task.inputs);
     let width = merge::width_for(task.memory);
     let narrowed = guarded(|| {
-        merge::reduce_width(task.inputs, width, task.scratch, |merge, push| {
-            combine(job, merge, push)
+        merge::reduce_width(inputs, width, task.scratch, |segments, push| {
+            combine(job, segments, task.partitions, task.memory, push)
         })
     })??;
-    let cursors = narrowed.segments.iter().map(Segment::cursor).collect();
-    let mut merge = Merge::new(cursors)?;
     let mut round = Round {
         job,
-        key: Vec::new(),
         decoded: Vec::new(),
         part: PartWriter::create(task.part_folder, task.partition, task.part_codec)?,
         counters: Counters::default(),
         format: task.format,
         groups: 0,
-        records: 0,
     };
-    let mut more = merge.advance()?;
-    while more {
-        if monitor.cancelled() {
-            return Err(Stop::Task(TaskError::Cancelled));
-        }
-        more = guarded(|| round.run(&mut merge))??;
-        monitor.progress(round.records, share(bytes_in, round.records, records_in));
-    }
+    let spilled = match J::FOLD {
+        Some(fold) => fold_all(&mut round, fold, &task, &narrowed.segments, &so_far)?,
+        None => stream_all(&mut round, &narrowed.segments, &so_far)?,
+    };
     let part = round.part.finish()?;
     Ok(ReduceDone {
-        records_in,
+        records_in: so_far.records_in,
         groups: round.groups,
         part,
-        spilled: narrowed.spilled,
+        spilled: ByteSize(narrowed.spilled.0 + spilled.0),
         counters: round.counters,
     })
+}
+
+/// Reduces segments in order of key. Nothing is written on the way.
+fn stream_all<J: Job>(
+    round: &mut Round<'_, J>,
+    segments: &[Segment],
+    so_far: &SoFar<'_>,
+) -> Result<ByteSize, Stop> {
+    let mut merge = Merge::new(segments.iter().map(Segment::cursor).collect())?;
+    let mut more = merge.advance()?;
+    let mut key = Vec::new();
+    let mut records = 0;
+    while more {
+        so_far.tell(records)?;
+        guarded(|| {
+            for _ in 0..GROUPS_A_ROUND {
+                key.clear();
+                key.extend_from_slice(merge.key());
+                let end = round.reduce(&key, Values::streamed(&mut merge, &key))?;
+                records += end.records;
+                more = end.more;
+                if !more {
+                    break;
+                }
+            }
+            Ok::<_, Stop>(())
+        })??;
+    }
+    so_far.tell(records)?;
+    Ok(ByteSize(0))
+}
+
+/// Folds segments in order of hash, and reduces what is left in order of key. Returns the bytes written on the way.
+fn fold_all<J: Job>(
+    round: &mut Round<'_, J>,
+    fold: Fold<J>,
+    task: &ReduceTask<'_>,
+    segments: &[Segment],
+    so_far: &SoFar<'_>,
+) -> Result<ByteSize, Stop> {
+    let half = ByteSize(task.memory.bytes() / 2);
+    let mut left = KeyOrder::new(Budget {
+        token: task.attempt.token,
+        partitions: 1,
+        partitioner: &Partitioner::Hash(1),
+        memory: half,
+        in_memory_max: ByteSize(0),
+        scratch: task.scratch,
+    });
+    let mut merge = JobMerge::<J>::new(segments, task.partitions, half)?;
+    let mut more = true;
+    while more {
+        so_far.tell(merge.records())?;
+        more = guarded(|| {
+            fold_bucket(round.job, fold, &mut merge, |key, sum| {
+                left.push(key, |out| J::Value::encode_owned(sum, out))
+            })
+        })??;
+    }
+    drop(merge);
+    guarded(|| {
+        left.finish(|key, value| {
+            if round.groups.is_multiple_of(u64::from(GROUPS_A_ROUND)) {
+                so_far.tell(so_far.records_in)?;
+            }
+            let value = J::Value::decode(value).map_err(MergeError::from)?;
+            let value = Values::folded(J::Value::into_owned(value));
+            round.reduce(key, value).map(drop)
+        })
+    })?
+}
+
+/// What the engine hears of the attempt.
+struct SoFar<'a> {
+    monitor: &'a dyn Monitor,
+    records_in: u64,
+    bytes_in: u64,
+}
+
+impl SoFar<'_> {
+    /// Tells that so many records are through; an error if the attempt is to stop.
+    fn tell(&self, records: u64) -> Result<(), Stop> {
+        let bytes = share(self.bytes_in, records, self.records_in);
+        self.monitor.progress(records, bytes);
+        if self.monitor.cancelled() {
+            return Err(Stop::Task(TaskError::Cancelled));
+        }
+        Ok(())
+    }
 }
 
 /// The bytes that `records` of `records_all` records are, if all are of one size.
@@ -107,41 +201,26 @@ fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, Stop> {
 /// What stays from group to group.
 struct Round<'a, J> {
     job: &'a J,
-    /// Key of the group at hand, encoded.
-    key: Vec<u8>,
-    /// Space for decoding it.
+    /// Space for decoding a key.
     decoded: Vec<u8>,
     part: PartWriter,
     counters: Counters,
     format: Format,
     groups: u64,
-    records: u64,
 }
 
 impl<J: Job> Round<'_, J> {
-    /// Reduces some groups; whether there are more. `merge` stands at the first record of a group.
-    fn run(&mut self, merge: &mut Merge<SegmentCursor<'_>>) -> Result<bool, Stop> {
-        for _ in 0..GROUPS_A_ROUND {
-            self.key.clear();
-            self.key.extend_from_slice(merge.key());
-            let mut values = match J::FOLD {
-                Some(fold) => Values::folded(fold_group(self.job, fold, merge, &self.key)?),
-                None => Values::streamed(merge, &self.key),
-            };
-            let key =
-                <J::Key as Key>::decode(&self.key, &mut self.decoded).map_err(MergeError::from)?;
-            let mut rows = Rows::new(&mut self.part, &mut self.counters, self.format);
-            let reduced = self.job.reduce(key, &mut values, &mut rows);
-            rows.finish()?;
-            let end = values.finish()?;
-            reduced.map_err(|error| failed(error, &self.key))?;
-            self.groups += 1;
-            self.records += end.records;
-            if !end.more {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+    /// Reduces one group.
+    #[inline]
+    fn reduce(&mut self, key: &[u8], mut values: Values<'_, J>) -> Result<GroupEnd, Stop> {
+        let decoded = <J::Key as Key>::decode(key, &mut self.decoded).map_err(MergeError::from)?;
+        let mut rows = Rows::new(&mut self.part, &mut self.counters, self.format);
+        let reduced = self.job.reduce(decoded, &mut values, &mut rows);
+        rows.finish()?;
+        let end = values.finish()?;
+        reduced.map_err(|error| failed(error, key))?;
+        self.groups += 1;
+        Ok(end)
     }
 }
 

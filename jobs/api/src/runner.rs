@@ -105,6 +105,8 @@ pub struct ReduceTask<'a> {
     pub partition: PartitionId,
     /// How the input was cut into records, for a job that writes records back.
     pub format: Format,
+    /// Number of partitions, R.
+    pub partitions: u32,
     /// That partition of each run, in the order of the map tasks. May be on disk, mapped.
     pub inputs: Vec<Segment>,
     /// Budget for buffers and merges of this attempt.

@@ -14,8 +14,9 @@ use mapfold_terms::{
     Split, Token,
 };
 
+use crate::budget::Budget;
 use crate::combine::MergeError;
-use crate::emitter::{Budget, Emitter};
+use crate::emitter::Emitted;
 use crate::guard;
 use crate::map_attempt::{RECORD_MAX_LEAST, map_block, read_failed};
 use crate::sink::Sink;
@@ -51,7 +52,7 @@ pub(crate) fn sample<J: Job>(job: &J, task: &SampleTask<'_>) -> Result<Boundarie
         in_memory_max: MEMORY,
         scratch: task.scratch,
     };
-    let mut emitter = Emitter::new(job, budget, Sink::new());
+    let mut emitted = Emitted::new(Sink::new(), &budget);
     let mut buffer = ReadBuffer::with_size(ByteSize(WINDOW_BYTES));
     for window in windows(task.plan) {
         let split = Split {
@@ -65,14 +66,14 @@ pub(crate) fn sample<J: Job>(job: &J, task: &SampleTask<'_>) -> Result<Boundarie
             && let Some(block) = reader.next_block().map_err(read_failed)?
         {
             left = left.saturating_sub(block.bytes().len().max(1) as u64);
-            map_block(job, &block, &mut emitter)?;
-            emitter.check()?;
+            map_block(job, &block, &budget, &mut emitted)?;
+            emitted.check()?;
         }
         buffer = reader.into_buffer();
     }
-    let emitted = guard::catch(|| emitter.finish())
+    let finished = guard::catch(|| emitted.finish(job, &budget))
         .map_err(|panic| TaskError::Failed(Failure::new(FailClass::Job, &panic)))??;
-    let found = boundaries(emitted.run, task.plan.reducers).map_err(MergeError::from)?;
+    let found = boundaries(finished.run, task.plan.reducers).map_err(MergeError::from)?;
     Ok(found)
 }
 

@@ -11,7 +11,8 @@ use mapfold_terms::{
     AttemptId, ByteSize, Codec, FailClass, Failure, JobId, MasterEpoch, PartitionId, TaskId, Token,
 };
 
-use crate::emitter::{Budget, Emitter};
+use crate::budget::Budget;
+use crate::emitter::Emitted;
 use crate::map_attempt::{map_block, read_failed};
 use crate::reduce_attempt::reduce_attempt;
 use crate::sink::Sink;
@@ -37,20 +38,20 @@ pub(crate) fn sequential<J: Job>(
         in_memory_max: UNLIMITED,
         scratch: task.scratch,
     };
-    let mut emitter = Emitter::new(job, budget, Sink::new());
+    let mut emitted = Emitted::new(Sink::new(), &budget);
     let mut records_in = 0;
     for split in task.splits {
         let mut reader = SplitReader::new(split, task.format, UNLIMITED);
         while let Some(block) = reader.next_block().map_err(read_failed)? {
-            map_block(job, &block, &mut emitter)?;
+            map_block(job, &block, &budget, &mut emitted)?;
             records_in += block.record_count();
-            emitter.check()?;
+            emitted.check()?;
         }
     }
-    let emitted = guard::catch(|| emitter.finish())
+    let finished = guard::catch(|| emitted.finish(job, &budget))
         .map_err(|panic| TaskError::Failed(Failure::new(FailClass::Job, &panic)))??;
-    drop(emitted.sink);
-    let segment = Run::open(emitted.run)
+    drop(finished.sink);
+    let segment = Run::open(finished.run)
         .map(|run| run.segment(PartitionId(0)))
         .map_err(crate::combine::MergeError::from)?;
     let reduced = reduce_attempt(
@@ -63,6 +64,7 @@ pub(crate) fn sequential<J: Job>(
                 number: 1,
             },
             partition: PartitionId(0),
+            partitions: 1,
             format: task.format,
             inputs: vec![segment],
             memory: UNLIMITED,
@@ -74,7 +76,7 @@ pub(crate) fn sequential<J: Job>(
     )?;
     Ok(SequentialDone {
         records_in,
-        records_mapped: emitted.records_out,
+        records_mapped: finished.records_out,
         groups: reduced.groups,
         part: reduced.part,
     })

@@ -1,15 +1,15 @@
-//! The spills of one map attempt, kept few however many there were.
+//! The spills of one attempt, kept few however many there were.
 //!
 //! Each spill is an open, mapped file, and a process may have some 65,000 of those. So spills are merged while
 //! the attempt goes on, in tiers: as soon as [`TIER_WIDTH`] spills of one tier stand at the end, they become one
 //! spill of the next. Every record is rewritten once a tier, so the cost is that of a merge in several passes.
 
-use mapfold_data::run::Run;
+use mapfold_data::merge::Push;
+use mapfold_data::run::{Run, Segment};
 use mapfold_terms::ByteSize;
 
-use crate::Job;
+use crate::budget::Budget;
 use crate::combine::{MergeError, combine_runs};
-use crate::emitter::Budget;
 
 /// Spills of one tier that become one of the next. At most this many a tier are open at once: 128 after
 /// 4,096 spills, 192 after 262,144.
@@ -32,17 +32,18 @@ impl Spills {
         self.runs.is_empty()
     }
 
-    /// Adds what memory held, and merges tiers that became full.
-    pub(crate) fn push<J: Job>(
+    /// Adds what memory held, and merges tiers that became full; `combine` as for [`combine_runs`].
+    pub(crate) fn push(
         &mut self,
-        job: &J,
         run: Run,
         budget: &Budget<'_>,
+        mut combine: impl FnMut(&[Segment], &mut Push<'_>) -> Result<(), MergeError>,
     ) -> Result<(), MergeError> {
         self.count += 1;
         self.add(run, 0);
         while let Some((start, tier)) = self.full_tier() {
-            let (bytes, _, spilled) = combine_runs(job, &self.runs[start..], &budget.on_disk())?;
+            let (bytes, _, spilled) =
+                combine_runs(&self.runs[start..], &budget.on_disk(), &mut combine)?;
             self.bytes.0 += spilled.0;
             self.runs.truncate(start);
             self.tiers.truncate(start);

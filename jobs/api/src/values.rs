@@ -3,7 +3,7 @@
 use mapfold_data::merge::Cursor;
 use mapfold_data::run::ReadRunError;
 
-use crate::combine::{Folded, MergeError};
+use crate::combine::MergeError;
 use crate::{Job, Value, ValueOwned, ValueRef};
 
 /// The values of one key, in input order; exactly one if the job has a combiner.
@@ -12,7 +12,7 @@ use crate::{Job, Value, ValueOwned, ValueRef};
 pub struct Values<'a, J: Job>(Source<'a, J>);
 
 enum Source<'a, J: Job> {
-    Folded(Folded<J>, Given),
+    Folded(ValueOwned<J>, Given),
     Streamed(Group<'a>),
 }
 
@@ -51,8 +51,9 @@ pub(crate) struct GroupEnd {
 }
 
 impl<'a, J: Job> Values<'a, J> {
-    pub(crate) fn folded(folded: Folded<J>) -> Self {
-        Self(Source::Folded(folded, Given(false)))
+    /// The one value that the combiner has left.
+    pub(crate) fn folded(value: ValueOwned<J>) -> Self {
+        Self(Source::Folded(value, Given(false)))
     }
 
     /// The group at whose first record `stream` stands.
@@ -78,9 +79,9 @@ impl<'a, J: Job> Values<'a, J> {
     pub fn next(&mut self) -> Option<ValueRef<'_, J>> {
         match &mut self.0 {
             Source::Folded(_, Given(true)) => None,
-            Source::Folded(folded, given) => {
+            Source::Folded(value, given) => {
                 given.0 = true;
-                Some(J::Value::borrow(&folded.value))
+                Some(J::Value::borrow(value))
             }
             Source::Streamed(group) => group.next::<J>(),
         }
@@ -94,9 +95,9 @@ impl<'a, J: Job> Values<'a, J> {
     /// Skips what is left.
     pub(crate) fn finish(self) -> Result<GroupEnd, MergeError> {
         match self.0 {
-            Source::Folded(folded, _) => Ok(GroupEnd {
-                more: folded.more,
-                records: folded.records,
+            Source::Folded(..) => Ok(GroupEnd {
+                more: false,
+                records: 1,
             }),
             Source::Streamed(mut group) => {
                 while group.advance() {}

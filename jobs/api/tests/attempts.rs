@@ -195,6 +195,7 @@ fn run(job: &str, folder: &Path, text: &str, how: How) -> Result<Left, TaskError
             attempt,
             partition,
             format: plan.format,
+            partitions: how.partitions,
             inputs: (0..).zip(&runs).map(segment).collect(),
             memory: ByteSize(how.memory),
             scratch: &scratch,
@@ -368,7 +369,8 @@ fn little_memory_spills() {
     }
 }
 
-/// No memory at all: a spill for every record, merged over two tiers while the attempt runs.
+/// No memory at all: a spill for every record, or for every few records that are folded together, merged over two tiers while the
+/// attempt runs.
 #[test]
 fn thousands_of_spills_are_merged_on_the_way() {
     let text: String = (0..4200)
@@ -384,7 +386,8 @@ fn thousands_of_spills_are_merged_on_the_way() {
         let want = run(job, folder.path(), &text, how(1 << 20)).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let got = run(job, folder.path(), &text, how(0)).unwrap();
-        assert!(got.spills >= 4200, "{job}: {}", got.spills);
+        let least = if job == "folded" { 4200 / 32 } else { 4200 };
+        assert!(got.spills >= least, "{job}: {}", got.spills);
         assert_eq!((got.rows, got.digests), (want.rows, want.digests), "{job}");
     }
 }
