@@ -228,9 +228,10 @@ pub(crate) struct RunArgs {
     )]
     pub(crate) slots: Option<NonZeroU32>,
 
-    /// Memory for the work of all slots [default: by what the machine has]
+    /// Memory that the process may occupy [default: half of what can be had]
     ///
-    /// With --workers, the memory of each worker.
+    /// What does not fit is written to temporary files; the output's bytes do not depend on it. With --workers, the memory of
+    /// each worker.
     #[arg(
         long,
         value_name = "SIZE",
@@ -331,7 +332,7 @@ pub(crate) struct WorkerArgs {
     #[arg(long, value_name = "N", value_parser = parse_count::<SLOTS_MAX>)]
     pub(crate) slots: Option<NonZeroU32>,
 
-    /// Memory for the work of all slots [default: by what the machine has]
+    /// Memory that the process may occupy [default: half of what can be had]
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<ByteSize>,
 
@@ -481,7 +482,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", value_parser = parse_count::<SLOTS_MAX>)]
     pub(crate) slots: Option<NonZeroU32>,
 
-    /// Memory for the work of all slots [default: by what the machine has]
+    /// Memory that the process may occupy [default: half of what can be had]
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<ByteSize>,
 

@@ -73,7 +73,7 @@ impl Progress {
         let news = self.news(status);
         if !self.planned && !self.awaiting && has_plan(status) {
             self.planned = true;
-            self.say("Planned", &planned(status, self.about.memory));
+            self.say("Planned", &planned(status, self.about));
         }
         self.notices(&news);
         match &mut self.view {
@@ -149,7 +149,7 @@ fn word(kind: NoticeKind) -> &'static str {
     }
 }
 
-fn planned(status: &JobStatus, memory: Option<ByteSize>) -> String {
+fn planned(status: &JobStatus, about: About) -> String {
     let mut text = format!(
         "{}, {} in {}; {}; {}",
         counted(status.map.tasks, "split"),
@@ -161,8 +161,11 @@ fn planned(status: &JobStatus, memory: Option<ByteSize>) -> String {
     if status.workers > 1 {
         text += &format!(" on {}", counted(status.workers, "worker"));
     }
-    if let Some(memory) = memory {
+    if let Some(memory) = about.memory {
         text += &format!("; memory {memory}");
+        if about.workers > 1 {
+            text += " for each worker";
+        }
     }
     text
 }

@@ -141,12 +141,8 @@ fn place(args: &RunArgs) -> Result<Place, Problem> {
     if let Some(master) = &args.master {
         return Ok(Place::Cluster(master_address(master, args.insecure)?));
     }
-    let each = Resources::new(
-        args.slots,
-        args.memory,
-        args.workers.unwrap_or(NonZeroU32::MIN),
-    )
-    .check()?;
+    let workers = args.workers.unwrap_or(NonZeroU32::MIN);
+    let each = Resources::new(args.slots, args.memory, workers).check(workers)?;
     Ok(match args.workers {
         Some(count) => Place::Processes {
             count,
@@ -353,7 +349,7 @@ mod tests {
         refuses("wordcount x --slots 100000", "from 1 to 1024");
         refuses("wordcount x -r 0", "from 1 to 10000");
         refuses("wordcount x -r 4294967295", "from 1 to 10000");
-        refuses("wordcount x --memory 100K --slots 2", "at least 2.00 MiB");
+        refuses("wordcount x --memory 100K --slots 2", "at least 26.0 MiB");
         refuses("wordcount x -p lowercase", "KEY=VALUE");
     }
 

@@ -56,7 +56,8 @@ pub(crate) fn worker(
         .as_ref()
         .map_or(scratch.as_path(), PrivateFolder::path);
     let places = places(args, &master, sockets)?;
-    let resources = Resources::new(args.slots, args.memory, NonZeroU32::MIN).check()?;
+    let resources =
+        Resources::new(args.slots, args.memory, NonZeroU32::MIN).check(NonZeroU32::MIN)?;
     let mut settings = Settings {
         name: process_name(std::process::id()),
         slots: resources.slots,

@@ -14,9 +14,10 @@ use std::ops::Range;
 
 use memmap2::{Mmap, UncheckedAdvice};
 
-/// Memory is released in whole windows of this size: Linux maps up to so many bytes around each page that is
-/// touched, so a smaller part would come back with its neighbour.
-const WINDOW: usize = 64 << 10;
+/// Memory is released in whole windows of this size: Linux maps up to so many bytes around each page that is touched (Documentation/filesystems/proc,
+/// `fault_around_bytes`), or the whole folio of the page cache that it is in, which is as large as the `write` that made it. Who
+/// writes what is mapped later writes in pieces of this size, at multiples of it: with writes of 1 MiB, a touch brought in 1 MiB.
+pub(crate) const WINDOW: usize = 64 << 10;
 
 /// An immutable file of ours as bytes.
 #[derive(Debug)]
@@ -39,10 +40,22 @@ impl Mapped {
 
     /// Gives back the memory of the windows that end in `range`. Their bytes stay valid: whoever touches
     /// them again gets them from the file. Best effort. A window that is only begun goes with the next range,
-    /// so a reader that releases range after range leaves nothing behind.
+    /// so a reader that releases range after range leaves nothing behind: each time the window before is released again, since what
+    /// the kernel mapped last may reach into it.
     pub(crate) fn release(&self, range: Range<usize>) {
-        let start = range.start / WINDOW * WINDOW;
-        let end = range.end.min(self.map.len()) / WINDOW * WINDOW;
+        let start = (range.start / WINDOW).saturating_sub(1) * WINDOW;
+        self.discard(start, range.end / WINDOW * WINDOW);
+    }
+
+    /// Gives back the memory of all windows that `range` touches and of those beside it: after a look at something that nobody
+    /// looks at again soon.
+    pub(crate) fn release_touched(&self, range: Range<usize>) {
+        let start = (range.start / WINDOW).saturating_sub(1) * WINDOW;
+        self.discard(start, (range.end / WINDOW).saturating_add(2) * WINDOW);
+    }
+
+    fn discard(&self, start: usize, end: usize) {
+        let end = end.min(self.map.len());
         if start < end {
             // SAFETY: DONTNEED on a read-only mapping of a file discards nothing that is not in the file, so
             // slices of it keep their contents; that the file does not change is what `new` relies on too.

@@ -31,6 +31,7 @@ mod life;
 mod locate;
 mod machine;
 mod map;
+mod memory;
 mod orders;
 mod outcome;
 mod reduce;
@@ -43,6 +44,7 @@ mod stream;
 mod wire;
 mod worker;
 
+pub use memory::memory_least;
 pub use serve::ServeError;
 pub use settings::{ServeAt, Settings};
 pub use worker::{WorkerError, run};

@@ -13,7 +13,8 @@ pub struct Settings {
     pub name: String,
     /// Attempts at once.
     pub slots: NonZeroUsize,
-    /// For all attempts and for the runs that are kept in memory.
+    /// Of the whole process, as the system counts it (resident), while it works; at least
+    /// [`memory_least`](crate::memory_least).
     pub memory: ByteSize,
     /// Temporary files live in a folder of this user below this one.
     pub scratch: PathBuf,

@@ -11,9 +11,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use mapfold_data::run::{ReadRunError, Run, RunBytes};
 use mapfold_terms::{AttemptId, ByteSize, JobId, Token};
 
-/// The share of the worker's memory that runs may occupy: one part in so many.
-const MEMORY_SHARE: u64 = 4;
-
 /// A run that is larger goes to a file even when there is room: the page cache serves it as well.
 const RUN_IN_MEMORY_MAX: ByteSize = ByteSize::mib(64);
 
@@ -57,11 +54,6 @@ struct Memory {
 pub(crate) struct Room {
     memory: Arc<Memory>,
     bytes: u64,
-}
-
-/// What runs may occupy of a worker's `memory`.
-pub(crate) fn memory_for_runs(memory: ByteSize) -> ByteSize {
-    ByteSize(memory.bytes() / MEMORY_SHARE)
 }
 
 impl RunStore {

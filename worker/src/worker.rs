@@ -19,10 +19,11 @@ use crate::desk::{Desk, DeskError};
 use crate::life::{Life, LifeEnd};
 use crate::locate::{self, Locator};
 use crate::machine::machine_id;
+use crate::memory::Shares;
 use crate::serve::{ServeError, Server};
 use crate::settings::Settings;
 use crate::slots::Slots;
-use crate::store::{RunStore, memory_for_runs};
+use crate::store::RunStore;
 use crate::{heartbeat, orders};
 
 /// How long attempts of a life that is over may take to notice. One that has not ended then (code that
@@ -120,7 +121,7 @@ pub async fn run(
 struct Worker {
     name: String,
     machine: String,
-    memory: ByteSize,
+    memory_for_runs: ByteSize,
     connector: Connector,
     desk: Desk,
     server: Server,
@@ -153,18 +154,17 @@ impl Worker {
         catalog: Arc<dyn Catalog>,
         connector: Connector,
     ) -> Result<Self, WorkerError> {
-        let for_runs = memory_for_runs(settings.memory).bytes();
-        let for_attempts = settings.memory.bytes() - for_runs;
+        let shares = Shares::new(settings.memory, settings.slots);
         let site = Site {
             name: settings.name.clone(),
             catalog,
             scratch: ScratchRoot::open(&settings.scratch)?,
-            memory: ByteSize(for_attempts / settings.slots.get() as u64),
+            memory: shares.attempt,
         };
         Ok(Self {
             name: settings.name.clone(),
             machine: machine_id(),
-            memory: settings.memory,
+            memory_for_runs: shares.runs,
             desk: Desk::new(connector.clone(), settings.patience),
             connector,
             server: Server::start(&settings.serve)?,
@@ -191,7 +191,7 @@ impl Worker {
             DeskError::Lost(error) => WorkerError::Lost(error),
         })?;
         info!(worker = %terms.worker, slots, "joined");
-        let runs = Arc::new(RunStore::new(memory_for_runs(self.memory), slots.get()));
+        let runs = Arc::new(RunStore::new(self.memory_for_runs, slots.get()));
         self.server.show(Some(Arc::clone(&runs)));
         let (locator, questions) = Locator::new();
         let life = Life::new(terms, joined, self.machine.clone(), runs, locator);

@@ -9,8 +9,8 @@ use crate::run::{ReadRunError, Run, RunWriter, Segment, WriteRunError};
 use crate::scratch::Scratch;
 
 /// What a cursor over a mapped run occupies at most: what it has read and not yet given back, its block, and what the
-/// kernel maps around them and around the run's index. Measured: 0.9 MiB.
-const CURSOR_BYTES: u64 = 1 << 20;
+/// kernel maps around them. Measured: see docs/decisions/memory.md.
+const CURSOR_BYTES: u64 = 256 << 10;
 
 /// Narrower merges copy everything too often.
 const WIDTH_MIN: u64 = 8;

@@ -191,7 +191,7 @@ fn a_damaged_segment_fails_the_merge() {
 
 #[test]
 fn widths_follow_from_memory_within_bounds() {
-    for (memory, want) in [(0, 8), (32 << 20, 32), (1 << 40, 512)] {
+    for (memory, want) in [(0, 8), (32 << 20, 128), (1 << 40, 512)] {
         assert_eq!(width_for(ByteSize(memory)), want);
     }
 }

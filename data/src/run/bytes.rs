@@ -95,10 +95,20 @@ impl RunBytes {
             .map_or(RunPlace::Memory, |path| RunPlace::File(path.to_owned()))
     }
 
-    /// Gives back the memory of a range that has been read, where the bytes are also in a file.
+    /// Gives back the memory of a range that has been read, where the bytes are also in a file; but for the end of it, if more
+    /// is to be read there.
     pub(super) fn release(&self, range: Range<usize>) {
         if let Inner::File(file) = &self.0 {
             file.mapped.release(range);
+        }
+    }
+
+    /// Gives back the memory around a range that has been read, where the bytes are also in a file. For a range that is a look at a
+    /// large run, such as at its index: the kernel maps 64 KiB around each page that is touched, and a reduce attempt looks
+    /// at every run there is.
+    pub(super) fn release_touched(&self, range: Range<usize>) {
+        if let Inner::File(file) = &self.0 {
+            file.mapped.release_touched(range);
         }
     }
 }

@@ -22,7 +22,9 @@ pub struct Run {
 impl Run {
     /// Opens a run; costs a look at every index entry, not at the records.
     pub fn open(bytes: RunBytes) -> Result<Self, ReadRunError> {
-        match Self::check(&bytes) {
+        let checked = Self::check(&bytes);
+        bytes.release_touched(0..bytes.len());
+        match checked {
             Ok((header, digest, index)) => Ok(Self {
                 bytes,
                 header,
@@ -69,6 +71,12 @@ impl Run {
 
     /// The blocks of one partition; an empty segment if it has no records. Logarithmic in the number of partitions.
     pub fn segment(&self, partition: PartitionId) -> Segment {
+        let segment = self.find(partition);
+        self.bytes.release_touched(self.index..self.bytes.len());
+        segment
+    }
+
+    fn find(&self, partition: PartitionId) -> Segment {
         let index = self.index_bytes();
         let (mut low, mut high) = (0, index.len() / INDEX_ENTRY_LEN);
         while low < high {

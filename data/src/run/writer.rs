@@ -10,11 +10,12 @@ use super::layout::{
     write_varint,
 };
 use super::{RunBytes, WriteRunError};
+use crate::mmap::WINDOW;
 use crate::scratch::{Scratch, ScratchFile};
 use crate::storage::is_no_space;
 
-/// A file is written in pieces of about this size: beyond it, larger ones are no faster.
-const WRITE_BYTES: usize = 1 << 20;
+/// Blocks go to the file when there are about so many bytes of them.
+const WRITE_BYTES: usize = 256 << 10;
 
 /// Writes one run: in memory first, in a file once that grows too large. The bytes are the same either way.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ pub struct RunWriter {
 impl RunWriter {
     /// A writer for the run of attempt `token` over `partitions` partitions. A run of at most
     /// `in_memory_max` stays in memory; a longer one goes to a file in `scratch`, in large sequential writes,
-    /// holding about 1 MiB here.
+    /// holding about 256 KiB here.
     pub fn new(token: Token, partitions: u32, scratch: Scratch, in_memory_max: ByteSize) -> Self {
         let header = Header { token, partitions };
         let mut out = Vec::new();
@@ -220,14 +221,25 @@ impl RunWriter {
             Some(file) => file,
             None => self.file.insert(self.scratch.create("run")?),
         };
-        file.file
-            .write_all(&self.out)
-            .map_err(|source| write_error(file, source))?;
+        write_pieces(file, self.written, &self.out)?;
         self.written += self.out.len() as u64;
         self.out.clear();
         self.out.shrink_to(WRITE_BYTES + 2 * PAYLOAD_TARGET);
         Ok(())
     }
+}
+
+/// Writes `bytes` on at offset `at` of the file, so that whoever maps it can give it back window by window.
+fn write_pieces(file: &mut ScratchFile, at: u64, mut bytes: &[u8]) -> Result<(), WriteRunError> {
+    let begun = usize::try_from(at % WINDOW as u64).expect("it is below the window");
+    let mut room = WINDOW - begun;
+    while !bytes.is_empty() {
+        let (piece, rest) = bytes.split_at(room.min(bytes.len()));
+        let written = file.file.write_all(piece);
+        written.map_err(|source| write_error(file, source))?;
+        (bytes, room) = (rest, WINDOW);
+    }
+    Ok(())
 }
 
 fn write_error(file: &ScratchFile, source: io::Error) -> WriteRunError {

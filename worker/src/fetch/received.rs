@@ -11,8 +11,9 @@ use super::error::FetchError;
 use super::fetcher::Fetching;
 use super::trouble::{BrokenError, Trouble};
 
-/// What is read from a socket at a time on the way to a file.
-const COPY_BYTES: usize = 256 << 10;
+/// What is read from a socket at a time on the way to a file, which is mapped later: a touch of the mapping brings in as much as
+/// was written at once.
+const COPY_BYTES: usize = 64 << 10;
 
 /// A segment as far as it has come.
 pub(super) struct Received {

@@ -2,6 +2,7 @@
 
 use std::hint;
 use std::io::{self, Read, Write};
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -71,28 +72,30 @@ fn answer(stream: &mut Stream, request: &Request, held: &HeldRun) -> io::Result<
         segment: segment.head(),
         ..Head::refuse(request.start, Status::Ok)
     };
+    let piece = piece(segment.bytes().len(), request);
     let body = match run.bytes().path() {
         Some(path) if request.want == Want::Path && path_fits(path) => {
             head.form = Form::Path;
             path.as_os_str().as_bytes()
         }
-        _ => piece(segment.bytes(), request),
+        _ => &segment.bytes()[piece.clone()],
     };
     head.length = u32::try_from(body.len()).expect("a piece is not longer than was asked for");
-    send(stream, &head, body)
+    let sent = send(stream, &head, body);
+    // The pages of a mapped run count as this worker's memory, and it has no further use for them.
+    segment.release_touched(piece);
+    sent
 }
 
 fn path_fits(path: &Path) -> bool {
     path.as_os_str().len() <= PATH_MAX as usize
 }
 
-/// What was asked for of `bytes`; empty beyond the end.
-fn piece<'a>(bytes: &'a [u8], request: &Request) -> &'a [u8] {
-    let rest = usize::try_from(request.start.offset)
-        .ok()
-        .and_then(|offset| bytes.get(offset..));
-    let rest = rest.unwrap_or_default();
-    &rest[..rest.len().min(request.length as usize)]
+/// What was asked for of a segment of `length` bytes; empty beyond the end.
+fn piece(length: usize, request: &Request) -> Range<usize> {
+    let start = usize::try_from(request.start.offset).map_or(length, |start| start.min(length));
+    let end = start.saturating_add(request.length as usize).min(length);
+    start..end
 }
 
 fn send(stream: &mut Stream, head: &Head, body: &[u8]) -> io::Result<()> {

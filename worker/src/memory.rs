@@ -1,0 +1,82 @@
+//! How the memory of a worker's process is shared out, so that all of it together stays within what was promised.
+//!
+//! ```text
+//! memory = the process itself               code, runtime, connections
+//!        + slots x fixed buffers            what an attempt holds whatever its budget
+//!        + runs kept in memory              a quarter of the rest, see store.rs
+//!        + slots x budget of an attempt     tables, sort buffers, merges, fetched segments
+//! ```
+//! The promise is about resident memory, mapped run files included: who reads one gives back the pages that are behind
+//! it. What is beyond it is what no budget can make smaller: a plan of very many files, a single record that is larger than
+//! an attempt's budget, the window of an input that was packed with `zstd --long`.
+
+use std::num::NonZeroUsize;
+
+use mapfold_terms::ByteSize;
+
+/// What the process occupies before any attempt. Measured: 9 MiB with 10 MiB of code in the file, of which each further feature that
+/// runs brings some in.
+const PROCESS: u64 = 12 << 20;
+
+/// What an attempt holds beside its budget: the block that is read (256 KiB) and what unpacks it; the block of a run that is
+/// written (1 MiB and a block), or rows and what packs them (4 MiB with zstd, less without); a few KiB of stack.
+const SLOT_FIXED: u64 = 4 << 20;
+
+/// With less, a slot writes a run for every few thousand records, and merges of them in many passes.
+const SLOT_LEAST: u64 = 3 << 20;
+
+/// The share of the rest that runs may occupy: one part in so many.
+const RUNS_SHARE: u64 = 4;
+
+/// What is left for the work itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shares {
+    /// Of the runs that are kept in memory.
+    pub(crate) runs: ByteSize,
+    /// Of each attempt.
+    pub(crate) attempt: ByteSize,
+}
+
+/// The least memory with which so many slots can keep the promise.
+pub fn memory_least(slots: NonZeroUsize) -> ByteSize {
+    ByteSize(PROCESS + slots.get() as u64 * (SLOT_FIXED + SLOT_LEAST))
+}
+
+impl Shares {
+    /// Shares `memory` out among `slots`. With less than [`memory_least`] it does as if that was there.
+    pub(crate) fn new(memory: ByteSize, slots: NonZeroUsize) -> Self {
+        let count = slots.get() as u64;
+        let memory = memory.max(memory_least(slots)).bytes();
+        let rest = memory - PROCESS - count * SLOT_FIXED;
+        let runs = rest / RUNS_SHARE;
+        Self {
+            runs: ByteSize(runs),
+            attempt: ByteSize((rest - runs) / count),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shares_make_up_the_memory() {
+        for (mib, slots) in [(19, 1), (64, 2), (256, 4), (1 << 20, 64)] {
+            let slots = NonZeroUsize::new(slots).unwrap();
+            let Shares { runs, attempt } = Shares::new(ByteSize::mib(mib), slots);
+            let count = slots.get() as u64;
+            let used = PROCESS + count * (SLOT_FIXED + attempt.bytes()) + runs.bytes();
+            assert!(used <= mib << 20 && used + count > mib << 20);
+        }
+    }
+
+    #[test]
+    fn too_little_is_taken_for_the_least() {
+        let slots = NonZeroUsize::MIN;
+        assert_eq!(
+            Shares::new(ByteSize(0), slots),
+            Shares::new(memory_least(slots), slots)
+        );
+    }
+}
