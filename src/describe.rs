@@ -31,13 +31,25 @@ fn text(info: &JobInfo) -> String {
             let _ = write!(text, "\n{}\n", wrapped(paragraph));
         }
     }
-    let _ = write!(text, "\nRows: {} TAB {}\n", info.key, info.value);
+    let rows = match info.value.as_str() {
+        "" => info.key.clone(),
+        value => format!("{} TAB {value}", info.key),
+    };
+    let _ = write!(text, "\nRows: {rows}\n");
     let folds = if info.folds {
         "yes, values are combined before the shuffle"
     } else {
         "no"
     };
-    let _ = write!(text, "Combiner: {folds}\n\nParameters (-p KEY=VALUE):\n");
+    let order = if info.total_order {
+        "Order: part files follow each other in order of key\n"
+    } else {
+        ""
+    };
+    let _ = write!(
+        text,
+        "Combiner: {folds}\n{order}\nParameters (-p KEY=VALUE):\n"
+    );
     if info.params.is_empty() {
         text += "  none\n";
     }

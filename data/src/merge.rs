@@ -42,30 +42,35 @@ pub trait Cursor {
 #[derive(Debug)]
 pub struct Merge<C> {
     cursors: Vec<C>,
-    heads: Vec<Head>,
-    /// Indices of cursors; empty if there are none.
-    tree: Vec<usize>,
+    /// Whether each cursor has no more records.
+    exhausted: Vec<bool>,
+    /// Empty if there are no cursors.
+    tree: Vec<Head>,
     started: bool,
 }
 
-/// What decides most matches without a look at the key. Orders as the records do, exhausted cursors last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A cursor in the tree, with what decides most matches without a look at its key.
+#[derive(Clone, Copy, Debug)]
 struct Head {
-    exhausted: bool,
+    /// Of the key; the largest there is, if the cursor is exhausted.
     prefix: u64,
+    cursor: usize,
 }
 
 impl<C: Cursor> Merge<C> {
     /// Starts a merge; reads the first record of each cursor. The cursors stand before their first record.
     pub fn new(mut cursors: Vec<C>) -> Result<Self, C::Error> {
+        let mut exhausted = vec![false; cursors.len()];
         let heads = cursors
             .iter_mut()
-            .map(Head::next)
-            .collect::<Result<_, _>>()?;
+            .zip(&mut exhausted)
+            .enumerate()
+            .map(|(index, (cursor, exhausted))| Head::next(index, cursor, exhausted))
+            .collect::<Result<Vec<_>, _>>()?;
         let mut merge = Self {
-            tree: vec![0; cursors.len()],
+            tree: heads,
+            exhausted,
             cursors,
-            heads,
             started: false,
         };
         merge.play_all();
@@ -89,71 +94,79 @@ impl<C: Cursor> Merge<C> {
     /// Index of the cursor that the current record came from.
     #[inline]
     pub fn source(&self) -> usize {
-        self.tree[0]
+        self.tree[0].cursor
     }
 
+    /// Makes the tree of what are the heads of all cursors, in order.
     fn play_all(&mut self) {
-        let leaves = self.cursors.len();
-        let mut winners: Vec<usize> = (0..2 * leaves)
-            .map(|at| at.saturating_sub(leaves))
-            .collect();
+        let leaves = self.tree.len();
+        let mut winners = self.tree.clone();
+        winners.extend_from_within(..);
         for node in (1..leaves).rev() {
             let (one, two) = (winners[2 * node], winners[2 * node + 1]);
-            let (winner, loser) = if self.beats(one, two) {
-                (one, two)
-            } else {
-                (two, one)
+            (winners[node], self.tree[node]) = match self.beats(one, two) {
+                true => (one, two),
+                false => (two, one),
             };
-            (winners[node], self.tree[node]) = (winner, loser);
         }
         if let Some(top) = self.tree.first_mut() {
             *top = winners[1];
         }
     }
 
-    /// The matches of cursor `from`, whose record has changed, up to the top.
+    /// The matches of a cursor whose record has changed, up to the top.
     #[inline]
-    fn replay(&mut self, from: usize) {
-        let mut winner = from;
-        let mut node = (from + self.cursors.len()) / 2;
+    fn replay(&mut self, changed: Head) {
+        let mut winner = changed;
+        let mut node = (changed.cursor + self.cursors.len()) / 2;
         while node > 0 {
-            if self.beats(self.tree[node], winner) {
-                std::mem::swap(&mut self.tree[node], &mut winner);
-            }
+            let other = self.tree[node];
+            let beaten = if other.prefix == winner.prefix {
+                self.beats_closely(other, winner)
+            } else {
+                other.prefix < winner.prefix
+            };
+            // Chosen, not branched to: no one can foretell the winner.
+            self.tree[node] = if beaten { winner } else { other };
+            winner = if beaten { other } else { winner };
             node /= 2;
         }
         self.tree[0] = winner;
     }
 
-    #[inline]
-    fn beats(&self, one: usize, two: usize) -> bool {
-        let heads = self.heads[one].cmp(&self.heads[two]);
-        heads.then_with(|| self.compare_closely(one, two)).is_lt()
+    fn beats(&self, one: Head, two: Head) -> bool {
+        let prefixes = one.prefix.cmp(&two.prefix);
+        prefixes.is_lt() || prefixes.is_eq() && self.beats_closely(one, two)
     }
 
-    fn compare_closely(&self, one: usize, two: usize) -> Ordering {
-        let keys = if self.heads[one].exhausted {
-            Ordering::Equal
-        } else {
-            self.cursors[one].key().cmp(self.cursors[two].key())
+    /// Between equal prefixes. An exhausted cursor loses.
+    fn beats_closely(&self, one: Head, two: Head) -> bool {
+        let (one, two) = (one.cursor, two.cursor);
+        let exhausted = self.exhausted[one].cmp(&self.exhausted[two]);
+        let keys = || match self.exhausted[one] {
+            true => Ordering::Equal,
+            false => self.cursors[one].key().cmp(self.cursors[two].key()),
         };
-        keys.then(one.cmp(&two))
+        exhausted.then_with(keys).then(one.cmp(&two)).is_lt()
     }
 }
 
 impl Head {
+    /// Goes to the next record of a cursor.
     #[inline]
-    fn next<C: Cursor>(cursor: &mut C) -> Result<Self, C::Error> {
-        Ok(if cursor.advance()? {
-            Self {
-                exhausted: false,
-                prefix: key_prefix(cursor.key()),
-            }
-        } else {
-            Self {
-                exhausted: true,
-                prefix: 0,
-            }
+    fn next<C: Cursor>(
+        index: usize,
+        cursor: &mut C,
+        exhausted: &mut bool,
+    ) -> Result<Self, C::Error> {
+        *exhausted = !cursor.advance()?;
+        let prefix = match *exhausted {
+            true => u64::MAX,
+            false => key_prefix(cursor.key()),
+        };
+        Ok(Self {
+            prefix,
+            cursor: index,
         })
     }
 }
@@ -163,25 +176,29 @@ impl<C: Cursor> Cursor for Merge<C> {
 
     #[inline]
     fn advance(&mut self) -> Result<bool, C::Error> {
-        let Some(&winner) = self.tree.first() else {
+        let Some(&Head { cursor, .. }) = self.tree.first() else {
             return Ok(false);
         };
-        if self.started && !self.heads[winner].exhausted {
-            self.heads[winner] = Head::next(&mut self.cursors[winner])?;
-            self.replay(winner);
+        if self.started && !self.exhausted[cursor] {
+            let changed = Head::next(
+                cursor,
+                &mut self.cursors[cursor],
+                &mut self.exhausted[cursor],
+            )?;
+            self.replay(changed);
         }
         self.started = true;
-        Ok(!self.heads[self.tree[0]].exhausted)
+        Ok(!self.exhausted[self.tree[0].cursor])
     }
 
     #[inline]
     fn key(&self) -> &[u8] {
-        self.cursors[self.tree[0]].key()
+        self.cursors[self.tree[0].cursor].key()
     }
 
     #[inline]
     fn value(&self) -> &[u8] {
-        self.cursors[self.tree[0]].value()
+        self.cursors[self.tree[0].cursor].value()
     }
 }
 

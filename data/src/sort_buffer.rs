@@ -2,8 +2,10 @@
 //!
 //! Keys and values lie one behind the other in an arena; what is sorted is an index of 24 bytes a record. It is dealt out by
 //! partition into a second index, in order, before each partition is sorted: keys that came in increasing order, as those of a
-//! file's lines do, cost one comparison each then. Else the first eight bytes of the key decide nearly every comparison.
-//! Nothing is allocated per record, and all memory is kept from one filling to the next, since fresh memory is expensive.
+//! file's lines do, cost one comparison each then. Else a partition is dealt out once more, by the leading bits of the first eight bytes
+//! of its keys, into so many heaps that few entries share one, and only those are compared (a radix sort of one pass where keys are
+//! spread evenly, of several where they are not). Nothing is allocated per record, and all memory is kept from one filling to the
+//! next, since fresh memory is expensive.
 
 use std::cmp::Ordering;
 
@@ -15,10 +17,11 @@ use crate::run::RECORD_BYTES_MAX;
 /// Records in memory, sorted on demand. Its memory is kept from one filling to the next.
 #[derive(Debug, Default)]
 pub struct SortBuffer {
-    /// For each record: length of its value (u32 in native order), key, value.
+    /// For each record: length of its key (u32 in native order), key, value.
     arena: Vec<u8>,
     index: Vec<Entry>,
-    /// The index dealt out by partition. Used while draining; kept for its memory.
+    /// The index dealt out by partition, in which it is sorted; then the first index is room for dealing. Kept for its
+    /// memory.
     dealt: Vec<Entry>,
     /// The most that was in the arena since its memory was last given back.
     arena_kept: usize,
@@ -31,14 +34,25 @@ struct Entry {
     prefix: u64,
     /// Offset of the key in the arena. Grows from record to record, so it also says which came first.
     key_at: usize,
-    key_len: u32,
+    /// Of key and value.
+    record_len: u32,
     partition: PartitionId,
 }
 
 /// Bytes of the two indexes for one record.
 const INDEX_BYTES: usize = 2 * size_of::<Entry>();
 
-const VALUE_LEN_BYTES: usize = size_of::<u32>();
+/// So few entries are compared rather than dealt out.
+const COMPARED_MAX: usize = 40;
+
+/// Entries of a heap, about, if prefixes are spread evenly: few enough to compare, enough that there are not more heaps than the
+/// cache has lines.
+const HEAP_ENTRIES: usize = 4;
+
+/// Records that are loaded at once while draining.
+const DRAINED_AT_ONCE: usize = 32;
+
+const KEY_LEN_BYTES: usize = size_of::<u32>();
 
 /// A record is longer than [`RECORD_BYTES_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,22 +91,21 @@ impl SortBuffer {
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), RecordTooLong> {
         let begin = self.arena.len();
-        self.arena.extend_from_slice(&[0; VALUE_LEN_BYTES]);
+        self.arena.extend_from_slice(&[0; KEY_LEN_BYTES]);
         let key_at = self.arena.len();
         self.arena.extend_from_slice(key);
-        let value_at = self.arena.len();
         encode(&mut self.arena);
         let bytes = self.arena.len() - key_at;
         if bytes > bytes_max {
             self.arena.truncate(begin);
             return Err(RecordTooLong { bytes });
         }
-        let value_len = record_u32(self.arena.len() - value_at);
-        self.arena[begin..key_at].copy_from_slice(&value_len.to_ne_bytes());
+        let key_len = record_u32(key.len());
+        self.arena[begin..key_at].copy_from_slice(&key_len.to_ne_bytes());
         self.index.push(Entry {
             prefix: key_prefix(key),
             key_at,
-            key_len: record_u32(key.len()),
+            record_len: record_u32(bytes),
             partition,
         });
         Ok(())
@@ -108,6 +121,11 @@ impl SortBuffer {
         self.index.is_empty()
     }
 
+    /// Bytes of all keys and values.
+    pub fn record_bytes(&self) -> usize {
+        self.arena.len() - self.index.len() * KEY_LEN_BYTES
+    }
+
     /// Bytes of memory that the buffer occupies: records, their index, and what it keeps from earlier fillings.
     #[inline]
     pub fn bytes(&self) -> usize {
@@ -121,12 +139,21 @@ impl SortBuffer {
         mut sink: impl FnMut(PartitionId, &[u8], &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         deal(&self.index, &mut self.dealt);
-        self.dealt
+        let mut room = self.index.as_mut_slice();
+        for partition in self
+            .dealt
             .chunk_by_mut(|one, two| one.partition == two.partition)
-            .for_each(|partition| sort(partition, &self.arena));
-        let drained = self.dealt.iter().try_for_each(|entry| {
-            let (key, value) = entry.record(&self.arena);
-            sink(entry.partition, key, value)
+        {
+            let (here, rest) = room.split_at_mut(partition.len());
+            sort(partition, here, &self.arena);
+            room = rest;
+        }
+        let drained = self.dealt.chunks(DRAINED_AT_ONCE).try_for_each(|entries| {
+            touch(entries, &self.arena);
+            entries.iter().try_for_each(|entry| {
+                let (key, value) = entry.record(&self.arena);
+                sink(entry.partition, key, value)
+            })
         });
         self.clear();
         drained
@@ -188,12 +215,77 @@ fn deal(index: &[Entry], dealt: &mut Vec<Entry>) {
     }
 }
 
-/// Sorts one partition by (key, position). No two entries are equal, so the sort need not be stable.
-fn sort(partition: &mut [Entry], arena: &[u8]) {
-    partition.sort_unstable_by(|one, two| {
-        let most = one.prefix.cmp(&two.prefix);
-        most.then_with(|| compare_closely(one, two, arena))
+/// Sorts one partition by (key, position). `room` is as long.
+fn sort(partition: &mut [Entry], room: &mut [Entry], arena: &[u8]) {
+    if !partition.is_sorted_by(|one, two| compare(one, two, arena).is_lt()) {
+        sort_heap(partition, room, arena);
+    }
+}
+
+/// Deals entries out into heaps by the leading bits in which their prefixes differ, and sorts each heap.
+fn sort_heap(entries: &mut [Entry], room: &mut [Entry], arena: &[u8]) {
+    let prefixes = || entries.iter().map(|entry| entry.prefix);
+    let (least, most) = (prefixes().min(), prefixes().max());
+    let (Some(least), Some(most)) = (least, most) else {
+        return;
+    };
+    if entries.len() <= COMPARED_MAX || least == most {
+        // No two entries are equal, so the sort need not be stable.
+        entries.sort_unstable_by(|one, two| compare(one, two, arena));
+        return;
+    }
+    let bits = (most - least).ilog2() + 1;
+    let shift = bits.saturating_sub((entries.len() / HEAP_ENTRIES).ilog2());
+    let heap_of = |entry: &Entry| ((entry.prefix - least) >> shift) as usize;
+    let mut ends = vec![
+        0_u32;
+        heap_of(&Entry {
+            prefix: most,
+            ..entries[0]
+        }) + 1
+    ];
+    for entry in entries.iter() {
+        ends[heap_of(entry)] += 1;
+    }
+    let mut begin = 0;
+    for end in &mut ends {
+        begin += std::mem::replace(end, begin);
+    }
+    for entry in entries.iter() {
+        let at = &mut ends[heap_of(entry)];
+        room[*at as usize] = *entry;
+        *at += 1;
+    }
+    entries.copy_from_slice(room);
+    let mut begin = 0;
+    for end in ends {
+        let heap = begin..end as usize;
+        begin = heap.end;
+        if heap.len() > 1 {
+            sort_heap(&mut entries[heap.clone()], &mut room[heap], arena);
+        }
+    }
+}
+
+/// Loads records that lie anywhere in the arena, all at once, so that their cache misses take the time of one: 671,000 records of 100 bytes
+/// were gathered in 24 to 30 ns each, without it in 82 to 141, and with only their first two lines loaded in 44 to 66. What follows the first
+/// lines of a long record the processor loads ahead by itself.
+fn touch(entries: &[Entry], arena: &[u8]) {
+    const LINE: usize = 64;
+    let touched = entries.iter().fold(0, |touched, entry| {
+        let begin = entry.key_at - KEY_LEN_BYTES;
+        let last = (entry.key_at + entry.record_len as usize).saturating_sub(1);
+        (0..4).fold(touched, |touched, line| {
+            touched ^ arena[(begin + line * LINE).min(last.max(begin))]
+        })
     });
+    std::hint::black_box(touched);
+}
+
+#[inline]
+fn compare(one: &Entry, two: &Entry, arena: &[u8]) -> Ordering {
+    let most = one.prefix.cmp(&two.prefix);
+    most.then_with(|| compare_closely(one, two, arena))
 }
 
 /// Equal prefixes: the rest of the key, then the position.
@@ -206,20 +298,16 @@ fn compare_closely(one: &Entry, two: &Entry, arena: &[u8]) -> Ordering {
 impl Entry {
     #[inline]
     fn key<'a>(&self, arena: &'a [u8]) -> &'a [u8] {
-        &arena[self.key_at..self.value_at()]
+        self.record(arena).0
     }
 
     #[inline]
     fn record<'a>(&self, arena: &'a [u8]) -> (&'a [u8], &'a [u8]) {
-        let mut value_len = [0; VALUE_LEN_BYTES];
-        value_len.copy_from_slice(&arena[self.key_at - VALUE_LEN_BYTES..self.key_at]);
-        let value = &arena[self.value_at()..][..u32::from_ne_bytes(value_len) as usize];
-        (self.key(arena), value)
-    }
-
-    #[inline]
-    fn value_at(&self) -> usize {
-        self.key_at + self.key_len as usize
+        let (before, record) = arena.split_at(self.key_at);
+        let key_len = before
+            .last_chunk()
+            .map_or(0, |len| u32::from_ne_bytes(*len));
+        record[..self.record_len as usize].split_at(key_len as usize)
     }
 }
 

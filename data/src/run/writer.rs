@@ -63,6 +63,16 @@ impl RunWriter {
         }
     }
 
+    /// The same, told beforehand that the run will be of `bytes` or more: if that is too much for memory it goes to its file from the
+    /// first record on, rather than through fresh memory.
+    #[must_use]
+    pub fn expecting(mut self, bytes: usize) -> Self {
+        if bytes > self.in_memory_max {
+            self.in_memory_max = 0;
+        }
+        self
+    }
+
     /// Adds a record. Records come partition by partition, and within one in the order of the run, by key or by hash (see
     /// [`run`](crate::run)); equal keys stay in the order of the calls.
     ///
@@ -181,7 +191,7 @@ impl RunWriter {
         self.ordinal += 1;
         self.block_records = 0;
         let write_at = match self.file {
-            None => self.in_memory_max,
+            None => self.in_memory_max.max(WRITE_BYTES),
             Some(_) => WRITE_BYTES,
         };
         if self.out.len() > write_at {

@@ -229,6 +229,7 @@ impl<J: Job> Emitted<J> {
                 writer.push(partition_of_hash(hash, budget.partitions), key, &encoded)
             })?;
         } else {
+            writer = writer.expecting(buffer.record_bytes());
             buffer.sort_and_drain(|partition, key, value| writer.push(partition, key, value))?;
         }
         writer.finish()

@@ -114,6 +114,12 @@ impl<'a, J: Job> Values<'a, J> {
     }
 }
 
+/// Whether two keys are equal. Nearly all that differ do so in their first eight bytes, which takes no call to tell.
+#[inline]
+fn same(one: &[u8], two: &[u8]) -> bool {
+    one.len() == two.len() && one.first_chunk::<8>() == two.first_chunk::<8>() && one == two
+}
+
 impl Group<'_> {
     fn next<J: Job>(&mut self) -> Option<ValueRef<'_, J>> {
         if !self.advance() {
@@ -136,7 +142,7 @@ impl Group<'_> {
         self.at = match self.at {
             At::First => At::Given,
             At::Given => match self.stream.advance() {
-                Ok(true) if self.stream.key() == self.key => At::Given,
+                Ok(true) if same(self.stream.key(), self.key) => At::Given,
                 Ok(true) => At::Next,
                 Ok(false) => At::End,
                 Err(error) => {

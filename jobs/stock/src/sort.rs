@@ -173,7 +173,7 @@ impl Value for Rest {
     type Owned = Vec<u8>;
 
     fn kind() -> String {
-        "rest".to_owned()
+        String::new()
     }
 
     #[inline]

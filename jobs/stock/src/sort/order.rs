@@ -127,7 +127,7 @@ impl Key for Encoded {
     type Ref<'a> = SortKey<'a>;
 
     fn kind() -> String {
-        "bytes".to_owned()
+        "record".to_owned()
     }
 
     #[inline]
