@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use mapfold_protocol::service::{
     ClientDesk, ClientDeskRequest, ClientDeskResponse, Heartbeat, JoinReply, JoinRequest, Location,
-    Orders, POLL_MAX, Pulse, PulseRequest, PulseResponse, Refusal, WorkerDesk, WorkerDeskRequest,
-    WorkerDeskResponse,
+    Orders, POLL_MAX, Pulse, PulseRequest, PulseResponse, Refusal, Reports, WorkerDesk,
+    WorkerDeskRequest, WorkerDeskResponse,
 };
 use mapfold_protocol::{Answer, Desk};
-use mapfold_terms::{AttemptId, JobId, JobSpec, JobStatus, Outcome, WorkerId, WorkerStatus};
+use mapfold_terms::{JobId, JobSpec, JobStatus, WorkerId, WorkerStatus};
 use tarpc::context::Context;
 use tarpc::server::Serve;
 use tokio::sync::oneshot;
@@ -65,17 +65,10 @@ impl WorkerDesk for MasterDesk {
         })
     }
 
-    async fn ended(
-        self,
-        _: Context,
-        worker: WorkerId,
-        attempt: AttemptId,
-        outcome: Outcome,
-    ) -> Result<(), Refusal> {
+    async fn ended(self, _: Context, worker: WorkerId, reports: Reports) -> Result<(), Refusal> {
         self.ask(|reply| Message::Ended {
             worker,
-            attempt,
-            outcome: Box::new(outcome),
+            reports,
             reply,
         })
         .await

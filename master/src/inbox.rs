@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use mapfold_protocol::service::{Heartbeat, JoinReply, JoinRequest, Location, Orders, Refusal};
+use mapfold_protocol::service::{
+    Heartbeat, JoinReply, JoinRequest, Location, Orders, Refusal, Reports,
+};
 use mapfold_scheduler::{CommitOutcome, Moment};
-use mapfold_terms::{AttemptId, JobId, JobSpec, JobStatus, Outcome, WorkerId, WorkerStatus};
+use mapfold_terms::{JobId, JobSpec, JobStatus, WorkerId, WorkerStatus};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::planning::{PlanRefused, Planned};
@@ -34,8 +36,7 @@ pub(crate) enum Message {
     /// [`mapfold_protocol::service::WorkerDesk::ended`].
     Ended {
         worker: WorkerId,
-        attempt: AttemptId,
-        outcome: Box<Outcome>,
+        reports: Reports,
         reply: Reply<()>,
     },
     /// [`mapfold_protocol::service::WorkerDesk::locate`].

@@ -154,11 +154,10 @@ impl Owner {
             }
             Message::Ended {
                 worker,
-                attempt,
-                outcome,
+                reports,
                 reply,
             } => {
-                let done = self.ended(worker, attempt, *outcome);
+                let done = self.ended(worker, reports);
                 self.answer(reply, done);
             }
             Message::Locate {

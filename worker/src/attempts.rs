@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use mapfold_job::Monitor;
+use mapfold_protocol::service::Report;
 use mapfold_terms::{AttemptId, JobId, Outcome, Progress, Token};
 use tokio::sync::Notify;
 
@@ -50,17 +51,23 @@ impl Attempts {
         self.lock().running.remove(&attempt);
     }
 
-    /// The master has the outcome.
-    pub(crate) fn acknowledge(&self, attempt: AttemptId) {
-        self.lock().ended.remove(&attempt);
+    /// The master has the outcomes.
+    pub(crate) fn acknowledge(&self, attempts: impl Iterator<Item = AttemptId>) {
+        let mut held = self.lock();
+        for attempt in attempts {
+            held.ended.remove(&attempt);
+        }
     }
 
-    /// Outcomes to report, oldest token first.
-    pub(crate) fn unreported(&self) -> Vec<(AttemptId, Outcome)> {
+    /// At most `most` outcomes to report, oldest token first.
+    pub(crate) fn unreported(&self, most: usize) -> Vec<Report> {
         let held = self.lock();
-        let ended = held.ended.iter();
+        let ended = held.ended.iter().take(most);
         ended
-            .map(|(attempt, outcome)| (*attempt, outcome.clone()))
+            .map(|(attempt, outcome)| Report {
+                attempt: *attempt,
+                outcome: outcome.clone(),
+            })
             .collect()
     }
 
@@ -234,8 +241,8 @@ mod tests {
         assert!(ended.is_empty());
         attempts.end(attempt(1), Outcome::Cancelled);
         assert_eq!(attempts.holds(), (vec![], vec![attempt(1)]));
-        assert_eq!(attempts.unreported().len(), 1);
-        attempts.acknowledge(attempt(1));
+        assert_eq!(attempts.unreported(9).len(), 1);
+        attempts.acknowledge([attempt(1)].into_iter());
         assert_eq!(attempts.holds(), (vec![], vec![]));
     }
 

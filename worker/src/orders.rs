@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mapfold_protocol::service::{POLL_MAX, Refusal};
-use mapfold_terms::{AttemptId, JobBrief, Order, Outcome};
+use mapfold_protocol::codec::prefix_that_fits;
+use mapfold_protocol::service::{POLL_MAX, REPORTS_MAX, Refusal, Reports};
+use mapfold_terms::{AttemptId, JobBrief, Order};
 use tracing::{debug, error, warn};
 
 use crate::attempt::Work;
@@ -66,37 +67,43 @@ fn start(life: &Arc<Life>, slots: &Slots, attempt: AttemptId, brief: JobBrief, w
     slots.start(life, attempt, brief, work);
 }
 
-/// Reports ended attempts, each until it is acknowledged, until the life is over.
+/// Reports ended attempts, each report until it is acknowledged, until the life is over. What ends while a report is on its way goes with
+/// the next.
 pub(crate) async fn report(life: &Life, desk: &Desk) {
     while !life.is_over() {
-        for (attempt, outcome) in life.attempts.unreported() {
-            match tell(life, desk, attempt, outcome).await {
-                Ok(()) => life.attempts.acknowledge(attempt),
+        life.attempts.wait_ended().await;
+        while let Some(reports) = batch(life) {
+            let told = tell(life, desk, &reports).await;
+            match told {
+                Ok(()) => {}
                 Err(DeskError::Refused(refusal @ Refusal::UnknownWorker(_))) => {
                     return lose(life, DeskError::Refused(refusal));
                 }
                 Err(DeskError::Refused(refusal)) => {
-                    // The job has ended, say: repeating it would change nothing.
-                    warn!(%attempt, %refusal, "the master does not take an outcome");
-                    life.attempts.acknowledge(attempt);
+                    // Repeating it would change nothing.
+                    warn!(%refusal, "the master does not take outcomes");
                 }
                 Err(error) => return lose(life, error),
             }
+            let reported = reports.0.iter().map(|report| report.attempt);
+            life.attempts.acknowledge(reported);
         }
-        life.attempts.wait_ended().await;
     }
 }
 
-async fn tell(
-    life: &Life,
-    desk: &Desk,
-    attempt: AttemptId,
-    outcome: Outcome,
-) -> Result<(), DeskError> {
-    let (worker, outcome) = (life.worker, &outcome);
+/// The oldest outcomes that fit a message; `None` if there are none.
+fn batch(life: &Life) -> Option<Reports> {
+    let mut reports = life.attempts.unreported(REPORTS_MAX);
+    // At least one: that each fits was made sure of when its attempt ended.
+    reports.truncate(prefix_that_fits(&reports, REPORTS_MAX).max(1));
+    (!reports.is_empty()).then_some(Reports(reports))
+}
+
+async fn tell(life: &Life, desk: &Desk, reports: &Reports) -> Result<(), DeskError> {
+    let worker = life.worker;
     desk.call(Duration::ZERO, |desk, context| {
-        let outcome = outcome.clone();
-        async move { desk.ended(context, worker, attempt, outcome).await }
+        let reports = reports.clone();
+        async move { desk.ended(context, worker, reports).await }
     })
     .await
 }

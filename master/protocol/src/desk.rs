@@ -43,7 +43,7 @@ pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, ServerError>> + Send>
 /// # impl WorkerDesk for Master {
 /// # async fn join(self, _: Context, _: JoinRequest) -> Result<JoinReply, Refusal> { Err(Refusal::ShuttingDown) }
 /// # async fn poll(self, _: Context, _: WorkerId, _: u64) -> Result<Orders, Refusal> { Err(Refusal::ShuttingDown) }
-/// # async fn ended(self, _: Context, _: WorkerId, _: AttemptId, _: Outcome) -> Result<(), Refusal> { Err(Refusal::ShuttingDown) }
+/// # async fn ended(self, _: Context, _: WorkerId, _: Reports) -> Result<(), Refusal> { Err(Refusal::ShuttingDown) }
 /// # async fn locate(self, _: Context, _: WorkerId, _: JobId, _: u32) -> Result<Vec<Location>, Refusal> { Err(Refusal::ShuttingDown) }
 /// # async fn leave(self, _: Context, _: WorkerId) -> Result<(), Refusal> { Err(Refusal::ShuttingDown) }
 /// # }

@@ -1,6 +1,7 @@
 //! The services that a master offers, one a connection, chosen by the handshake.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use mapfold_terms::{
@@ -20,8 +21,8 @@ pub trait WorkerDesk {
     /// else as soon as there are, else empty after [`POLL_MAX`]. Orders up to `acked` are dropped.
     /// Changes nothing else, so a cut poll loses nothing.
     async fn poll(worker: WorkerId, acked: u64) -> Result<Orders, Refusal>;
-    /// Reports the end of an attempt; re-sent until it is answered.
-    async fn ended(worker: WorkerId, attempt: AttemptId, outcome: Outcome) -> Result<(), Refusal>;
+    /// Reports the ends of attempts; re-sent until it is answered.
+    async fn ended(worker: WorkerId, reports: Reports) -> Result<(), Refusal>;
     /// Where the runs of a job are: map tasks from index `from` on, at most [`LOCATIONS_MAX`].
     async fn locate(worker: WorkerId, job: JobId, from: u32) -> Result<Vec<Location>, Refusal>;
     /// The worker leaves in good order; its attempts are given to others.
@@ -95,41 +96,61 @@ pub struct JoinReply {
     pub beat_every: Duration,
 }
 
+/// Attempts in one call of `ended`.
+pub const REPORTS_MAX: usize = 1024;
+
+/// The ends of some attempts. At most [`REPORTS_MAX`], and cut so that the frame limit holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reports(
+    #[serde(deserialize_with = "at_most::<_, Report, REPORTS_MAX>")] pub Vec<Report>,
+);
+
+/// The end of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
 /// A batch of orders.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Orders {
     /// Number of the last order here (or the acknowledged number, if none): acknowledge it next time.
     pub upto: u64,
     /// In order of number. At most [`ORDERS_MAX`], and cut so that the frame limit holds.
-    #[serde(deserialize_with = "at_most_orders_max")]
+    #[serde(deserialize_with = "at_most::<_, Order, ORDERS_MAX>")]
     pub orders: Vec<Order>,
 }
 
 /// Refuses a longer list while it is read: an order takes 400 times as much memory as the shortest does on the
-/// wire, so that a frame of them could fill gigabytes. No other list comes near that.
-fn at_most_orders_max<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Order>, D::Error> {
-    struct Orders;
+/// wire, so that a frame of them could fill gigabytes. No list but those of orders and reports comes near that.
+fn at_most<'de, D: Deserializer<'de>, T: Deserialize<'de>, const MAX: usize>(
+    from: D,
+) -> Result<Vec<T>, D::Error> {
+    struct List<T, const MAX: usize>(PhantomData<fn() -> T>);
 
-    impl<'de> Visitor<'de> for Orders {
-        type Value = Vec<Order>;
+    impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for List<T, MAX> {
+        type Value = Vec<T>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "at most {ORDERS_MAX} orders")
+            write!(f, "at most {MAX} entries")
         }
 
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Order>, A::Error> {
-            let mut orders = Vec::new();
-            while let Some(order) = list.next_element()? {
-                if orders.len() == ORDERS_MAX {
-                    return Err(de::Error::invalid_length(ORDERS_MAX + 1, &self));
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+            let mut entries = Vec::new();
+            while let Some(entry) = list.next_element()? {
+                if entries.len() == MAX {
+                    return Err(de::Error::invalid_length(MAX + 1, &self));
                 }
-                orders.push(order);
+                entries.push(entry);
             }
-            Ok(orders)
+            Ok(entries)
         }
     }
 
-    from.deserialize_seq(Orders)
+    from.deserialize_seq(List::<T, MAX>(PhantomData))
 }
 
 /// Where the run of one map task is.

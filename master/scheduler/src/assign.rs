@@ -15,11 +15,16 @@ use crate::workers::Launched;
 impl Scheduler {
     /// Gives free slots to tasks, one job after the other, until slots or tasks run out.
     pub(crate) fn assign(&mut self) {
-        while self.workers.any_free() && self.launch_one() {}
+        while self.workers.any_open() && self.launch_one() {}
     }
 
-    /// The next attempt to launch: the first job after the one served last that has a task for a free slot.
+    /// The next attempt to launch: the first job after the one served last that has a task for a free slot; if none has, a short
+    /// task that may wait for one.
     pub(crate) fn choose(&self) -> Option<(JobId, TaskKind, Choice)> {
+        self.choose_now().or_else(|| self.choose_ahead())
+    }
+
+    fn choose_now(&self) -> Option<(JobId, TaskKind, Choice)> {
         let after = self.jobs.range((Excluded(self.served), Unbounded));
         after
             .chain(self.jobs.range(..=self.served))
@@ -27,6 +32,22 @@ impl Scheduler {
                 let (kind, choice) = job.choose(&self.workers)?;
                 Some((*id, kind, choice))
             })
+    }
+
+    /// Only for a job alone: what waits at a worker would keep its slots from the tasks of others. Towards the end of a phase
+    /// nothing waits, as no worker should have tasks in store that others could begin.
+    fn choose_ahead(&self) -> Option<(JobId, TaskKind, Choice)> {
+        let (id, job) = self.jobs.first_key_value()?;
+        let alone = self.jobs.len() == 1 && job.state == JobState::Running;
+        if !alone || job.short_maps < self.settings.ahead_after {
+            return None;
+        }
+        let least = self
+            .workers
+            .slots()
+            .saturating_mul(self.workers.ahead_per_slot());
+        let choice = job.maps.pending.choose_ahead(&self.workers, least)?;
+        Some((*id, TaskKind::Map, choice))
     }
 
     fn launch_one(&mut self) -> bool {
@@ -56,9 +77,10 @@ impl Scheduler {
             at: self.clock.counted(),
             confirmed: false,
         };
+        let ahead = self.workers.ahead_per_slot();
         self.workers.edit(choice.worker, |worker| {
             worker.running.insert(attempt, launched);
-            assert!(worker.busy() <= worker.slots, "{attempt} has no slot");
+            assert!(worker.busy() <= worker.most(ahead), "{attempt} has no slot");
         });
         let on = choice.worker;
         self.actions.push_back(Action::Launch { attempt, on });

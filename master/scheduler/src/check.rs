@@ -66,12 +66,9 @@ impl Scheduler {
         let mut running = BTreeMap::new();
         let mut held = BTreeSet::new();
         for (id, worker) in self.workers.iter() {
-            if worker.busy() > worker.slots {
-                return Err(format!(
-                    "{id} has {} attempts, {} slots",
-                    worker.busy(),
-                    worker.slots
-                ));
+            let most = worker.most(self.workers.ahead_per_slot());
+            if worker.busy() > most {
+                return Err(format!("{id} has {} of {most} attempts", worker.busy()));
             }
             running.extend(worker.running.keys().map(|attempt| (*attempt, id)));
             for (job, maps) in &worker.held {
@@ -95,7 +92,7 @@ impl Scheduler {
         if held != held_here {
             return Err(format!("workers hold {held:?}, tasks won {held_here:?}"));
         }
-        if !self.workers.free_is_exact() {
+        if !self.workers.order_is_exact() {
             return Err("the order of free workers is stale".to_owned());
         }
         Ok(())

@@ -24,6 +24,14 @@ impl Scheduler {
         });
         match (attempt.task.kind, outcome) {
             (TaskKind::Map, Outcome::Mapped(report)) => {
+                let short = report.elapsed < self.settings.ahead_below;
+                if let Some(job) = self.jobs.get_mut(&attempt.job) {
+                    job.short_maps = if short {
+                        job.short_maps.saturating_add(1)
+                    } else {
+                        0
+                    };
+                }
                 self.map_won(worker, attempt, report.run.digest);
             }
             (TaskKind::Reduce, Outcome::Reduced(report)) => {

@@ -22,6 +22,8 @@ pub(crate) struct Job {
     /// Counter of the first token that was not yet issued when a map task last won or lost its run:
     /// attempts from it on saw the present winners only.
     pub(crate) winners_since: u64,
+    /// Map tasks won in a row that were short, up to now.
+    pub(crate) short_maps: u32,
     /// Reduce reports that named other inputs than the winners'.
     pub(crate) mismatches: u32,
 }
@@ -50,6 +52,7 @@ impl Job {
             consumed: vec![None; plan.reduces as usize],
             stats: JobStats::default(),
             winners_since: 0,
+            short_maps: 0,
             mismatches: 0,
         }
     }

@@ -71,6 +71,19 @@ impl Pending {
         })
     }
 
+    /// The next task that may wait for a slot at a worker that has none free, and that worker: one never tried, as others are
+    /// waited for, while more than `least` of these are left.
+    pub(crate) fn choose_ahead(&self, workers: &Workers, least: u32) -> Option<Choice> {
+        if self.fresh.len() <= least as usize {
+            return None;
+        }
+        Some(Choice {
+            index: self.fresh.start,
+            worker: workers.choose_ahead()?,
+            group: None,
+        })
+    }
+
     /// Takes the chosen task out.
     pub(crate) fn take(&mut self, choice: &Choice) {
         let Some(avoid) = &choice.group else {

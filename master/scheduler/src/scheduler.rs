@@ -25,7 +25,8 @@
 //! 3. Only the report of a running attempt by the live worker it was given to changes a task. All other
 //!    reports change a counter. A worker that was declared dead stays dead.
 //! 4. All won reduce tasks consumed the same set of runs: those that won last, one a map task.
-//! 5. A worker never has more attempts, stopping ones included, than slots.
+//! 5. A worker never has more attempts, stopping ones included, than slots; but while the only job there is has map tasks of less
+//!    than a millisecond, some of them wait at workers for slots ([`Settings::ahead_per_slot`]).
 //! 6. A map task is won only while a live worker holds its run, until the job commits.
 //! 7. A job that has not ended has an attempt that runs, a timer, a commit under way, or tasks in the
 //!    queue while other attempts hold the slots they may use. No slot is idle that a task could use.
@@ -81,10 +82,10 @@ impl Scheduler {
         Self {
             epoch,
             next_counter: first_counter,
-            settings,
             clock: Clock::default(),
             timers: Timers::default(),
-            workers: Workers::default(),
+            workers: Workers::new(settings.ahead_per_slot),
+            settings,
             jobs: BTreeMap::new(),
             ended: BTreeMap::new(),
             served: JobId(0),

@@ -42,6 +42,13 @@ pub struct Settings {
     /// A reduce attempt gives up its slot when a lost map task of its job has waited so long for one.
     /// Default 2 s.
     pub yield_after: Duration,
+    /// Map attempts that may wait at a worker for each of its slots, while map tasks are so short that a slot would idle for
+    /// most of the time that a report and the next order take. Default 16.
+    pub ahead_per_slot: u32,
+    /// Map tasks that take less than this are so short. Default 1 ms: what waits, waits for milliseconds.
+    pub ahead_below: Duration,
+    /// So many of them in a row, that none longer is between, say that the next ones are short too. Default 8.
+    pub ahead_after: u32,
 }
 
 impl Default for Settings {
@@ -61,6 +68,9 @@ impl Default for Settings {
             retry_max: Duration::from_secs(30),
             worker_faults_spare: 3,
             yield_after: Duration::from_secs(2),
+            ahead_per_slot: 16,
+            ahead_below: Duration::from_millis(1),
+            ahead_after: 8,
         }
     }
 }

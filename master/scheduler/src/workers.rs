@@ -15,6 +15,10 @@ pub(crate) struct Workers {
     dead: BTreeSet<WorkerId>,
     /// Live workers that can take an attempt: most free slots first, then lowest id.
     free: BTreeSet<(Reverse<u32>, WorkerId)>,
+    /// Live workers without a free slot at which attempts may wait: most room first, then lowest id.
+    room: BTreeSet<(Reverse<u32>, WorkerId)>,
+    /// Attempts that may wait for each slot of a worker.
+    ahead_per_slot: u32,
     /// Slots of all live workers.
     slots: u32,
 }
@@ -56,7 +60,20 @@ impl Worker {
         self.slots.saturating_sub(self.busy())
     }
 
-    /// Slots taken.
+    /// Attempts that may come to wait there for a slot; 0 while slots are free.
+    fn room(&self, ahead_per_slot: u32) -> u32 {
+        if self.resting || self.free() > 0 {
+            return 0;
+        }
+        self.most(ahead_per_slot).saturating_sub(self.busy())
+    }
+
+    /// Attempts that it may have, those that wait included.
+    pub(crate) fn most(&self, ahead_per_slot: u32) -> u32 {
+        self.slots.saturating_mul(ahead_per_slot.saturating_add(1))
+    }
+
+    /// Slots taken, and attempts that wait for one.
     pub(crate) fn busy(&self) -> u32 {
         u32::try_from(self.running.len() + self.stopping.len()).unwrap_or(u32::MAX)
     }
@@ -73,6 +90,19 @@ impl Worker {
 }
 
 impl Workers {
+    /// None yet; `ahead_per_slot` attempts may wait for each slot.
+    pub(crate) fn new(ahead_per_slot: u32) -> Self {
+        Self {
+            ahead_per_slot,
+            ..Self::default()
+        }
+    }
+
+    /// Attempts that may wait at a worker for each of its slots.
+    pub(crate) fn ahead_per_slot(&self) -> u32 {
+        self.ahead_per_slot
+    }
+
     /// A worker joined; `false` (and nothing changes) if the id was seen before.
     pub(crate) fn join(&mut self, id: WorkerId, slots: u32) -> bool {
         if self.live.contains_key(&id) || self.dead.contains(&id) {
@@ -92,6 +122,8 @@ impl Workers {
     pub(crate) fn bury(&mut self, id: WorkerId) -> Option<Worker> {
         let worker = self.live.remove(&id)?;
         self.free.remove(&(Reverse(worker.free()), id));
+        let room = worker.room(self.ahead_per_slot);
+        self.room.remove(&(Reverse(room), id));
         self.slots = self
             .iter()
             .fold(0, |sum, (_, worker)| sum.saturating_add(worker.slots));
@@ -106,15 +138,12 @@ impl Workers {
         change: impl FnOnce(&mut Worker) -> T,
     ) -> Option<T> {
         let worker = self.live.get_mut(&id)?;
-        let before = worker.free();
+        let ahead = self.ahead_per_slot;
+        let before = (worker.free(), worker.room(ahead));
         let result = change(worker);
-        let after = worker.free();
-        if before != after {
-            self.free.remove(&(Reverse(before), id));
-            if after > 0 {
-                self.free.insert((Reverse(after), id));
-            }
-        }
+        let after = (worker.free(), worker.room(ahead));
+        reorder(&mut self.free, id, before.0, after.0);
+        reorder(&mut self.room, id, before.1, after.1);
         Some(result)
     }
 
@@ -127,6 +156,11 @@ impl Workers {
         free.find(|id| !avoid.has(*id))
     }
 
+    /// The worker with most room for attempts that wait, of those without a free slot.
+    pub(crate) fn choose_ahead(&self) -> Option<WorkerId> {
+        self.room.first().map(|(_, id)| *id)
+    }
+
     /// Whether a task that avoids `avoid` may go to the worker.
     pub(crate) fn allowed(&self, avoid: &Avoid, id: WorkerId) -> bool {
         !avoid.has(id) || self.all_avoided(avoid)
@@ -137,8 +171,9 @@ impl Workers {
         avoid.iter().filter(|id| self.is_live(*id)).count() == self.live.len()
     }
 
-    pub(crate) fn any_free(&self) -> bool {
-        !self.free.is_empty()
+    /// Whether any attempt could go anywhere.
+    pub(crate) fn any_open(&self) -> bool {
+        !self.free.is_empty() || !self.room.is_empty()
     }
 
     pub(crate) fn is_live(&self, id: WorkerId) -> bool {
@@ -164,12 +199,26 @@ impl Workers {
         self.live.len()
     }
 
-    /// Whether the order of free workers is what the workers say; O(n), for checks.
-    pub(crate) fn free_is_exact(&self) -> bool {
-        let exact = self
-            .iter()
-            .filter(|(_, worker)| worker.free() > 0)
-            .map(|(id, worker)| (Reverse(worker.free()), id));
-        exact.collect::<BTreeSet<_>>() == self.free
+    /// Whether the orders of workers are what the workers say; O(n), for checks.
+    pub(crate) fn order_is_exact(&self) -> bool {
+        let exact = |of: &dyn Fn(&Worker) -> u32| {
+            let places = self.iter().map(|(id, worker)| (Reverse(of(worker)), id));
+            places
+                .filter(|(Reverse(places), _)| *places > 0)
+                .collect::<BTreeSet<_>>()
+        };
+        exact(&Worker::free) == self.free
+            && exact(&|worker| worker.room(self.ahead_per_slot)) == self.room
+    }
+}
+
+/// Moves a worker to where it belongs in an order by places; one without places is not in it.
+fn reorder(order: &mut BTreeSet<(Reverse<u32>, WorkerId)>, id: WorkerId, before: u32, after: u32) {
+    if before == after {
+        return;
+    }
+    order.remove(&(Reverse(before), id));
+    if after > 0 {
+        order.insert((Reverse(after), id));
     }
 }

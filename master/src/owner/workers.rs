@@ -3,6 +3,7 @@
 use mapfold_protocol::codec::prefix_that_fits;
 use mapfold_protocol::service::{
     DataAddress, Heartbeat, JoinReply, JoinRequest, LOCATIONS_MAX, Location, Orders, Refusal,
+    Report, Reports,
 };
 use mapfold_scheduler::{Event, Moment, WorkerGone};
 use mapfold_terms::{AttemptId, ByteSize, Digest, JobId, Order, Outcome, WorkerId, WorkerStatus};
@@ -58,17 +59,22 @@ impl Owner {
         self.unsent.insert(worker);
     }
 
-    pub(super) fn ended(
-        &mut self,
-        worker: WorkerId,
-        attempt: AttemptId,
-        outcome: Outcome,
-    ) -> Result<(), Refusal> {
+    pub(super) fn ended(&mut self, worker: WorkerId, reports: Reports) -> Result<(), Refusal> {
         let known = self.sessions.get_mut(&worker);
         let live = known.is_some();
         if let Some(session) = known {
             session.hear(Instant::now());
         }
+        for Report { attempt, outcome } in reports.0 {
+            self.attempt_ended(worker, attempt, outcome);
+        }
+        match live {
+            true => Ok(()),
+            false => Err(Refusal::UnknownWorker(worker)),
+        }
+    }
+
+    fn attempt_ended(&mut self, worker: WorkerId, attempt: AttemptId, outcome: Outcome) {
         if let Some(work) = self.jobs.work(attempt.job) {
             // Cloned, as the scheduler takes the outcome and only then says whether it counts.
             let reported = match &outcome {
@@ -85,10 +91,6 @@ impl Owner {
         });
         if let Some(job) = self.jobs.active_job(attempt.job) {
             job.progressed();
-        }
-        match live {
-            true => Ok(()),
-            false => Err(Refusal::UnknownWorker(worker)),
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mapfold_data::part::part_name;
 use mapfold_protocol::service::{
-    DataAddress, Heartbeat, JoinReply, JoinRequest, Pulse, Refusal, WorkerDesk,
+    DataAddress, Heartbeat, JoinReply, JoinRequest, Pulse, Refusal, Report, Reports, WorkerDesk,
 };
 use mapfold_terms::{
     AttemptId, ByteSize, Counters, Digest, FailClass, Failure, InputsDigest, JobBrief, MapReport,
@@ -66,8 +66,8 @@ impl Fake {
 
     pub(super) async fn report(&self, attempt: AttemptId, outcome: Outcome) -> Result<(), Refusal> {
         let desk = self.desk.clone();
-        desk.ended(context::current(), self.id, attempt, outcome)
-            .await
+        let reports = Reports(vec![Report { attempt, outcome }]);
+        desk.ended(context::current(), self.id, reports).await
     }
 
     pub(super) async fn beat(&self, running: &[AttemptId]) -> Result<(), Refusal> {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use mapfold_protocol::service::{JoinReply, Orders, WorkerDeskClient};
+use mapfold_protocol::service::{JoinReply, Orders, Report, Reports, WorkerDeskClient};
 use mapfold_protocol::{Connector, Link};
 use mapfold_terms::{Order, Outcome};
 use tokio::task::JoinSet;
@@ -68,8 +68,9 @@ async fn run_maps(link: &Link<WorkerDeskClient>) -> mapfold_terms::WorkerId {
             let link = link.clone();
             reports.spawn(async move {
                 let outcome = Outcome::Mapped(map_report(attempt, split.bytes()));
+                let reports = Reports(vec![Report { attempt, outcome }]);
                 let ended = link.call(WITHIN, |desk, context| async move {
-                    desk.ended(context, worker, attempt, outcome).await
+                    desk.ended(context, worker, reports).await
                 });
                 ended.await.unwrap();
             });

@@ -19,7 +19,8 @@ use serde::de::DeserializeOwned;
 use super::{Ask, CONFIG, Reply, decode, put_frame};
 use crate::service::{
     ClientDeskRequest, ClientDeskResponse, DataAddress, Heartbeat, JoinReply, JoinRequest,
-    Location, Orders, PulseRequest, PulseResponse, Refusal, WorkerDeskRequest, WorkerDeskResponse,
+    Location, Orders, PulseRequest, PulseResponse, Refusal, Report, Reports, WorkerDeskRequest,
+    WorkerDeskResponse,
 };
 
 /// A frame of one message.
@@ -40,8 +41,10 @@ pub(super) fn samples() -> Vec<Sample> {
     let worker = WorkerId(3);
     let ended = |outcome| WorkerAsk::Ended {
         worker,
-        attempt: map_attempt(),
-        outcome,
+        reports: Reports(vec![Report {
+            attempt: map_attempt(),
+            outcome,
+        }]),
     };
     let orders = Orders {
         upto: 9,

@@ -125,7 +125,11 @@ async fn a_handler_that_panics_answers_at_once_and_harms_no_other_call() {
         let waiting = served.waiting_poll(&link).await;
         let error = link
             .call(LONG, |desk, context| async move {
-                desk.ended(context, WorkerId(1), attempt(), Outcome::Cancelled)
+                let report = Report {
+                    attempt: attempt(),
+                    outcome: Outcome::Cancelled,
+                };
+                desk.ended(context, WorkerId(1), Reports(vec![report]))
                     .await
             })
             .await

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mapfold_protocol::handshake::ENGINE;
+use mapfold_protocol::handshake::{ENGINE, PROTOCOL};
 use mapfold_protocol::service::*;
 use mapfold_protocol::{Address, VersionMismatch};
 use mapfold_protocol::{CallError, ConnectError, Connector, Link};
@@ -59,8 +59,8 @@ async fn what_is_no_mapfold_is_closed_without_an_answer() {
         &noise[..],
         b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"mapfold!",
-        &greeting(1, WORKER, "0.1.0\n"),
-        &greeting(1, WORKER, &"9".repeat(33)),
+        &greeting(PROTOCOL, WORKER, "0.1.0\n"),
+        &greeting(PROTOCOL, WORKER, &"9".repeat(33)),
     ] {
         assert_eq!(sends(&served, bytes).await, b"", "{bytes:?}");
     }
@@ -77,7 +77,7 @@ async fn frames_that_are_no_messages_close_their_own_connection_alone() {
     let served = Served::start(Kind::Tcp).await;
     let link = served.workers();
     let waiting = served.waiting_poll(&link).await;
-    let welcome = greeting(1, WELCOME, ENGINE);
+    let welcome = greeting(PROTOCOL, WELCOME, ENGINE);
     // A length of 2 GiB; an unknown kind of message; a call without a body; a call and one byte too many;
     // a join whose name claims 2^64 - 1 bytes; no message at all.
     for frame in [
@@ -88,7 +88,7 @@ async fn frames_that_are_no_messages_close_their_own_connection_alone() {
         &framed(&[0, 1, 0, 253, 255, 255, 255, 255, 255, 255, 255, 255]),
         &framed(&[]),
     ] {
-        let hello = greeting(1, WORKER, ENGINE);
+        let hello = greeting(PROTOCOL, WORKER, ENGINE);
         let answer = sends(&served, &[&hello[..], frame].concat()).await;
         assert_eq!(answer, welcome, "{frame:?}");
     }
@@ -101,13 +101,13 @@ async fn frames_that_are_no_messages_close_their_own_connection_alone() {
 async fn another_version_is_told_both_versions() {
     let served = Served::start(Kind::Tcp).await;
     for (protocol, engine) in [
-        (2, ENGINE),
+        (PROTOCOL + 1, ENGINE),
         (0, ENGINE),
-        (1, "0.999.0"),
+        (PROTOCOL, "0.999.0"),
         (999, "99.0.0-rc1"),
     ] {
         let answer = sends(&served, &greeting(protocol, WORKER, engine)).await;
-        assert_eq!(answer, greeting(1, 1, ENGINE), "{protocol} {engine}");
+        assert_eq!(answer, greeting(PROTOCOL, 1, ENGINE), "{protocol} {engine}");
     }
 }
 
@@ -128,7 +128,7 @@ async fn fake(
         loop {
             let (mut socket, _) = listener.accept().await.unwrap();
             count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            let mut hello = vec![0; greeting(1, WORKER, ENGINE).len()];
+            let mut hello = vec![0; greeting(PROTOCOL, WORKER, ENGINE).len()];
             let _ = socket.read_exact(&mut hello).await;
             let _ = socket.write_all(&reply).await;
             open.push(socket);
@@ -155,7 +155,7 @@ async fn a_mismatch_names_both_versions_and_ends_all_tries() {
         else {
             panic!("{error}");
         };
-        assert_eq!((ours.protocol, theirs.protocol), (1, 7));
+        assert_eq!((ours.protocol, theirs.protocol), (PROTOCOL, 7));
         let told = std::error::Error::source(&error).unwrap().to_string();
         assert!(
             told.contains(ENGINE) && told.contains("3.2.1 (protocol 7)"),
@@ -180,7 +180,7 @@ async fn a_server_that_is_no_mapfold_is_named_as_such() {
 /// tarpc alone lets calls that are queued behind a stalled one wait for ever.
 #[tokio::test]
 async fn a_peer_that_never_reads_holds_up_no_caller() {
-    let (connector, _task, _) = fake(greeting(1, WELCOME, ENGINE)).await;
+    let (connector, _task, _) = fake(greeting(PROTOCOL, WELCOME, ENGINE)).await;
     let within = Duration::from_millis(200);
     let link = Link::<WorkerDeskClient>::new(connector.clone());
     let mut calls = tokio::task::JoinSet::new();

@@ -20,6 +20,8 @@ pub(super) fn settings() -> Settings {
         retry_first: ms(20),
         retry_max: ms(200),
         yield_after: ms(100),
+        ahead_per_slot: 1,
+        ahead_after: 1,
         ..Settings::default()
     }
 }

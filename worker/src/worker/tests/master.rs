@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use mapfold_protocol::service::{
     ClientDesk, ClientDeskRequest, ClientDeskResponse, DataAddress, Heartbeat, JoinReply,
-    JoinRequest, Location, Orders, POLL_MAX, Pulse, PulseRequest, PulseResponse, Refusal,
-    WorkerDesk, WorkerDeskRequest, WorkerDeskResponse,
+    JoinRequest, Location, Orders, POLL_MAX, Pulse, PulseRequest, PulseResponse, Refusal, Report,
+    Reports, WorkerDesk, WorkerDeskRequest, WorkerDeskResponse,
 };
 use mapfold_protocol::{Answer, Desk};
 use mapfold_terms::{
@@ -248,19 +248,18 @@ impl WorkerDesk for Master {
         }
     }
 
-    async fn ended(
-        self,
-        _: Context,
-        worker: WorkerId,
-        attempt: AttemptId,
-        outcome: Outcome,
-    ) -> Result<(), Refusal> {
+    async fn ended(self, _: Context, worker: WorkerId, reports: Reports) -> Result<(), Refusal> {
         let lost = self.change(|state| {
             state.known(worker)?;
             let lost = state.reports_lost > 0;
             match lost {
                 true => state.reports_lost -= 1,
-                false => state.ended.push((worker, attempt, outcome)),
+                false => state.ended.extend(
+                    reports
+                        .0
+                        .into_iter()
+                        .map(|Report { attempt, outcome }| (worker, attempt, outcome)),
+                ),
             }
             Ok(lost)
         })?;
