@@ -7,6 +7,7 @@
 mod cluster;
 mod faults;
 mod lab;
+mod memory;
 mod oracle;
 mod packed;
 mod same_bytes;

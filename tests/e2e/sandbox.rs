@@ -265,6 +265,17 @@ impl Running {
         self.child.try_wait().unwrap().is_some()
     }
 
+    /// Waits for its end; also tells the most memory that it occupied at once, in bytes.
+    #[track_caller]
+    pub(crate) fn wait_and_measure(mut self) -> (Ended, u64) {
+        let (pid, mut most) = (self.pid(), 0);
+        wait_for("the end of mapfold", || {
+            most = peak(pid).unwrap_or(0).max(most);
+            self.ended().then_some(())
+        });
+        (self.wait(), most)
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub(crate) fn wait(mut self) -> Ended {
@@ -279,6 +290,16 @@ impl Running {
             stderr,
         }
     }
+}
+
+/// The most memory that a process has occupied so far; `None` once it has ended.
+fn peak(pid: i32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib << 10)
 }
 
 impl Drop for Running {

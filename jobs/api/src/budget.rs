@@ -37,6 +37,16 @@ impl Budget<'_> {
         )
     }
 
+    /// Of a merge: the part for the segments that are read at once.
+    pub(crate) fn for_cursors(&self) -> ByteSize {
+        ByteSize(self.memory.bytes() / 2)
+    }
+
+    /// Of a merge: the rest, for what records are folded into.
+    pub(crate) fn for_folds(&self) -> ByteSize {
+        ByteSize(self.memory.bytes() / 2)
+    }
+
     /// Bytes that an empty sink may keep.
     pub(crate) fn kept_max(&self) -> usize {
         let (part, whole) = KEPT_SHARE;

@@ -51,7 +51,7 @@ pub(crate) fn combine_runs(
     combine: impl FnMut(&[Segment], &mut Push<'_>) -> Result<(), MergeError>,
 ) -> Result<(RunBytes, RunSummary, ByteSize), MergeError> {
     let mut writer = budget.run_writer(budget.in_memory_max);
-    let width = merge::width_for(budget.memory);
+    let width = merge::width_for(budget.for_cursors());
     let spilled = merge::merge_runs(runs, width, budget.scratch, &mut writer, combine)?;
     let (run, summary) = writer.finish()?;
     Ok((run, summary, spilled))

@@ -206,7 +206,11 @@ impl<J: Job> Emitted<J> {
 
     fn write_spill(&mut self, job: &J, budget: &Budget<'_>) -> Result<(), MergeError> {
         let (bytes, _) = self.write_memory(job, budget, ByteSize(0))?;
-        self.sink.keep_at_most(budget.kept_max());
+        if self.spills.merge_is_next() {
+            self.sink = Sink::new();
+        } else {
+            self.sink.keep_at_most(budget.kept_max());
+        }
         let run = Run::open(bytes)?;
         self.spills.push(run, budget, combiner(job, budget))
     }
@@ -270,5 +274,5 @@ fn combiner<J: Job>(
     job: &J,
     budget: &Budget<'_>,
 ) -> impl FnMut(&[Segment], &mut Push<'_>) -> Result<(), MergeError> {
-    move |segments, push| combine(job, segments, budget.partitions, budget.memory, push)
+    move |segments, push| combine(job, segments, budget.partitions, budget.for_folds(), push)
 }

@@ -50,7 +50,11 @@ impl<'a> KeyOrder<'a> {
         let mut writer = self.budget.run_writer(ByteSize(0));
         self.buffer
             .sort_and_drain(|partition, key, value| writer.push(partition, key, value))?;
-        self.buffer.keep_at_most(self.budget.kept_max());
+        if self.spills.merge_is_next() {
+            self.buffer = SortBuffer::new();
+        } else {
+            self.buffer.keep_at_most(self.budget.kept_max());
+        }
         let (bytes, _) = writer.finish()?;
         let run = Run::open(bytes)?;
         self.spills.push(run, &self.budget, merge::copy)

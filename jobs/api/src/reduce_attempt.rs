@@ -69,10 +69,11 @@ fn reduce<J: Job>(
         bytes_in: task.inputs.iter().map(|segment| segment.head().bytes).sum(),
     };
     let inputs = std::mem::take(&mut task.inputs);
-    let width = merge::width_for(task.memory);
+    let shares = Shares::of::<J>(task.memory);
+    let width = merge::width_for(shares.cursors);
     let narrowed = guarded(|| {
         merge::reduce_width(inputs, width, task.scratch, |segments, push| {
-            combine(job, segments, task.partitions, task.memory, push)
+            combine(job, segments, task.partitions, shares.folds, push)
         })
     })??;
     let mut round = Round {
@@ -84,7 +85,7 @@ fn reduce<J: Job>(
         groups: 0,
     };
     let spilled = match J::FOLD {
-        Some(fold) => fold_all(&mut round, fold, &task, &narrowed.segments, &so_far)?,
+        Some(fold) => fold_all(&mut round, fold, &task, shares, &narrowed.segments, &so_far)?,
         None => stream_all(&mut round, &narrowed.segments, &so_far)?,
     };
     let part = round.part.finish()?;
@@ -95,6 +96,32 @@ fn reduce<J: Job>(
         spilled: ByteSize(narrowed.spilled.0 + spilled.0),
         counters: round.counters,
     })
+}
+
+/// How the memory of an attempt is shared by what is in use at once.
+#[derive(Clone, Copy)]
+struct Shares {
+    /// For segments that are read.
+    cursors: ByteSize,
+    /// For what their records are folded into.
+    folds: ByteSize,
+    /// For what is left, on its way into order of key.
+    survivors: ByteSize,
+}
+
+impl Shares {
+    fn of<J: Job>(memory: ByteSize) -> Self {
+        let eighths = |count: u64| ByteSize(memory.bytes() / 8 * count);
+        let (cursors, folds, survivors) = match J::FOLD {
+            None => (8, 0, 0),
+            Some(_) => (3, 2, 3),
+        };
+        Self {
+            cursors: eighths(cursors),
+            folds: eighths(folds),
+            survivors: eighths(survivors),
+        }
+    }
 }
 
 /// Reduces segments in order of key. Nothing is written on the way.
@@ -132,19 +159,19 @@ fn fold_all<J: Job>(
     round: &mut Round<'_, J>,
     fold: Fold<J>,
     task: &ReduceTask<'_>,
+    shares: Shares,
     segments: &[Segment],
     so_far: &SoFar<'_>,
 ) -> Result<ByteSize, Stop> {
-    let half = ByteSize(task.memory.bytes() / 2);
     let mut left = KeyOrder::new(Budget {
         token: task.attempt.token,
         partitions: 1,
         partitioner: &Partitioner::Hash(1),
-        memory: half,
+        memory: shares.survivors,
         in_memory_max: ByteSize(0),
         scratch: task.scratch,
     });
-    let mut merge = JobMerge::<J>::new(segments, task.partitions, half)?;
+    let mut merge = JobMerge::<J>::new(segments, task.partitions, shares.folds)?;
     let mut more = true;
     while more {
         so_far.tell(merge.records())?;

@@ -31,8 +31,8 @@ const WINDOW_BYTES: u64 = 8 << 10;
 /// No further file is looked at beyond this much of files that are one record each.
 const WHOLE_BYTES_MAX: u64 = 64 << 20;
 
-/// For the sort buffer; fifty times what the windows hold.
-const MEMORY: ByteSize = ByteSize::mib(400);
+/// For the sort buffer. Who looks does not know what memory the job has, so this is a part of the least.
+const MEMORY: ByteSize = ByteSize::mib(3);
 
 /// All boundaries together: they travel with each order, and a message is at most 1 MiB. At the most reduce tasks
 /// that there may be, 13 bytes each.
@@ -49,7 +49,7 @@ pub(crate) fn sample<J: Job>(job: &J, task: &SampleTask<'_>) -> Result<Boundarie
         partitions: 1,
         partitioner: &Partitioner::Hash(1),
         memory: MEMORY,
-        in_memory_max: MEMORY,
+        in_memory_max: ByteSize(0),
         scratch: task.scratch,
     };
     let mut emitted = Emitted::new(Sink::new(), &budget);
@@ -100,7 +100,7 @@ fn windows(plan: &Plan) -> Vec<Window> {
         }
         let here = (len - skip).div_ceil(step);
         let first = skip;
-        skip += here * step - len;
+        skip = skip + here * step - len;
         if plan.format == Format::Files {
             whole_bytes += len;
             if whole_bytes > WHOLE_BYTES_MAX && !windows.is_empty() {

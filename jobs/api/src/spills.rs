@@ -32,6 +32,12 @@ impl Spills {
         self.runs.is_empty()
     }
 
+    /// Whether the next spill fills a tier, so that a merge follows. Its cursors need the room that an empty sink would keep.
+    pub(crate) fn merge_is_next(&self) -> bool {
+        let same = self.tiers.iter().rev().take_while(|tier| **tier == 0);
+        same.count() + 1 >= TIER_WIDTH
+    }
+
     /// Adds what memory held, and merges tiers that became full; `combine` as for [`combine_runs`].
     pub(crate) fn push(
         &mut self,
