@@ -59,8 +59,14 @@ impl PackedKey {
                 u128::from_be_bytes(*sixteen) & mask,
                 key.len(),
             )),
-            None => Self::new(key),
+            None => Self::beside(key),
         }
+    }
+
+    /// Packs a key that is no part of a text. Kept out of the loops in which almost all keys are.
+    #[inline(never)]
+    fn beside(key: &[u8]) -> Option<Self> {
+        Self::new(key)
     }
 
     /// The key.

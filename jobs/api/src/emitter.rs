@@ -76,14 +76,14 @@ impl<'a, J: Job> Emitter<'a, J> {
     /// record, and has at most 15 bytes, is fastest.
     ///
     /// Costs a spill (a pass over memory and a sequential write) when the memory budget is full.
-    #[inline]
+    #[inline(always)]
     pub fn emit(&mut self, key: KeyRef<'_, J>, value: ValueRef<'_, J>) {
         let Self { job, text, .. } = *self;
         let Emitted { sink, encoded, .. } = &mut *self.emitted;
         let key = <J::Key as Key>::encode(key, encoded);
         let over_budget = match J::FOLD {
             // An accumulator that owns memory is not worth making only to be folded.
-            Some(fold) if needs_drop::<ValueOwned<J>>() => {
+            Some(_) if needs_drop::<ValueOwned<J>>() => {
                 // One of the two closures is called, once, and takes the value.
                 let value = Cell::new(Some(value));
                 let take = || value.take().expect("the table calls one of the two, once");
@@ -91,10 +91,9 @@ impl<'a, J: Job> Emitter<'a, J> {
                 let update = |sum: &mut _| fold(job, key, sum, take());
                 sink.table.upsert(text, key, insert, update) && self.table_is_full()
             }
-            Some(fold) => {
+            Some(_) => {
                 let acc = J::Value::into_owned(value);
-                let join =
-                    |key: &[u8], sum: &mut _, acc| fold(job, key, sum, J::Value::borrow(&acc));
+                let join = |key: &[u8], sum: &mut _, acc| fold_owned(job, key, sum, &acc);
                 sink.table.push(text, key, acc, join) && self.table_is_full()
             }
             None => {
@@ -121,12 +120,12 @@ impl<'a, J: Job> Emitter<'a, J> {
         keys: impl Iterator<Item = KeyRef<'k, J>>,
         value: &ValueOwned<J>,
     ) {
-        let Some(fold) = J::FOLD.filter(|_| needs_drop::<ValueOwned<J>>()) else {
+        if J::FOLD.is_none() || !needs_drop::<ValueOwned<J>>() {
             return keys.for_each(|key| self.emit(key, J::Value::borrow(value)));
-        };
+        }
         let Self { job, text, .. } = *self;
         let insert = || J::Value::into_owned(J::Value::borrow(value));
-        let update = |key: &[u8], sum: &mut _| fold(job, key, sum, J::Value::borrow(value));
+        let update = |key: &[u8], sum: &mut _| fold_owned(job, key, sum, value);
         for key in keys {
             let Emitted { sink, encoded, .. } = &mut *self.emitted;
             let key = <J::Key as Key>::encode(key, encoded);
@@ -224,8 +223,8 @@ impl<J: Job> Emitted<J> {
     ) -> Result<(RunBytes, RunSummary), WriteRunError> {
         let mut writer = budget.run_writer(in_memory_max);
         let Sink { table, buffer } = &mut self.sink;
-        if let Some(fold) = J::FOLD {
-            table.flush(|key, sum, acc| fold(job, key, sum, J::Value::borrow(&acc)));
+        if J::FOLD.is_some() {
+            table.flush(|key, sum, acc| fold_owned(job, key, sum, &acc));
             let mut encoded = Vec::new();
             table.drain_by_hash(|hash, key, value| {
                 encoded.clear();
@@ -267,6 +266,17 @@ impl<J: Job> Emitted<J> {
             sink: self.sink,
         })
     }
+}
+
+/// Applies the combiner of a job that has one. Through the constant each time, so that it is inlined where it is called.
+#[inline]
+fn fold<J: Job>(job: &J, key: &[u8], sum: &mut ValueOwned<J>, value: ValueRef<'_, J>) {
+    J::FOLD.expect("the job folds")(job, key, sum, value);
+}
+
+#[inline]
+fn fold_owned<J: Job>(job: &J, key: &[u8], sum: &mut ValueOwned<J>, value: &ValueOwned<J>) {
+    fold(job, key, sum, J::Value::borrow(value));
 }
 
 /// How the spills of an attempt become one.
