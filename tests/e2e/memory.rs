@@ -5,26 +5,35 @@
 //! a mapped run takes much and occupies little, and a control group needs rights that a test does not have. Nor will the
 //! `ru_maxrss` of a child do: it begins with what the process occupied that started it.
 
-use crate::sandbox::{Sandbox, bytes_of};
+use crate::sandbox::{Sandbox, bytes_of, parts_of};
 
 /// The least for one slot.
 const BUDGET: u64 = 23 << 20;
 const TIMES: u64 = 20;
 
-/// Runs a job with little memory and with plenty.
-fn check(kind: &str, job: &[&str]) {
+/// A folder `data` of a kind.
+fn data(kind: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     let size = (BUDGET * TIMES).to_string();
     sandbox.run(["gen", kind, "--size", &size, "-o", "data"]);
-    let run = |output: &str, memory: &str| {
-        let memory = ["data", "--slots", "1", "--memory", memory, "-o", output];
-        let running = sandbox.start(["run"].iter().chain(job).chain(&memory).copied());
-        let (ended, peak) = running.wait_and_measure();
-        assert!(ended.status.success(), "{}", ended.stderr);
-        (peak, ended.stderr)
-    };
-    let (little, said) = run("little", &BUDGET.to_string());
-    let (plenty, _) = run("plenty", "2GiB");
+    sandbox
+}
+
+/// Runs a job over `data`; the most memory that it occupied, in bytes, and what it said.
+fn run(sandbox: &Sandbox, job: &[&str], output: &str, memory: u64) -> (u64, String) {
+    let memory = memory.to_string();
+    let how = ["data", "--slots", "1", "--memory", &memory, "-o", output];
+    let running = sandbox.start(["run"].iter().chain(job).chain(&how).copied());
+    let (ended, peak) = running.wait_and_measure();
+    assert!(ended.status.success(), "{}", ended.stderr);
+    (peak, ended.stderr)
+}
+
+/// Runs a job with little memory and with plenty.
+fn check(kind: &str, job: &[&str]) {
+    let sandbox = data(kind);
+    let (little, said) = run(&sandbox, job, "little", BUDGET);
+    let (plenty, _) = run(&sandbox, job, "plenty", 2 << 30);
     assert!(
         plenty > BUDGET,
         "{plenty} bytes with plenty: too small a test"
@@ -42,4 +51,17 @@ fn word_count_of_twenty_times_the_memory() {
 #[test]
 fn sort_of_twenty_times_the_memory() {
     check("tera", &["sort", "--format", "fixed:100", "-p", "key=0:10"]);
+}
+
+/// Every record has the same key, its line end, so `reduce` is called once; the values are the input, in its order.
+#[test]
+fn one_key_with_values_of_twenty_times_the_memory() {
+    let sandbox = data("tera");
+    let job = ["sort", "--format", "fixed:100", "-p", "key=99:1", "-r", "1"];
+    let (peak, said) = run(&sandbox, &job, "sorted", BUDGET);
+    assert!(peak <= BUDGET, "{peak} of {BUDGET} bytes: {said}");
+    let files = bytes_of(&sandbox.work("data"));
+    let input: Vec<u8> = files.into_values().flatten().collect();
+    let rows = parts_of(&sandbox.work("sorted"));
+    assert!(rows.len() == 1 && rows["part-00000"] == input);
 }
