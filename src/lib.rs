@@ -50,6 +50,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser as _;
+use mapfold_data::heap;
 use mapfold_job::JobTable;
 
 use args::{Args, Command};
@@ -59,6 +60,7 @@ use settings::{RunSettings, Shown};
 
 /// Does what the process's arguments say, with the jobs of `catalog`, and says how it ended.
 pub fn main(catalog: JobTable) -> ExitCode {
+    heap::give_back_what_is_freed();
     let args = Args::parse();
     let shown = Shown::new(&args.shown);
     // A panic is our own bug; it has printed what it knows.

@@ -10,6 +10,7 @@
 //! | [`scratch`] | where temporary files live, and how they vanish |
 //! | [`codec`] | packed streams, in and out |
 //! | [`part`], [`manifest`] | part files, and what an output folder says of itself |
+//! | [`heap`] | what the allocator does with freed memory |
 //! | [`generate`] | synthetic inputs |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
@@ -18,6 +19,7 @@ pub mod codec;
 pub mod fold_merge;
 pub mod fold_table;
 pub mod generate;
+pub mod heap;
 mod hint;
 pub mod input;
 pub mod manifest;
