@@ -71,6 +71,36 @@ pub(crate) fn index(folder: &Path, name: &str) -> Vec<Vec<u8>> {
     )
 }
 
+/// The lines of a file without their ends.
+fn lines(text: &[u8]) -> Vec<&[u8]> {
+    text.split_inclusive(|byte| *byte == b'\n')
+        .map(|line| match line.strip_suffix(b"\n") {
+            Some(line) => line.strip_suffix(b"\r").unwrap_or(line),
+            None => line,
+        })
+        .collect()
+}
+
+/// Rows of `distinct -p count=true`, sorted by line.
+pub(crate) fn distinct(folder: &Path) -> Vec<Vec<u8>> {
+    tally(folder, |line| Some(line.to_vec()))
+}
+
+/// Rows of `histogram` of what `value` makes of a line, sorted by value as text.
+pub(crate) fn tally(folder: &Path, value: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<Vec<u8>> {
+    let mut counts = BTreeMap::new();
+    for file in files(folder) {
+        for value in lines(&fs::read(file).unwrap())
+            .into_iter()
+            .filter_map(&value)
+        {
+            *counts.entry(value).or_insert(0_u64) += 1;
+        }
+    }
+    let counts = counts.into_iter();
+    rows(counts.map(|(value, n)| (value, n.to_string())).collect())
+}
+
 /// Rows of `grep`, sorted by file and offset.
 pub(crate) fn grep(folder: &Path, name: &str, pattern: &str) -> Vec<Vec<u8>> {
     let pattern = Regex::new(pattern).unwrap();

@@ -26,6 +26,47 @@ fn stock_jobs_give_the_oracles_rows() {
             oracle::grep(&samples(), "data", "wh[ae]le?"),
         ),
         ("linecount data", oracle::linecount(&samples(), "data")),
+        ("distinct data -p count=true", oracle::distinct(&samples())),
+        (
+            "distinct data",
+            oracle::distinct(&samples())
+                .iter()
+                .map(|row| row[..row.iter().rposition(|byte| *byte == b'\t').unwrap()].to_vec())
+                .collect(),
+        ),
+        (
+            "histogram data",
+            oracle::tally(&samples(), |line| Some(line.len().to_string().into())),
+        ),
+        (
+            "histogram data -p width=20",
+            oracle::tally(&samples(), |line| {
+                Some((line.len() / 20 * 20).to_string().into())
+            }),
+        ),
+        (
+            "histogram data -p column=2 -p delimiter=.",
+            oracle::tally(&samples(), |line| {
+                let column = line.split(|byte| *byte == b'.').nth(1);
+                Some(column.unwrap_or_default().to_vec())
+            }),
+        ),
+        (
+            "histogram data -p column=1 -p log=true",
+            oracle::tally(&samples(), |line| {
+                let number = line.trim_ascii_start();
+                let (sign, digits) = match number.strip_prefix(b"-") {
+                    Some(digits) => ("-", digits),
+                    None => ("", number),
+                };
+                let digits = digits.iter().copied().take_while(u8::is_ascii_digit);
+                let number: u64 = String::from_utf8(digits.collect()).unwrap().parse().ok()?;
+                let bucket = number
+                    .checked_ilog2()
+                    .map(|power| format!("{sign}{}", 1_u64 << power));
+                Some(bucket.unwrap_or_else(|| "0".to_owned()).into())
+            }),
+        ),
     ];
     for (number, (job, rows)) in want.into_iter().enumerate() {
         run(

@@ -3,7 +3,10 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
+mod column;
+mod distinct;
 mod grep;
+mod histogram;
 mod index;
 mod linecount;
 mod sort;
@@ -12,7 +15,9 @@ mod wordcount;
 
 use mapfold_job::{JobTable, Maker};
 
+pub use distinct::Distinct;
 pub use grep::Grep;
+pub use histogram::Histogram;
 pub use index::Index;
 pub use linecount::LineCount;
 pub use sort::{RecordOrder, Sort};
@@ -20,9 +25,11 @@ pub use word::words;
 pub use wordcount::WordCount;
 
 /// The makers of all stock jobs, for a catalog that holds others beside them.
-pub fn makers() -> [Maker; 5] {
+pub fn makers() -> [Maker; 7] {
     [
+        Maker::of::<Distinct>(),
         Maker::of::<Grep>(),
+        Maker::of::<Histogram>(),
         Maker::of::<Index>(),
         Maker::of::<LineCount>(),
         Maker::of::<Sort>(),

@@ -5,6 +5,8 @@ use mapfold_job::{
     params,
 };
 
+use crate::column::Delimiter;
+
 mod number;
 mod order;
 
@@ -20,7 +22,7 @@ params! {
         /// Sort by this column of a record, counted from 1.
         pub column: u32 = 0,
         /// What stands between columns: one ASCII character, or `tab`.
-        pub delimiter: Delimiter = Delimiter(b'\t'),
+        pub delimiter: Delimiter = Delimiter::TAB,
         /// Compare the numbers that keys begin with, as `sort -n` does.
         pub numeric: bool = false,
         /// Largest first.
@@ -48,30 +50,6 @@ impl ParamValue for ByteRange {
     fn show(&self) -> String {
         self.0
             .map_or_else(String::new, |(start, len)| format!("{start}:{len}"))
-    }
-}
-
-/// What stands between columns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Delimiter(u8);
-
-impl ParamValue for Delimiter {
-    const KIND: &'static str = "CHAR";
-    const EXPECTED: &'static str = "one ASCII character, or `tab`";
-
-    fn parse(typed: &str) -> Option<Self> {
-        match typed.as_bytes() {
-            b"tab" => Some(Self(b'\t')),
-            [one] if one.is_ascii() => Some(Self(*one)),
-            _ => None,
-        }
-    }
-
-    fn show(&self) -> String {
-        match self.0 {
-            b'\t' => "tab".to_owned(),
-            one => char::from(one).to_string(),
-        }
     }
 }
 

@@ -4,9 +4,10 @@
 //! encoding, the record is taken apart into key and rest, so that no byte of it travels twice.
 
 use mapfold_job::{DecodeKeyError, Key, KeyPart};
-use memchr::{memchr, memchr_iter};
+use memchr::memchr;
 
 use super::number;
+use crate::column;
 
 /// An order of records.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,21 +97,9 @@ impl Part {
             Self::Bytes { start, len } => {
                 (start.min(record.len()), (start + len).min(record.len()))
             }
-            Self::Column { before, delimiter } => column(record, before, delimiter),
+            Self::Column { before, delimiter } => column::range(record, before, delimiter),
         }
     }
-}
-
-fn column(record: &[u8], before: usize, delimiter: u8) -> (usize, usize) {
-    let begin = match before.checked_sub(1) {
-        None => Some(0),
-        Some(last) => memchr_iter(delimiter, record).nth(last).map(|at| at + 1),
-    };
-    let Some(begin) = begin else {
-        return (record.len(), record.len());
-    };
-    let end = memchr(delimiter, &record[begin..]).map_or(record.len(), |len| begin + len);
-    (begin, end)
 }
 
 /// A key on its way to its encoding; read back, it is the encoding.
@@ -237,14 +226,5 @@ mod tests {
             let encoded = order.key(&one, &mut first).cmp(order.key(&two, &mut second));
             prop_assert_eq!(encoded, compare(&order, &one, &two));
         }
-    }
-
-    #[test]
-    fn columns_are_what_stands_between_delimiters() {
-        for (before, want) in [(0, "a"), (1, ""), (2, "bc"), (3, ""), (4, "")] {
-            let (begin, end) = column(b"a,,bc,", before, b',');
-            assert_eq!(&b"a,,bc,"[begin..end], want.as_bytes(), "{before}");
-        }
-        assert_eq!(column(b"", 0, b','), (0, 0));
     }
 }
