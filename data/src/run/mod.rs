@@ -30,8 +30,8 @@
 //!   records alone: not the attempt, nor the memory budget, nor where the run was written.
 //! - **Footer checksum**: XXH3-64 of header, index and the footer up to the checksum.
 //!
-//! Deliberately absent: compression (the codec would get a field in the block header and a new version; checksums
-//! stay over what is unpacked), and a key index inside partitions (they are read whole).
+//! Deliberately absent: compression (measured, see `docs/decisions/runs.md`; the codec would get a field in the block header and a
+//! new version, checksums would stay over what is unpacked), and a key index inside partitions (they are read whole).
 
 mod bytes;
 mod error;
