@@ -57,6 +57,32 @@ fn two_jobs_take_turns() {
 }
 
 #[test]
+fn short_map_tasks_wait_at_a_worker_until_few_are_left() {
+    let settings = Settings {
+        ahead_per_slot: 1,
+        ahead_after: 1,
+        ..Settings::default()
+    };
+    check_with(
+        settings.clone(),
+        "join w1 1
+         plan j1 4x1          -> launch m0.1 w1
+         mapped w1 m0.1 1     -> won m0.1, launch m1.1 w1, launch m2.1 w1
+         mapped w1 m1.1 1     -> won m1.1
+         mapped w1 m2.1 1     -> won m2.1, launch m3.1 w1
+         mapped w1 m3.1 1     -> won m3.1, launch r0.1 w1",
+    );
+    // What waits would keep the slot from the other job.
+    check_with(
+        settings,
+        "join w1 1
+         plan j1 9x1          -> launch m0.1 w1
+         plan j2 1x1
+         mapped w1 m0.1 1     -> won m0.1, launch j2:m0.1 w1",
+    );
+}
+
+#[test]
 fn attempts_of_a_silent_worker_run_elsewhere_and_its_late_report_changes_nothing() {
     let play = check(
         "join w1 1
