@@ -217,13 +217,22 @@ fn typed(kind: &Kind) -> String {
     }
 }
 
-/// The name of the program that a line runs first, as far as one can see: variables that are set before it are skipped.
+/// The name of the program that a line runs first, as far as one can see: variables that are set before it are skipped, and what runs
+/// a script is called as the script.
 fn program(line: &str) -> &str {
-    let word = line
+    const RUN_SCRIPTS: [&str; 5] = ["python", "python3", "sh", "bash", "perl"];
+    let base = |word: &'_ str| -> usize { word.rfind('/').map_or(0, |slash| slash + 1) };
+    let mut words = line
         .split_whitespace()
-        .find(|word| !word.contains('='))
-        .unwrap_or(line);
-    word.rsplit('/').next().unwrap_or(word)
+        .skip_while(|word| word.contains('='))
+        .map(|word| &word[base(word)..]);
+    let first = words.next().unwrap_or(line);
+    match words.next() {
+        Some(script) if RUN_SCRIPTS.contains(&first) && !script.starts_with('-') => {
+            script.split('.').next().unwrap_or(script)
+        }
+        _ => first,
+    }
 }
 
 fn unique(name: &str, taken: &[&str]) -> String {
@@ -248,6 +257,8 @@ mod tests {
         for (line, want) in [
             ("mawk '{n[$1]++}' x", "mawk"),
             ("LC_ALL=C /usr/bin/sort x | uniq -c", "sort"),
+            ("python3 docs/duckdb.py {out} {in}", "duckdb"),
+            ("python3 -c 'x'", "python3"),
             ("a-program-with-a-very-long-name", "a-program-with-a"),
         ] {
             assert_eq!(unique(program(line), &[]), want);
