@@ -377,6 +377,17 @@ pub(crate) struct VerifyArgs {
     /// The output folder
     #[arg(value_hint = ValueHint::DirPath)]
     pub(crate) dir: PathBuf,
+    /// Check the order of rows as well
+    ///
+    /// Within each part rows must be in order of their keys; what `sort` left must be in order from part to part too. Tells the sum of
+    /// the CRC-32 of all rows, as valsort and TeraValidate do.
+    #[arg(long)]
+    pub(crate) sorted: bool,
+    /// Check that the rows are the records of these inputs
+    ///
+    /// For what `sort` left: as many rows as records, and the same checksum, in whatever order.
+    #[arg(long, value_name = "INPUT", num_args = 1.., value_hint = ValueHint::AnyPath)]
+    pub(crate) records_of: Vec<PathBuf>,
 }
 
 /// Make a folder of synthetic input

@@ -40,6 +40,7 @@ mod scratch;
 mod sequential;
 mod settings;
 mod signals;
+mod sorted;
 mod stderr;
 mod stdin;
 mod verify;

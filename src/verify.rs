@@ -1,4 +1,4 @@
-//! `mapfold verify`: does an output folder hold what its manifest says?
+//! `mapfold verify`: does an output folder hold what its manifest says, and what a sort should leave?
 
 use std::io::Write as _;
 
@@ -9,6 +9,7 @@ use crate::cat::no_manifest;
 use crate::count::counted;
 use crate::error::Problem;
 use crate::exit::Exit;
+use crate::sorted;
 
 pub(crate) fn verify(args: &VerifyArgs, quiet: bool) -> Result<Exit, Problem> {
     let verified = manifest::verify(&args.dir).map_err(|error| match error {
@@ -28,6 +29,14 @@ pub(crate) fn verify(args: &VerifyArgs, quiet: bool) -> Result<Exit, Problem> {
             Problem::new(Exit::Input, "cannot verify").because(&error)
         }
     })?;
+    let mut said = Vec::new();
+    if args.sorted {
+        said.push(sorted::check_order(&args.dir, &verified.manifest)?);
+    }
+    if !args.records_of.is_empty() {
+        let of = &args.records_of;
+        said.push(sorted::check_records(&args.dir, &verified.manifest, of)?);
+    }
     if !quiet {
         let rows = verified
             .manifest
@@ -37,11 +46,14 @@ pub(crate) fn verify(args: &VerifyArgs, quiet: bool) -> Result<Exit, Problem> {
             .sum::<u64>();
         writeln!(
             std::io::stdout(),
-            "{}: {}, {}, {} as the manifest says",
+            "{}: {}, {}, {} as the manifest says{}",
             args.dir.display(),
             counted(verified.manifest.parts.len() as u64, "part"),
             counted(rows, "row"),
             mapfold_terms::ByteSize(verified.bytes),
+            said.iter()
+                .map(|one| format!("; {one}"))
+                .collect::<String>(),
         )
         .map_err(|error| Problem::stdout(&error))?;
     }

@@ -11,10 +11,12 @@
 //! | [`codec`] | packed streams, in and out |
 //! | [`part`], [`manifest`] | part files, and what an output folder says of itself |
 //! | [`heap`] | what the allocator does with freed memory |
+//! | [`census`] | whether records are in order, and those of the input |
 //! | [`generate`] | synthetic inputs |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
+pub mod census;
 pub mod codec;
 pub mod fold_merge;
 pub mod fold_table;

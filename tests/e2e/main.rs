@@ -13,4 +13,5 @@ mod packed;
 mod same_bytes;
 mod sandbox;
 mod soak;
+mod sort;
 mod stock;

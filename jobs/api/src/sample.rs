@@ -100,7 +100,7 @@ fn windows(plan: &Plan) -> Vec<Window> {
         }
         let here = (len - skip).div_ceil(step);
         let first = skip;
-        skip = skip + here * step - len;
+        skip = first + here * step - len;
         if plan.format == Format::Files {
             whole_bytes += len;
             if whole_bytes > WHOLE_BYTES_MAX && !windows.is_empty() {

@@ -20,7 +20,7 @@ pub use grep::Grep;
 pub use histogram::Histogram;
 pub use index::Index;
 pub use linecount::LineCount;
-pub use sort::{RecordOrder, Sort};
+pub use sort::{RecordOrder, SORT, Sort};
 pub use word::words;
 pub use wordcount::WordCount;
 

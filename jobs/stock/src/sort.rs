@@ -1,8 +1,10 @@
 //! `sort`: the records themselves, in order.
 
+use std::collections::BTreeMap;
+
 use mapfold_job::{
-    DecodeValueError, Emitter, Field, Job, JobError, ParamValue, Record, Rows, Value, Values,
-    params,
+    DecodeValueError, Emitter, Field, Job, JobError, ParamValue, Params, Record, Rows, Value,
+    Values, params,
 };
 
 use crate::column::Delimiter;
@@ -53,6 +55,54 @@ impl ParamValue for ByteRange {
     }
 }
 
+impl RecordOrder {
+    fn new(params: &SortParams) -> Result<Self, JobError> {
+        let part = match (params.key, params.column) {
+            (ByteRange(None), 0) => Part::Whole,
+            (ByteRange(Some((start, len))), 0) => Part::Bytes { start, len },
+            (ByteRange(None), column) => Part::Column {
+                before: column as usize - 1,
+                delimiter: params.delimiter.0,
+            },
+            (ByteRange(Some(_)), _) => {
+                return Err("it sorts by `key` or by `column`, not by both".into());
+            }
+        };
+        Ok(Self {
+            part,
+            coding: Coding {
+                numeric: params.numeric,
+                reverse: params.reverse,
+            },
+        })
+    }
+
+    /// The order that the job leaves with these parameters, as typed.
+    ///
+    /// # Errors
+    /// They are not its parameters.
+    pub fn of_params(typed: &BTreeMap<String, String>) -> Result<Self, JobError> {
+        Self::new(&SortParams::parse(typed)?)
+    }
+
+    /// By what comes before the first TAB, as bytes or as a number.
+    pub fn of_first_column(numeric: bool) -> Self {
+        Self {
+            part: Part::Column {
+                before: 0,
+                delimiter: b'\t',
+            },
+            coding: Coding {
+                numeric,
+                reverse: false,
+            },
+        }
+    }
+}
+
+/// The job's name.
+pub const SORT: &str = "sort";
+
 /// Sorts records.
 pub struct Sort {
     order: RecordOrder,
@@ -64,7 +114,7 @@ impl Job for Sort {
     type Key = Encoded;
     type Value = Rest;
 
-    const NAME: &'static str = "sort";
+    const NAME: &'static str = SORT;
     const SUMMARY: &'static str =
         "sort records; the part files, one after another, are one sorted whole";
     const HELP: &'static str = "A row is a record as it was: a line with its line feed, or with --format fixed:N the bytes \
@@ -78,25 +128,8 @@ impl Job for Sort {
     const TOTAL_ORDER: bool = true;
 
     fn new(params: SortParams) -> Result<Self, JobError> {
-        let part = match (params.key, params.column) {
-            (ByteRange(None), 0) => Part::Whole,
-            (ByteRange(Some((start, len))), 0) => Part::Bytes { start, len },
-            (ByteRange(None), column) => Part::Column {
-                before: column as usize - 1,
-                delimiter: params.delimiter.0,
-            },
-            (ByteRange(Some(_)), _) => {
-                return Err("it sorts by `key` or by `column`, not by both".into());
-            }
-        };
         Ok(Self {
-            order: RecordOrder {
-                part,
-                coding: Coding {
-                    numeric: params.numeric,
-                    reverse: params.reverse,
-                },
-            },
+            order: RecordOrder::new(&params)?,
             unique: params.unique,
         })
     }
