@@ -21,7 +21,7 @@ params! {
     pub struct SortParams {
         /// Sort by these bytes of a record, as START:LEN, counted from 0.
         pub key: ByteRange = ByteRange::default(),
-        /// Sort by this column of a record, counted from 1.
+        /// Sort by this column of a record, counted from 1; 0 is none.
         pub column: u32 = 0,
         /// What stands between columns: one ASCII character, or `tab`.
         pub delimiter: Delimiter = Delimiter::TAB,
