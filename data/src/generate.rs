@@ -17,6 +17,7 @@ mod data_set;
 mod logs;
 mod number;
 mod random;
+mod ranks;
 mod records;
 mod tera;
 mod text;

@@ -44,7 +44,7 @@ enum Source {
 impl DataSet {
     /// A set of `size` bytes in all: each file ends with the last whole record that fits.
     ///
-    /// Builds the tables of its kind (0.1 s and 50 MiB for `Zipf`, little for the others).
+    /// Builds the tables of its kind (0.1 s and 25 MiB for `Zipf`, little for the others).
     pub fn new(kind: Kind, size: ByteSize, seed: u64) -> Self {
         let source = match kind {
             Kind::Zipf => Source::Zipf(zipf::Vocabulary::new()),

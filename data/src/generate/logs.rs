@@ -3,8 +3,8 @@
 
 use super::number;
 use super::random::Random;
+use super::ranks::Ranks;
 use super::records::Records;
-use super::weighted::Weighted;
 
 const CLIENTS: u32 = 50_000;
 const PATHS: u32 = 20_000;
@@ -58,9 +58,9 @@ const AGENTS: [&str; 8] = [
 #[derive(Debug)]
 pub(super) struct Site {
     clients: Vec<String>,
-    client_frequencies: Weighted,
+    client_frequencies: Ranks,
     paths: Vec<String>,
-    path_frequencies: Weighted,
+    path_frequencies: Ranks,
 }
 
 impl Site {
@@ -68,9 +68,9 @@ impl Site {
         let mut random = Random::new(SITE_SEED, 0);
         Self {
             clients: (0..CLIENTS).map(|_| client(&mut random)).collect(),
-            client_frequencies: Weighted::zipf(CLIENTS),
+            client_frequencies: Ranks::zipf(CLIENTS),
             paths: (0..PATHS).map(|rank| path(rank, &mut random)).collect(),
-            path_frequencies: Weighted::zipf(PATHS),
+            path_frequencies: Ranks::zipf(PATHS),
         }
     }
 }

@@ -6,8 +6,8 @@ use std::collections::HashSet;
 
 use super::number;
 use super::random::Random;
+use super::ranks::Ranks;
 use super::records::Records;
-use super::weighted::Weighted;
 use super::words::Words;
 
 /// Distinct words, before capitals at the beginning of sentences.
@@ -51,7 +51,7 @@ const ENDINGS: [&str; 12] = [
 #[derive(Debug)]
 pub(super) struct Vocabulary {
     words: Words,
-    frequencies: Weighted,
+    frequencies: Ranks,
 }
 
 impl Vocabulary {
@@ -69,7 +69,7 @@ impl Vocabulary {
         }
         Self {
             words,
-            frequencies: Weighted::zipf(WORDS),
+            frequencies: Ranks::zipf(WORDS),
         }
     }
 }

@@ -16,18 +16,8 @@ struct Slot {
 }
 
 impl Weighted {
-    /// Weights of Zipf and Mandelbrot for `count` ranks: as 1 / (rank + 2.7), rank 0 first.
-    ///
-    /// The exponent is 1, since other powers are not the same on all machines.
-    pub(super) fn zipf(count: u32) -> Self {
-        /// Keeps five digits for the rarest of millions, and sums within 64 bits.
-        const SCALE: u64 = 1 << 40;
-        let weights = (0..u64::from(count)).map(|rank| SCALE / (10 * rank + 27));
-        Self::new(&weights.collect::<Vec<_>>())
-    }
-
     /// There is at least one weight; their sum, times their number, is below 2^64.
-    fn new(weights: &[u64]) -> Self {
+    pub(super) fn new(weights: &[u64]) -> Self {
         let total: u64 = weights.iter().sum();
         let count = weights.len() as u64;
         // In units in which a full slot holds `total`.

@@ -21,12 +21,29 @@ impl Words {
         self.0.push(slot);
     }
 
+    /// A copy of a word.
+    #[inline]
+    pub(super) fn get(&self, index: u32) -> Word {
+        Word(self.0[index as usize])
+    }
+
     /// Appends a word and a space.
     #[inline]
     pub(super) fn append(&self, index: u32, out: &mut Vec<u8>) {
-        let slot = &self.0[index as usize];
-        let end = out.len() + usize::from(slot[SLOT - 1]);
-        out.extend_from_slice(slot);
+        self.get(index).append(out);
+    }
+}
+
+/// A word and a space.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Word([u8; SLOT]);
+
+impl Word {
+    /// Appends it.
+    #[inline]
+    pub(super) fn append(&self, out: &mut Vec<u8>) {
+        let end = out.len() + usize::from(self.0[SLOT - 1]);
+        out.extend_from_slice(&self.0);
         out.truncate(end);
     }
 }
