@@ -43,11 +43,18 @@ pub fn memory_least(slots: NonZeroUsize) -> ByteSize {
 }
 
 impl Shares {
-    /// Shares `memory` out among `slots`. With less than [`memory_least`] it does as if that was there.
+    /// Shares `memory` out among `slots`. With less than [`memory_least`] no run stays in memory, and attempts have what they
+    /// have with the least.
     pub(crate) fn new(memory: ByteSize, slots: NonZeroUsize) -> Self {
         let count = slots.get() as u64;
-        let memory = memory.max(memory_least(slots)).bytes();
-        let rest = memory - PROCESS - count * SLOT_FIXED;
+        let least = memory_least(slots);
+        if memory < least {
+            return Self {
+                runs: ByteSize(0),
+                ..Self::new(least, slots)
+            };
+        }
+        let rest = memory.bytes() - PROCESS - count * SLOT_FIXED;
         let runs = rest / RUNS_SHARE;
         Self {
             runs: ByteSize(runs),
@@ -72,11 +79,11 @@ mod tests {
     }
 
     #[test]
-    fn too_little_is_taken_for_the_least() {
+    fn with_too_little_attempts_have_the_least_and_runs_have_none() {
         let slots = NonZeroUsize::MIN;
-        assert_eq!(
-            Shares::new(ByteSize(0), slots),
-            Shares::new(memory_least(slots), slots)
-        );
+        let little = Shares::new(ByteSize(0), slots);
+        let least = Shares::new(memory_least(slots), slots);
+        assert_eq!(little.runs, ByteSize(0));
+        assert_eq!(little.attempt, least.attempt);
     }
 }

@@ -1,4 +1,5 @@
-//! A connection to a holder, on which requests and replies take turns.
+//! A connection to a holder. Replies come in the order of the requests; one request may be sent before the reply to the one
+//! before has come, so that the holder is never idle for a round trip.
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
@@ -13,16 +14,31 @@ use crate::wire::{HEAD_LEN, Head, Request};
 /// A connection to a holder.
 pub(super) struct Line {
     pub(super) stream: Stream,
+    /// Why a request could not be sent.
+    unsent: Option<io::Error>,
 }
 
 impl Line {
-    pub(super) fn ask(&mut self, request: &Request) -> Result<Head, BrokenError> {
-        let sent = self.stream.write_all(&request.encode());
-        // A holder that refuses the connection says so before it reads.
+    pub(super) const fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            unsent: None,
+        }
+    }
+
+    /// Sends a request. That it could not be sent is told in place of its answer: a holder that refuses the connection
+    /// says so before it reads.
+    pub(super) fn ask(&mut self, request: &Request) {
+        if let Err(error) = self.stream.write_all(&request.encode()) {
+            self.unsent.get_or_insert(error);
+        }
+    }
+
+    /// The head of the reply to the oldest request without one, which is `request`.
+    pub(super) fn answer(&mut self, request: &Request) -> Result<Head, BrokenError> {
         let mut bytes = [0; HEAD_LEN];
-        match (sent, self.stream.read_exact(&mut bytes)) {
-            (_, Ok(())) => {}
-            (Err(error), _) | (Ok(()), Err(error)) => return Err(BrokenError::Io(error)),
+        if let Err(error) = self.stream.read_exact(&mut bytes) {
+            return Err(BrokenError::Io(self.unsent.take().unwrap_or(error)));
         }
         let head = Head::decode(&bytes)?;
         if !head.answers(request) {

@@ -420,9 +420,10 @@ fn a_fetch_resumes_where_the_connection_broke() {
         let passed = with_proxy(&mut pair, &mischiefs, |pair| {
             pair.check();
         });
-        // Nothing came twice: what is above the segment are heads.
-        let heads = passed.iter().sum::<usize>() - pair.want.bytes().len();
-        assert!(heads <= 8 * HEAD_LEN, "{passed:?}");
+        // What is above the segment are heads, and what was on its way at the break: when a request meets a closed connection, what
+        // has come over it and was not read yet is dropped. Without resuming it would be more than half of the segment.
+        let above = passed.iter().sum::<usize>() - pair.want.bytes().len();
+        assert!(above <= 8 * HEAD_LEN + 4 * MIB, "{passed:?}");
     }
 }
 

@@ -112,9 +112,10 @@ impl<'a> Transfer<'a> {
     /// Asks for pieces over one connection until the segment is whole.
     fn attempt(&self, received: &mut Option<Received>) -> Result<Try, Trouble> {
         let mut line = self.connect()?;
+        let mut request = self.request(received.as_ref().map_or(0, Received::len));
+        line.ask(&request);
         loop {
-            let request = self.request(received.as_ref().map_or(0, Received::len));
-            let head = line.ask(&request)?;
+            let head = line.answer(&request)?;
             self.judge(&head)?;
             if head.form == Form::Path {
                 let path = line.read_path(head.length)?;
@@ -123,6 +124,11 @@ impl<'a> Transfer<'a> {
                 return Ok(Try::Path(path));
             }
             let piece = self.receive(received, &head)?;
+            let next = piece.len() + u64::from(head.length);
+            if head.length > 0 && next < piece.head.bytes {
+                request = self.request(next);
+                line.ask(&request);
+            }
             line.read_piece(piece, head.length)?;
             if piece.is_whole() {
                 self.fetcher
@@ -145,7 +151,7 @@ impl<'a> Transfer<'a> {
         let location = self.source.location;
         while let Some(stream) = self.fetcher.take_idle(location.holder) {
             if stream.is_quiet() {
-                return Ok(Line { stream });
+                return Ok(Line::new(stream));
             }
         }
         let connected = Stream::connect(&location.data, CONNECT_MAX).and_then(|stream| {
@@ -153,7 +159,7 @@ impl<'a> Transfer<'a> {
             Ok(stream)
         });
         match connected {
-            Ok(stream) => Ok(Line { stream }),
+            Ok(stream) => Ok(Line::new(stream)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Trouble::Busy),
             Err(error) if is_own_fault(&error) => Err(FetchError::NoSocket(error).into()),
             Err(error) => Err(BrokenError::Connect(error).into()),
