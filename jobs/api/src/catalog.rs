@@ -72,6 +72,10 @@ impl Maker {
                 !(J::TOTAL_ORDER && J::FOLD.is_some()),
                 "a job with a combiner has no total order: its runs are ordered by hash"
             );
+            assert!(
+                !(J::GROUP_BY_FIRST && J::FOLD.is_some()),
+                "a job with a combiner has no secondary sort: a key is left with one value"
+            );
         }
         Self {
             info: info::<J>(),

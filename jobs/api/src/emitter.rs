@@ -10,6 +10,7 @@ use mapfold_terms::{ByteSize, Counters, RunSummary};
 
 use crate::budget::Budget;
 use crate::combine::{MergeError, combine, combine_runs};
+use crate::job::group_of;
 use crate::sink::Sink;
 use crate::spills::Spills;
 use crate::{Job, Key, KeyRef, Record, Value, ValueOwned, ValueRef};
@@ -97,7 +98,7 @@ impl<'a, J: Job> Emitter<'a, J> {
                 sink.table.push(text, key, acc, join) && self.table_is_full()
             }
             None => {
-                let partition = self.budget.partitioner.of(key);
+                let partition = self.budget.partitioner.of(group_of::<J>(key));
                 let encode = |out: &mut Vec<u8>| J::Value::encode(value, out);
                 if let Err(error) = sink.buffer.push(partition, key, encode) {
                     let error = WriteRunError::RecordTooLong { bytes: error.bytes };

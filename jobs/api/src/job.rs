@@ -48,6 +48,47 @@ pub trait Job: Sized + Send + Sync + 'static {
     /// a sample of the input that is mapped before the job begins; else they are ranges of hashes, of about equal
     /// numbers of keys whatever the keys are. Not for a job with a combiner, whose runs are ordered by hash.
     const TOTAL_ORDER: bool = false;
+    /// Secondary sort: whether keys are tuples whose first part alone makes a group. Keys are sorted whole, so the values of a group
+    /// come in order of the rest of their keys; the partition follows from the first part. `reduce` is given the key of the group's
+    /// first value; what it must know of the others' belongs in the values. Not for a job with a combiner.
+    ///
+    /// ```
+    /// # use mapfold_job::{Emitter, Job, JobError, NoParams, Record, Rows, Values};
+    /// /// The path of each visitor through a site, from lines of `visitor time page` in any order.
+    /// struct Paths;
+    ///
+    /// impl Job for Paths {
+    ///     type Params = NoParams;
+    ///     type Key = (Vec<u8>, u64);
+    ///     type Value = Vec<u8>;
+    ///     const NAME: &'static str = "paths";
+    ///     const SUMMARY: &'static str = "the pages of each visitor in the order of their visits";
+    ///     const GROUP_BY_FIRST: bool = true;
+    /// #   fn new(_: NoParams) -> Result<Self, JobError> {
+    /// #       Ok(Self)
+    /// #   }
+    ///
+    ///     fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+    ///         let mut columns = record.bytes.split(|byte| *byte == b' ');
+    ///         let mut next = || columns.next().ok_or("a line has three columns");
+    ///         let (visitor, time, page) = (next()?, next()?, next()?);
+    ///         out.emit((visitor, str::from_utf8(time)?.parse()?), page);
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn reduce(
+    ///         &self,
+    ///         (visitor, _first_visit): (&[u8], u64),
+    ///         pages: &mut Values<'_, Self>,
+    ///         rows: &mut Rows<'_>,
+    ///     ) -> Result<(), JobError> {
+    ///         let path: Vec<Vec<u8>> = pages.owned().collect();
+    ///         rows.row(visitor, path.join(&b' '));
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    const GROUP_BY_FIRST: bool = false;
 
     /// Makes the job.
     ///
@@ -87,4 +128,14 @@ pub trait Job: Sized + Send + Sync + 'static {
         values: &mut Values<'_, Self>,
         rows: &mut Rows<'_>,
     ) -> Result<(), JobError>;
+}
+
+/// What makes a group, of an encoded key: the whole, or its first part.
+#[inline]
+pub(crate) fn group_of<J: Job>(key: &[u8]) -> &[u8] {
+    if J::GROUP_BY_FIRST {
+        J::Key::first_part(key)
+    } else {
+        key
+    }
 }

@@ -27,6 +27,12 @@ pub trait Key: 'static {
     /// The encoding: the key's own bytes where they are their encoding, else written to `scratch`.
     fn encode<'k: 's, 's>(key: Self::Ref<'k>, scratch: &'s mut Vec<u8>) -> &'s [u8];
 
+    /// The encoding of a tuple's first part, as it stands at the front of the tuple's; of other keys the whole.
+    #[inline]
+    fn first_part(encoded: &[u8]) -> &[u8] {
+        encoded
+    }
+
     /// The key back; may borrow from either argument.
     ///
     /// # Errors
@@ -41,6 +47,9 @@ pub trait Key: 'static {
 pub trait KeyPart: Key {
     /// Appends the encoding within a tuple.
     fn encode_part(key: Self::Ref<'_>, out: &mut Vec<u8>);
+
+    /// Length of the part's encoding at the front of `encoded`; all of it, if no part is encoded there.
+    fn part_len(encoded: &[u8]) -> usize;
 
     /// Takes the part from the front of `rest`, which may be changed in place (escapes only shrink).
     ///
@@ -88,6 +97,17 @@ impl KeyPart for Vec<u8> {
         }
         out.extend_from_slice(rest);
         out.extend_from_slice(&[0, END]);
+    }
+
+    fn part_len(encoded: &[u8]) -> usize {
+        let mut from = 0;
+        while let Some(at) = memchr::memchr(0, &encoded[from..]) {
+            from = (from + at + 2).min(encoded.len());
+            if encoded[from - 1] == END {
+                return from;
+            }
+        }
+        encoded.len()
     }
 
     fn decode_part<'a>(rest: &mut &'a mut [u8]) -> Result<&'a [u8], DecodeKeyError> {
@@ -139,6 +159,10 @@ impl KeyPart for String {
         Vec::<u8>::encode_part(key.as_bytes(), out);
     }
 
+    fn part_len(encoded: &[u8]) -> usize {
+        Vec::<u8>::part_len(encoded)
+    }
+
     fn decode_part<'a>(rest: &mut &'a mut [u8]) -> Result<&'a str, DecodeKeyError> {
         let bytes = Vec::<u8>::decode_part(rest)?;
         str::from_utf8(bytes).map_err(|_| DecodeKeyError { kind: "text" })
@@ -175,6 +199,11 @@ macro_rules! fixed_width {
             fn encode_part($key: $type, out: &mut Vec<u8>) {
                 let bytes: [u8; $width] = $encode;
                 out.extend_from_slice(&bytes);
+            }
+
+            #[inline]
+            fn part_len(encoded: &[u8]) -> usize {
+                encoded.len().min($width)
             }
 
             #[inline]
@@ -262,7 +291,10 @@ fn from_ordered_bits(bits: u64) -> f64 {
 }
 
 macro_rules! tuple {
-    ($($name:ident $part:ident),+) => {
+    ($first:ident $first_part:ident, $($rest:ident $rest_part:ident),+) => {
+        tuple!(@ $first; $first $first_part, $($rest $rest_part),+);
+    };
+    (@ $first:ident; $($name:ident $part:ident),+) => {
         impl<$($name: KeyPart),+> Key for ($($name,)+) {
             type Ref<'a> = ($($name::Ref<'a>,)+);
 
@@ -275,6 +307,11 @@ macro_rules! tuple {
                 scratch.clear();
                 Self::encode_part(key, scratch);
                 scratch
+            }
+
+            #[inline]
+            fn first_part(encoded: &[u8]) -> &[u8] {
+                &encoded[..$first::part_len(encoded)]
             }
 
             fn decode<'a>(
@@ -293,6 +330,12 @@ macro_rules! tuple {
             #[inline]
             fn encode_part(($($part,)+): Self::Ref<'_>, out: &mut Vec<u8>) {
                 $($name::encode_part($part, out);)+
+            }
+
+            fn part_len(encoded: &[u8]) -> usize {
+                let mut len = 0;
+                $(len += $name::part_len(&encoded[len..]);)+
+                len
             }
 
             fn decode_part<'a>(rest: &mut &'a mut [u8]) -> Result<Self::Ref<'a>, DecodeKeyError> {
@@ -324,12 +367,36 @@ mod tests {
         let encoded_a = K::encode(a, &mut scratch_a).to_vec();
         let encoded_b = K::encode(b, &mut scratch_b).to_vec();
         assert_eq!(encoded_a.cmp(&encoded_b), want, "{a:?} {b:?}");
+        if want == Ordering::Equal {
+            assert_eq!(K::first_part(&encoded_a), K::first_part(&encoded_b));
+        }
         let back = format!("{:?}", K::decode(&encoded_a, &mut scratch_a).unwrap());
         assert_eq!(back, format!("{a:?}"));
         let mut longer = encoded_a.clone();
         longer.push(7);
         if K::kind().starts_with('(') || K::kind().ends_with("64") {
             assert!(K::decode(&longer, &mut scratch_a).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_first_part_of_a_tuple_is_found_in_its_encoding(
+            first in bytes_with_zeros(),
+            inner in bytes_with_zeros(),
+            number in any::<u32>(),
+        ) {
+            type Nested = ((Vec<u8>, u32), Vec<u8>);
+            let mut scratch = Vec::new();
+            let encoded = <Nested as Key>::encode(((&first, number), &inner), &mut scratch);
+            let mut part = Vec::new();
+            <(Vec<u8>, u32)>::encode_part((&first, number), &mut part);
+            prop_assert_eq!(Nested::first_part(encoded), &part);
+            let mut bytes = Vec::new();
+            Vec::<u8>::encode_part(&first, &mut bytes);
+            prop_assert_eq!(<(Vec<u8>, u32)>::first_part(&part), &bytes);
+            let cut = &encoded[..encoded.len() / 2];
+            prop_assert!(cut.starts_with(Nested::first_part(cut)));
         }
     }
 

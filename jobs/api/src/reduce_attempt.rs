@@ -12,6 +12,7 @@ use mapfold_terms::{ByteSize, Counters, FailClass, Failure, Format, RecordAt};
 use crate::budget::Budget;
 use crate::combine::{JobMerge, MergeError, combine, fold_bucket};
 use crate::guard;
+use crate::job::group_of;
 use crate::key_order::KeyOrder;
 use crate::values::GroupEnd;
 use crate::{
@@ -140,7 +141,7 @@ fn stream_all<J: Job>(
             for _ in 0..GROUPS_A_ROUND {
                 key.clear();
                 key.extend_from_slice(merge.key());
-                let end = round.reduce(&key, Values::streamed(&mut merge, &key))?;
+                let end = round.reduce(&key, Values::streamed(&mut merge, group_of::<J>(&key)))?;
                 records += end.records;
                 more = end.more;
                 if !more {

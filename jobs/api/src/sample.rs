@@ -18,6 +18,7 @@ use crate::budget::Budget;
 use crate::combine::MergeError;
 use crate::emitter::Emitted;
 use crate::guard;
+use crate::job::group_of;
 use crate::map_attempt::{RECORD_MAX_LEAST, map_block, read_failed};
 use crate::sink::Sink;
 use crate::{Job, SampleTask, TaskError};
@@ -73,7 +74,7 @@ pub(crate) fn sample<J: Job>(job: &J, task: &SampleTask<'_>) -> Result<Boundarie
     }
     let finished = guard::catch(|| emitted.finish(job, &budget))
         .map_err(|panic| TaskError::Failed(Failure::new(FailClass::Job, &panic)))??;
-    let found = boundaries(finished.run, task.plan.reducers).map_err(MergeError::from)?;
+    let found = boundaries::<J>(finished.run, task.plan.reducers).map_err(MergeError::from)?;
     Ok(found)
 }
 
@@ -140,13 +141,13 @@ fn record_start(format: Format, offset: u64) -> u64 {
 }
 
 /// Cuts the keys of a run, all in partition 0, into `ranges` ranges of equal numbers.
-fn boundaries(run: RunBytes, ranges: u32) -> Result<Boundaries, ReadRunError> {
+fn boundaries<J: Job>(run: RunBytes, ranges: u32) -> Result<Boundaries, ReadRunError> {
     let run = Run::open(run)?;
     let segment = run.segment(PartitionId(0));
     let mut cursor = segment.cursor();
     let mut keys: Vec<Box<[u8]>> = Vec::new();
     while cursor.advance()? {
-        keys.push(cursor.key().into());
+        keys.push(group_of::<J>(cursor.key()).into());
     }
     Ok(cut(&keys, ranges as usize))
 }

@@ -4,9 +4,10 @@ use mapfold_data::merge::Cursor;
 use mapfold_data::run::ReadRunError;
 
 use crate::combine::MergeError;
+use crate::job::group_of;
 use crate::{Job, Value, ValueOwned, ValueRef};
 
-/// The values of one key, in input order; exactly one if the job has a combiner.
+/// The values of one key, in input order (with [`Job::GROUP_BY_FIRST`] in order of the rest of their keys, then of the input); exactly one if the job has a combiner.
 ///
 /// They stream: a list may be longer than memory, and can be read once. What `reduce` does not read is skipped.
 pub struct Values<'a, J: Job>(Source<'a, J>);
@@ -23,6 +24,7 @@ struct Given(bool);
 /// The records of one key in a sorted stream.
 struct Group<'a> {
     stream: &'a mut (dyn Cursor<Error = ReadRunError> + 'a),
+    /// What the keys of the group have in common.
     key: &'a [u8],
     at: At,
     records: u64,
@@ -100,7 +102,7 @@ impl<'a, J: Job> Values<'a, J> {
                 records: 1,
             }),
             Source::Streamed(mut group) => {
-                while group.advance() {}
+                while group.advance::<J>() {}
                 let more = group.at == At::Next;
                 group.error.map_or(
                     Ok(GroupEnd {
@@ -122,7 +124,7 @@ fn same(one: &[u8], two: &[u8]) -> bool {
 
 impl Group<'_> {
     fn next<J: Job>(&mut self) -> Option<ValueRef<'_, J>> {
-        if !self.advance() {
+        if !self.advance::<J>() {
             return None;
         }
         match J::Value::decode(self.stream.value()) {
@@ -135,14 +137,14 @@ impl Group<'_> {
     }
 
     /// Goes to the next record of the group; false when there is none, or an error stopped it.
-    fn advance(&mut self) -> bool {
+    fn advance<J: Job>(&mut self) -> bool {
         if self.error.is_some() {
             return false;
         }
         self.at = match self.at {
             At::First => At::Given,
             At::Given => match self.stream.advance() {
-                Ok(true) if same(self.stream.key(), self.key) => At::Given,
+                Ok(true) if same(group_of::<J>(self.stream.key()), self.key) => At::Given,
                 Ok(true) => At::Next,
                 Ok(false) => At::End,
                 Err(error) => {

@@ -122,11 +122,47 @@ impl Monitor for Quiet {
     }
 }
 
+/// The pages of each visitor in order of time, from lines of `visitor time page`.
+struct Paths;
+
+impl Job for Paths {
+    type Params = NoParams;
+    type Key = (String, u64);
+    type Value = String;
+
+    const NAME: &'static str = "paths";
+    const SUMMARY: &'static str = "the pages of each visitor";
+    const GROUP_BY_FIRST: bool = true;
+
+    fn new(_: NoParams) -> Result<Self, JobError> {
+        Ok(Self)
+    }
+
+    fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+        let line = str::from_utf8(record.bytes)?;
+        let columns: Vec<_> = line.split(' ').collect();
+        out.emit((columns[0], columns[1].parse()?), columns[2]);
+        Ok(())
+    }
+
+    fn reduce(
+        &self,
+        (visitor, first): (&str, u64),
+        pages: &mut Values<'_, Self>,
+        rows: &mut Rows<'_>,
+    ) -> Result<(), JobError> {
+        let path: Vec<String> = pages.owned().collect();
+        rows.row((visitor, first), path.join(" "));
+        Ok(())
+    }
+}
+
 fn runner(name: &str) -> Arc<dyn Runner> {
     let jobs = [
         Maker::of::<Count<true>>(),
         Maker::of::<Count<false>>(),
         Maker::of::<Order>(),
+        Maker::of::<Paths>(),
     ];
     JobTable::new(jobs).build(name, &BTreeMap::new()).unwrap()
 }
@@ -267,6 +303,34 @@ fn one_thread_without_attempts_gives_the_same_rows() {
         };
         let want = run(job, folder.path(), &text, how).unwrap().rows;
         assert_eq!(run_sequentially(job, folder.path(), &text), want, "{job}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn values_of_a_group_come_in_order_of_the_rest_of_their_keys(
+        visits in proptest::collection::vec((0..5_u8, 0..300_u64), 1..200),
+        split_size in 1..500_u64,
+        memory in 1..5_000_u64,
+        partitions in 1..5_u32,
+    ) {
+        let line = |(number, (visitor, time)): (usize, &(u8, u64))| {
+            format!("v{visitor} {time} p{number}\n")
+        };
+        let text: String = visits.iter().enumerate().map(line).collect();
+        let mut paths: BTreeMap<u8, Vec<(u64, usize)>> = BTreeMap::new();
+        for (number, (visitor, time)) in visits.iter().enumerate() {
+            paths.entry(*visitor).or_default().push((*time, number));
+        }
+        let want = paths.iter_mut().map(|(visitor, path)| {
+            path.sort();
+            let pages: Vec<_> = path.iter().map(|(_, number)| format!("p{number}")).collect();
+            format!("v{visitor}\t{}\t{}", path[0].0, pages.join(" "))
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let how = How { split_size, memory, partitions };
+        let left = run("paths", folder.path(), &text, how).unwrap();
+        prop_assert_eq!(sorted(left.rows), want.collect::<Vec<_>>());
     }
 }
 
