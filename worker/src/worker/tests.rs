@@ -366,7 +366,11 @@ async fn a_reduce_attempt_reads_runs_of_its_own_and_of_others() {
 #[tokio::test]
 async fn large_runs_are_files_until_they_are_discarded() {
     let staging = tempfile::tempdir().unwrap();
-    let brief = brief("count", 2, staging.path());
+    // Larger than what the least memory keeps of one run.
+    let brief = JobBrief {
+        reducers: 8 * PARTITIONS,
+        ..brief("count", 2, staging.path())
+    };
     let master = Master::new();
     let connector = Connector::InProcess(InProcess::new(master.clone(), Handle::current()));
     let small = ByteSize::kib(64);
