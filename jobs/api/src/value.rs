@@ -1,7 +1,7 @@
 //! Values: what travels with a key from `map` to `reduce`.
 //!
-//! Integers are fixed-width little-endian and bytes are themselves; everything else goes through
-//! serde with [`Coded`](crate::Coded).
+//! Integers are little-endian without the zero bytes at their end, as most are small, and bytes are themselves; everything else
+//! goes through serde with [`Coded`](crate::Coded).
 
 use std::str;
 
@@ -43,7 +43,7 @@ pub struct DecodeValueError {
 }
 
 macro_rules! number {
-    ($($type:ident)+) => {$(
+    (|$value:pat_param| $zeros:expr, $decode:ident: $($type:ident)+) => {$(
         impl Value for $type {
             type Ref<'a> = $type;
             type Owned = $type;
@@ -54,7 +54,10 @@ macro_rules! number {
 
             #[inline]
             fn encode(value: $type, out: &mut Vec<u8>) {
+                let $value = value;
+                // All, then less: to copy a number of bytes that is not known beforehand costs a call.
                 out.extend_from_slice(&value.to_le_bytes());
+                out.truncate(out.len() - $zeros as usize);
             }
 
             #[inline]
@@ -79,7 +82,7 @@ macro_rules! number {
 
             #[inline]
             fn decode(encoded: &[u8]) -> Result<$type, DecodeValueError> {
-                let bytes = encoded.try_into().map_err(|_| DecodeValueError {
+                let bytes = $decode(encoded).ok_or_else(|| DecodeValueError {
                     kind: <Self as Value>::kind(),
                     len: encoded.len(),
                 })?;
@@ -89,7 +92,26 @@ macro_rules! number {
     )+};
 }
 
-number!(u8 u16 u32 u64 u128 i8 i16 i32 i64 i128 f32 f64);
+number!(|value| value.leading_zeros() / 8, decode_short: u8 u16 u32 u64 u128 i8 i16 i32 i64 i128);
+number!(|_| 0_u32, decode_whole: f32 f64);
+
+/// The only encoding of each number, so a zero at the end is refused.
+#[inline]
+fn decode_short<const N: usize>(encoded: &[u8]) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    match encoded {
+        [] => {}
+        [.., 0] => return None,
+        [only] => bytes[0] = *only,
+        _ => bytes.get_mut(..encoded.len())?.copy_from_slice(encoded),
+    }
+    Some(bytes)
+}
+
+#[inline]
+fn decode_whole<const N: usize>(encoded: &[u8]) -> Option<[u8; N]> {
+    encoded.try_into().ok()
+}
 
 impl Value for () {
     type Ref<'a> = ();
@@ -231,6 +253,10 @@ mod tests {
         fn values_come_back_as_they_went(n: u64, i: i32, text: String, bytes: Vec<u8>, pair: (u32, String)) {
             round_trip::<u64>(n, |back| assert_eq!(back, n));
             round_trip::<i32>(i, |back| assert_eq!(back, i));
+            for shift in 0..64 {
+                round_trip::<u64>(n >> shift, |back| assert_eq!(back, n >> shift));
+                round_trip::<i64>((n >> shift).cast_signed(), |back| assert_eq!(back, (n >> shift).cast_signed()));
+            }
             round_trip::<String>(&text, |back| assert_eq!(back, text));
             round_trip::<Vec<u8>>(&bytes, |back| assert_eq!(back, bytes));
             round_trip::<Coded<(u32, String)>>(pair.clone(), |back| assert_eq!(back, pair));
@@ -238,7 +264,8 @@ mod tests {
 
         #[test]
         fn foreign_bytes_are_refused_or_read(bytes in proptest::collection::vec(any::<u8>(), 0..20)) {
-            assert_eq!(u64::decode(&bytes).is_ok(), bytes.len() == 8);
+            assert_eq!(u64::decode(&bytes).is_ok(), bytes.len() <= 8 && bytes.last() != Some(&0));
+            assert_eq!(f64::decode(&bytes).is_ok(), bytes.len() == 8);
             assert_eq!(<()>::decode(&bytes).is_ok(), bytes.is_empty());
             let _ = Coded::<Vec<(u64, String)>>::decode(&bytes);
         }
