@@ -236,6 +236,10 @@ fn sort_heap(entries: &mut [Entry], room: &mut [Entry], arena: &[u8]) {
     }
     let bits = (most - least).ilog2() + 1;
     let shift = bits.saturating_sub((entries.len() / HEAP_ENTRIES).ilog2());
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "what is left are so many bits as there are heaps"
+    )]
     let heap_of = |entry: &Entry| ((entry.prefix - least) >> shift) as usize;
     let mut ends = vec![
         0_u32;
