@@ -158,7 +158,7 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
     ///
     /// # Panics
     /// The key has 2^32 bytes or more.
-    #[inline]
+    #[inline(always)]
     pub fn push(
         &mut self,
         text: &[u8],

@@ -60,7 +60,7 @@ impl std::iter::FusedIterator for Words<'_> {}
 
 impl Words<'_> {
     /// Where the next word begins, or the one at hand ends; `None` at the end of the text.
-    #[inline]
+    #[inline(always)]
     fn next_edge(&mut self) -> Option<usize> {
         while self.edges == 0 {
             if self.next >= self.text.len() {
@@ -74,7 +74,7 @@ impl Words<'_> {
     }
 
     /// Goes to the next block.
-    #[inline]
+    #[inline(never)]
     fn advance(&mut self) {
         let rest = &self.text[self.next..];
         let letters = match rest.first_chunk() {
