@@ -287,7 +287,7 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
             self.put(at, |_| Ok(Slot::packed(packed, insert()?)), update)
         } else {
             let at = self.find_long(hash, key);
-            let insert = |arena: &mut Arena| Ok(Slot::long(arena.push(hash, key), hash, insert()?));
+            let insert = |arena: &mut Arena| Ok(Slot::long(arena.push(key), hash, insert()?));
             self.put(at, insert, update)
         };
         Ok(put? || grew)
@@ -363,7 +363,7 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
         sink: &mut impl FnMut(u64, &[u8], &A) -> Result<(), E>,
     ) -> Result<(), E> {
         let slots = self.slots.iter().enumerate();
-        let mut slots = slots.map(|(at, slot)| (at, slot.as_ref().map(|slot| self.hash(slot))));
+        let mut slots = slots.map(|(at, slot)| (at, slot.as_ref().map(Slot::hash)));
         let mut from_the_back = Vec::new();
         for (at, hash) in &mut slots {
             let Some(hash) = hash else { break };
@@ -499,7 +499,7 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
         let smaller = std::mem::replace(&mut self.slots, larger);
         self.place.low_bits = u64::BITS - slots.ilog2();
         for slot in smaller.into_iter().flatten() {
-            let mut at = self.place.home(self.hash(&slot));
+            let mut at = self.place.home(slot.hash());
             while self.slots[at].is_some() {
                 at = (at + 1) & (slots - 1);
             }
@@ -507,11 +507,6 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
         }
         // Linear probing is at its best below two thirds.
         self.full = slots / 8 * 5;
-    }
-
-    #[inline]
-    fn hash(&self, slot: &Slot<A>) -> u64 {
-        slot.hash(&self.arena)
     }
 
     fn slot(&self, at: usize) -> &Slot<A> {

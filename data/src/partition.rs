@@ -6,7 +6,7 @@
 //!
 //! Keys of up to 15 bytes, most keys by far, hash without a branch on their length and without a look at memory once they are
 //! packed ([`PackedKey`]): two rounds of the widening multiplication that wyhash is made of
-//! (<https://github.com/wangyi-fudan/wyhash>), on the two integers of the packed key. Longer keys hash by XXH3-64.
+//! (<https://github.com/wangyi-fudan/wyhash>), on the two integers of the packed key. Longer keys hash by XXH3-64, with all bits of the lowest byte set.
 
 use mapfold_terms::{Boundaries, PartitionId, Partitioning};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -34,9 +34,10 @@ pub fn key_hash(key: &[u8]) -> u64 {
     }
 }
 
-/// The hash of an encoded key that is too long to be packed.
+/// The hash of an encoded key that is too long to be packed. Its lowest byte is 0xFF, which no packed key has in that place, so
+/// that a slot of a table can hold one or the other.
 pub(crate) fn long_key_hash(key: &[u8]) -> u64 {
-    xxh3_64_with_seed(key, KEY_SEED)
+    xxh3_64_with_seed(key, KEY_SEED) | 0xFF
 }
 
 /// The hash of a short key as two integers.
@@ -180,10 +181,10 @@ mod tests {
             (b"fifteen letters", 0x4f0f_97c2_87e3_36b5, 3),
             (
                 b"a key of more than sixteen bytes",
-                0x064a_424c_331d_8579,
+                0x064a_424c_331d_85ff,
                 0,
             ),
-            (&[0xff; 300], 0x4f25_a5ed_470a_3193, 3),
+            (&[0xff; 300], 0x4f25_a5ed_470a_31ff, 3),
         ] {
             let got = (key_hash(key), partition_of(key, 10).0);
             assert_eq!(got, (hash, of_10), "{key:?}");

@@ -1,11 +1,10 @@
 //! Keys that are too long for a slot, one behind the other.
 //!
 //! ```text
-//! hash u64   length of the key u32   key        numbers in native order
+//! length of the key u32, in native order   key
 //! ```
 
-const HASH_BYTES: usize = size_of::<u64>();
-const HEAD_BYTES: usize = HASH_BYTES + size_of::<u32>();
+const LEN_BYTES: usize = size_of::<u32>();
 
 /// The long keys of a table.
 #[derive(Debug, Default)]
@@ -20,26 +19,19 @@ impl Arena {
     ///
     /// # Panics
     /// It has 2^32 bytes or more.
-    pub(super) fn push(&mut self, hash: u64, key: &[u8]) -> usize {
+    pub(super) fn push(&mut self, key: &[u8]) -> usize {
         let at = self.bytes.len();
         let len = u32::try_from(key.len()).expect("keys are shorter than 2^32 bytes");
-        self.bytes.extend_from_slice(&hash.to_ne_bytes());
         self.bytes.extend_from_slice(&len.to_ne_bytes());
         self.bytes.extend_from_slice(key);
         at
     }
 
-    /// The hash of the key at `at`.
-    pub(super) fn hash(&self, at: usize) -> u64 {
-        let hash = self.bytes[at..].first_chunk();
-        u64::from_ne_bytes(*hash.expect("a key in the arena has a head"))
-    }
-
     /// The key at `at`.
     pub(super) fn key(&self, at: usize) -> &[u8] {
-        let len = self.bytes[at + HASH_BYTES..].first_chunk();
+        let len = self.bytes[at..].first_chunk();
         let len = u32::from_ne_bytes(*len.expect("a key in the arena has a head"));
-        &self.bytes[at + HEAD_BYTES..][..len as usize]
+        &self.bytes[at + LEN_BYTES..][..len as usize]
     }
 
     /// Bytes of memory that it occupies.

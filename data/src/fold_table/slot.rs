@@ -11,7 +11,7 @@ use crate::packed_key::{PackedBytes, PackedKey};
 /// ```text
 ///         a packed key          a longer one
 /// high    its first integer     where it is in the arena
-/// low     its second integer    its hash, with the lowest byte 0xFF, which no packed key has
+/// low     its second integer    its hash, whose lowest byte is 0xFF, which that of no packed key is
 /// ```
 #[derive(Debug)]
 pub(super) struct Slot<A> {
@@ -42,7 +42,7 @@ impl<A> Slot<A> {
     pub(super) fn long(at: usize, hash: u64, acc: A) -> Self {
         Self {
             high: at as u64,
-            low: long_mark(hash),
+            low: NonZeroU64::MIN | hash,
             acc,
         }
     }
@@ -56,7 +56,7 @@ impl<A> Slot<A> {
     /// Whether it holds this key, which is too long to be packed.
     #[inline]
     pub(super) fn is_long(&self, hash: u64, key: &[u8], arena: &Arena) -> bool {
-        self.low == long_mark(hash) && arena.key(self.arena_at()) == key
+        self.low.get() == hash && arena.key(self.arena_at()) == key
     }
 
     /// The key.
@@ -71,9 +71,9 @@ impl<A> Slot<A> {
 
     /// The hash of the key.
     #[inline]
-    pub(super) fn hash(&self, arena: &Arena) -> u64 {
+    pub(super) fn hash(&self) -> u64 {
         if self.has_long_key() {
-            arena.hash(self.arena_at())
+            self.low.get()
         } else {
             PackedKey::from_parts(self.high, self.low).hash()
         }
@@ -105,11 +105,6 @@ impl Deref for KeyBytes<'_> {
             Self::Long(bytes) => bytes,
         }
     }
-}
-
-#[inline]
-fn long_mark(hash: u64) -> NonZeroU64 {
-    NonZeroU64::MIN | (hash | LONG)
 }
 
 #[cfg(test)]
