@@ -5,7 +5,7 @@
 //! part files follow each other in order has ranges of keys instead.
 //!
 //! Keys of up to 15 bytes, most keys by far, hash without a branch on their length and without a look at memory once they are
-//! packed ([`PackedKey`]): two rounds of the widening multiplication that wyhash is made of
+//! packed (`packed_key.rs`): two rounds of the widening multiplication that wyhash is made of
 //! (<https://github.com/wangyi-fudan/wyhash>), on the two integers of the packed key. Longer keys hash by XXH3-64, with all bits of the lowest byte set.
 
 use mapfold_terms::{Boundaries, PartitionId, Partitioning};
