@@ -7,20 +7,15 @@
 /// Smaller memory gains nothing by huge pages, which have 2 MiB on most machines.
 const HUGE_FROM_BYTES: usize = 4 << 20;
 
-/// Begins to load the cache lines where `items[at]` begins and ends; nothing if there is no such item, or if the processor is one that we
+/// Begins to load the cache line where `items[at]` begins; nothing if there is no such item, or if the processor is one that we
 /// have no such hint for.
 #[inline]
 pub(crate) fn prefetch<T>(items: &[T], at: usize) {
     #[cfg(target_arch = "x86_64")]
     if let Some(item) = items.get(at) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let begin = std::ptr::from_ref(item).cast::<i8>();
-        let last = begin.wrapping_add(size_of::<T>().saturating_sub(1));
         // SAFETY: SSE, which has the instruction, is part of x86-64; a prefetch reads nothing that a program could see.
-        unsafe {
-            _mm_prefetch::<_MM_HINT_T0>(begin);
-            _mm_prefetch::<_MM_HINT_T0>(last);
-        }
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(item).cast()) }
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (items, at);
