@@ -21,7 +21,8 @@ pub type ValueOwned<J> = <<J as Job>::Value as Value>::Owned;
 /// encoded key (see [`Key::decode`]), the accumulator, the value.
 ///
 /// Must be associative: it is applied to any groups of a key's values in input order, any number of
-/// times, on the way from `map` to `reduce`.
+/// times, on the way from `map` to `reduce`. It runs when a few dozen values have come, so if it panics, the record that the message
+/// names may be one a little after the value's own.
 pub type Fold<J> = fn(&J, &[u8], &mut ValueOwned<J>, ValueRef<'_, J>);
 
 /// A MapReduce job. One value of the type serves many attempts at once, on many threads.
