@@ -226,7 +226,7 @@ fn a_local_worker_killed_while_it_maps() {
     let pid = wait_for("a map", || sandbox.signs("map").pop());
     signal(pid, Signal::KILL);
     wait_for("its end to be told", || {
-        client.said().contains("its process ended").then_some(())
+        client.said().contains("has ended (signal: 9").then_some(())
     });
     sandbox.go("go-map");
     let ended = client.wait();
