@@ -81,7 +81,7 @@ impl<'s, A, W: Weigh<A>> FoldMerge<'s, A, W> {
         let Some(lowest) = hashes.min() else {
             return Ok(false);
         };
-        let last = lowest | u64::MAX.checked_shr(self.bucket_bits).unwrap_or(0);
+        let last = lowest | u64::MAX >> self.bucket_bits;
         for head in &mut self.heads {
             while let Some((hashed, value)) = head.next
                 && hashed.hash() <= last

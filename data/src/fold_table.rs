@@ -182,7 +182,7 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
         let (slots, place) = (&mut self.slots[..], self.place);
         let (mut new, mut heap_before, mut heap_after) = (0, 0, 0);
         for (Waiting { key, hash }, acc) in self.waiting.drain(..) {
-            let at = find_packed(slots, place.home(hash), key);
+            let at = find(slots, place.home(hash), |slot| slot.is_packed(key));
             if let Some(found) = &mut slots[at] {
                 heap_before += W::heap_bytes(&found.acc);
                 fold(&key.bytes(), &mut found.acc, acc);
@@ -233,7 +233,9 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
         let mut changed = self.make_room();
         for at in 0..self.waiting_each.len() {
             let Waiting { key, hash } = self.waiting_each[at];
-            let at = find_packed(&self.slots, self.place.home(hash), key);
+            let at = find(&self.slots, self.place.home(hash), |slot| {
+                slot.is_packed(key)
+            });
             let put = self.put(
                 at,
                 |_| Ok::<_, Infallible>(Slot::packed(key, insert())),
@@ -282,11 +284,14 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
     ) -> Result<bool, E> {
         let grew = self.make_room();
         let HashedKey { packed, hash, key } = key;
+        let home = self.place.home(hash);
         let put = if let Some(packed) = packed {
-            let at = find_packed(&self.slots, self.place.home(hash), packed);
+            let at = find(&self.slots, home, |slot| slot.is_packed(packed));
             self.put(at, |_| Ok(Slot::packed(packed, insert()?)), update)
         } else {
-            let at = self.find_long(hash, key);
+            let at = find(&self.slots, home, |slot| {
+                slot.is_long(hash, key, &self.arena)
+            });
             let insert = |arena: &mut Arena| Ok(Slot::long(arena.push(key), hash, insert()?));
             self.put(at, insert, update)
         };
@@ -442,18 +447,6 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
         Waiting { key, hash }
     }
 
-    /// The slot that holds a key which does not fit into one, or the empty one where it belongs.
-    fn find_long(&self, hash: u64, key: &[u8]) -> usize {
-        let mut at = self.place.home(hash);
-        while let Some(slot) = &self.slots[at] {
-            if slot.is_long(hash, key, &self.arena) {
-                break;
-            }
-            at = (at + 1) & (self.slots.len() - 1);
-        }
-        at
-    }
-
     #[inline]
     fn put<E>(
         &mut self,
@@ -524,12 +517,12 @@ impl<A, W: Weigh<A>> Default for FoldTable<A, W> {
     }
 }
 
-/// The slot that holds the key, or the empty one where it belongs.
+/// The slot that holds the key which `is_it` knows, or the empty one where it belongs.
 #[inline]
-fn find_packed<A>(slots: &[Option<Slot<A>>], home: usize, key: PackedKey) -> usize {
+fn find<A>(slots: &[Option<Slot<A>>], home: usize, is_it: impl Fn(&Slot<A>) -> bool) -> usize {
     let mut at = home;
     while let Some(slot) = &slots[at] {
-        if slot.is_packed(key) {
+        if is_it(slot) {
             break;
         }
         at = (at + 1) & (slots.len() - 1);
