@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use mapfold_terms::{ByteSize, MasterEpoch, Token};
+use mapfold_terms::{ByteSize, Token};
 
 use super::Merge;
 use crate::run::{ReadRunError, Run, RunWriter, Segment, WriteRunError};
@@ -137,10 +137,7 @@ fn merge_group<E: From<ReadRunError> + From<WriteRunError>>(
 ) -> Result<Segment, E> {
     let (partition, map) = (group[0].partition(), group[0].map());
     // Nobody but this attempt ever sees the run, so it carries no token.
-    let token = Token {
-        epoch: MasterEpoch(0),
-        counter: 0,
-    };
+    let token = Token::NONE;
     let mut writer = RunWriter::new(token, partition.0 + 1, scratch.clone(), IN_MEMORY_MAX);
     combine(group, &mut |key, value| writer.push(partition, key, value))?;
     let (bytes, _) = writer.finish()?;

@@ -9,7 +9,7 @@ use mapfold_terms::{ByteSize, FailClass, Failure, RunSummary};
 use crate::budget::Budget;
 use crate::sink::Heap;
 use crate::value::DecodeValueError;
-use crate::{DecodeKeyError, Fold, Job, TaskError, Value, ValueOwned};
+use crate::{DecodeKeyError, Job, TaskError, Value, ValueOwned, ValueRef};
 
 /// Why records could not be merged, reduced or written.
 #[derive(Debug, thiserror::Error)]
@@ -65,12 +65,12 @@ pub(crate) fn combine<J: Job>(
     memory: ByteSize,
     push: &mut Push<'_>,
 ) -> Result<(), MergeError> {
-    let Some(fold) = J::FOLD else {
+    if J::FOLD.is_none() {
         return merge::copy(segments, push);
-    };
+    }
     let mut encoded = Vec::new();
     let mut merge = JobMerge::<J>::new(segments, partitions, memory)?;
-    while fold_bucket(job, fold, &mut merge, |key, sum| {
+    while fold_bucket(job, &mut merge, |key, sum| {
         encoded.clear();
         J::Value::encode_owned(sum, &mut encoded);
         Ok(push(key, &encoded)?)
@@ -82,7 +82,6 @@ pub(crate) fn combine<J: Job>(
 #[inline]
 pub(crate) fn fold_bucket<J: Job>(
     job: &J,
-    fold: Fold<J>,
     merge: &mut JobMerge<'_, J>,
     each: impl FnMut(&[u8], &ValueOwned<J>) -> Result<(), MergeError>,
 ) -> Result<bool, MergeError> {
@@ -94,4 +93,10 @@ pub(crate) fn fold_bucket<J: Job>(
         },
         each,
     )
+}
+
+/// Applies the combiner of a job that has one. Through the constant each time, so that it is inlined where it is called.
+#[inline]
+pub(crate) fn fold<J: Job>(job: &J, key: &[u8], sum: &mut ValueOwned<J>, value: ValueRef<'_, J>) {
+    J::FOLD.expect("the job folds")(job, key, sum, value);
 }

@@ -9,7 +9,7 @@ use mapfold_data::run::{Run, RunBytes, Segment, WriteRunError};
 use mapfold_terms::{ByteSize, Counters, RunSummary};
 
 use crate::budget::Budget;
-use crate::combine::{MergeError, combine, combine_runs};
+use crate::combine::{MergeError, combine, combine_runs, fold};
 use crate::job::group_of;
 use crate::sink::Sink;
 use crate::spills::Spills;
@@ -267,12 +267,6 @@ impl<J: Job> Emitted<J> {
             sink: self.sink,
         })
     }
-}
-
-/// Applies the combiner of a job that has one. Through the constant each time, so that it is inlined where it is called.
-#[inline]
-fn fold<J: Job>(job: &J, key: &[u8], sum: &mut ValueOwned<J>, value: ValueRef<'_, J>) {
-    J::FOLD.expect("the job folds")(job, key, sum, value);
 }
 
 #[inline]

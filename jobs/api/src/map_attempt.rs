@@ -7,7 +7,7 @@ use mapfold_data::partition::Partitioner;
 use mapfold_terms::{ByteSize, FailClass, Failure, MapReport, RecordAt};
 
 use crate::budget::Budget;
-use crate::emitter::{Emitted, Emitter, Place};
+use crate::emitter::{Emitted, Emitter, Finished, Place};
 use crate::guard;
 use crate::spare::{MapMemory, Spare};
 use crate::{Job, JobError, MapDone, MapTask, Monitor, TaskError};
@@ -46,11 +46,9 @@ pub(crate) fn map_attempt<J: Job>(
         }
         map_block(job, &block, &budget, &mut emitted)?;
         records_in += block.record_count();
-        emitted.check()?;
         monitor.progress(records_in, reader.bytes_read());
     }
-    let finished = guard::catch(|| emitted.finish(job, &budget))
-        .map_err(|panic| TaskError::Failed(Failure::new(FailClass::Job, &panic)))??;
+    let finished = finish(job, &budget, emitted)?;
     let bytes_in = reader.bytes_read();
     spare.put(MapMemory {
         buffer: reader.into_buffer(),
@@ -87,7 +85,7 @@ pub(crate) fn map_block<J: Job>(
         job.map_block(block, &mut emitter)
     });
     let error = match mapped {
-        Ok(Ok(())) => return Ok(()),
+        Ok(Ok(())) => return Ok(emitted.check()?),
         Ok(Err(error)) => error,
         Err(panic) => JobError::from(panic),
     };
@@ -105,6 +103,17 @@ fn record_at(block: &Block<'_>, place: Place) -> RecordAt {
         offset: place.offset,
         excerpt: record[..excerpt_len].to_vec(),
     }
+}
+
+/// The run of all that was emitted; a panic of the combiner becomes a failure of the job.
+pub(crate) fn finish<J: Job>(
+    job: &J,
+    budget: &Budget<'_>,
+    emitted: Emitted<J>,
+) -> Result<Finished<J>, TaskError> {
+    let finished = guard::catch(|| emitted.finish(job, budget))
+        .map_err(|panic| TaskError::Failed(Failure::new(FailClass::Job, &panic)))?;
+    Ok(finished?)
 }
 
 pub(crate) fn read_failed(error: ReadSplitError) -> TaskError {

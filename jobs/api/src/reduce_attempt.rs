@@ -15,9 +15,7 @@ use crate::guard;
 use crate::job::group_of;
 use crate::key_order::KeyOrder;
 use crate::values::GroupEnd;
-use crate::{
-    Fold, Job, JobError, Key, Monitor, ReduceDone, ReduceTask, Rows, TaskError, Value, Values,
-};
+use crate::{Job, JobError, Key, Monitor, ReduceDone, ReduceTask, Rows, TaskError, Value, Values};
 
 /// Groups reduced between two looks at the monitor.
 const GROUPS_A_ROUND: u32 = 4096;
@@ -86,7 +84,7 @@ fn reduce<J: Job>(
         groups: 0,
     };
     let spilled = match J::FOLD {
-        Some(fold) => fold_all(&mut round, fold, &task, shares, &narrowed.segments, &so_far)?,
+        Some(_) => fold_all(&mut round, &task, shares, &narrowed.segments, &so_far)?,
         None => stream_all(&mut round, &narrowed.segments, &so_far)?,
     };
     let part = round.part.finish()?;
@@ -158,7 +156,6 @@ fn stream_all<J: Job>(
 /// Folds segments in order of hash, and reduces what is left in order of key. Returns the bytes written on the way.
 fn fold_all<J: Job>(
     round: &mut Round<'_, J>,
-    fold: Fold<J>,
     task: &ReduceTask<'_>,
     shares: Shares,
     segments: &[Segment],
@@ -177,7 +174,7 @@ fn fold_all<J: Job>(
     while more {
         so_far.tell(merge.records())?;
         more = guarded(|| {
-            fold_bucket(round.job, fold, &mut merge, |key, sum| {
+            fold_bucket(round.job, &mut merge, |key, sum| {
                 left.push(key, |out| J::Value::encode_owned(sum, out))
             })
         })??;

@@ -9,17 +9,13 @@ use mapfold_data::input::{ReadBuffer, SplitReader};
 use mapfold_data::merge::Cursor;
 use mapfold_data::partition::Partitioner;
 use mapfold_data::run::{ReadRunError, Run, RunBytes};
-use mapfold_terms::{
-    Boundaries, ByteSize, Codec, FailClass, Failure, Format, MasterEpoch, PartitionId, Piece, Plan,
-    Split, Token,
-};
+use mapfold_terms::{Boundaries, ByteSize, Codec, Format, PartitionId, Piece, Plan, Split, Token};
 
 use crate::budget::Budget;
 use crate::combine::MergeError;
 use crate::emitter::Emitted;
-use crate::guard;
 use crate::job::group_of;
-use crate::map_attempt::{RECORD_MAX_LEAST, map_block, read_failed};
+use crate::map_attempt::{RECORD_MAX_LEAST, finish, map_block, read_failed};
 use crate::sink::Sink;
 use crate::{Job, SampleTask, TaskError};
 
@@ -42,11 +38,7 @@ const BOUNDARIES_BYTES_MAX: usize = 128 << 10;
 /// Where the partitions of `task.plan` begin.
 pub(crate) fn sample<J: Job>(job: &J, task: &SampleTask<'_>) -> Result<Boundaries, TaskError> {
     let budget = Budget {
-        // Nobody ever sees the run.
-        token: Token {
-            epoch: MasterEpoch(0),
-            counter: 0,
-        },
+        token: Token::NONE,
         partitions: 1,
         partitioner: &Partitioner::Hash(1),
         memory: MEMORY,
@@ -68,12 +60,10 @@ pub(crate) fn sample<J: Job>(job: &J, task: &SampleTask<'_>) -> Result<Boundarie
         {
             left = left.saturating_sub(block.bytes().len().max(1) as u64);
             map_block(job, &block, &budget, &mut emitted)?;
-            emitted.check()?;
         }
         buffer = reader.into_buffer();
     }
-    let finished = guard::catch(|| emitted.finish(job, &budget))
-        .map_err(|panic| TaskError::Failed(Failure::new(FailClass::Job, &panic)))??;
+    let finished = finish(job, &budget, emitted)?;
     let found = boundaries::<J>(finished.run, task.plan.reducers).map_err(MergeError::from)?;
     Ok(found)
 }

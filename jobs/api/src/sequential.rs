@@ -7,16 +7,14 @@
 use mapfold_data::input::SplitReader;
 use mapfold_data::partition::Partitioner;
 use mapfold_data::run::Run;
-use mapfold_terms::{
-    AttemptId, ByteSize, Codec, FailClass, Failure, JobId, MasterEpoch, PartitionId, TaskId, Token,
-};
+use mapfold_terms::{AttemptId, ByteSize, Codec, JobId, PartitionId, TaskId, Token};
 
 use crate::budget::Budget;
 use crate::emitter::Emitted;
-use crate::map_attempt::{map_block, read_failed};
+use crate::map_attempt::{finish, map_block, read_failed};
 use crate::reduce_attempt::reduce_attempt;
 use crate::sink::Sink;
-use crate::{Job, Monitor, ReduceTask, SequentialDone, SequentialTask, TaskError, guard};
+use crate::{Job, Monitor, ReduceTask, SequentialDone, SequentialTask, TaskError};
 
 /// More than any machine has; small enough to be doubled.
 const UNLIMITED: ByteSize = ByteSize(1 << 60);
@@ -26,10 +24,7 @@ pub(crate) fn sequential<J: Job>(
     job: &J,
     task: &SequentialTask<'_>,
 ) -> Result<SequentialDone, TaskError> {
-    let token = Token {
-        epoch: MasterEpoch(0),
-        counter: 0,
-    };
+    let token = Token::NONE;
     let budget = Budget {
         token,
         partitions: 1,
@@ -45,11 +40,9 @@ pub(crate) fn sequential<J: Job>(
         while let Some(block) = reader.next_block().map_err(read_failed)? {
             map_block(job, &block, &budget, &mut emitted)?;
             records_in += block.record_count();
-            emitted.check()?;
         }
     }
-    let finished = guard::catch(|| emitted.finish(job, &budget))
-        .map_err(|panic| TaskError::Failed(Failure::new(FailClass::Job, &panic)))??;
+    let finished = finish(job, &budget, emitted)?;
     drop(finished.sink);
     let segment = Run::open(finished.run)
         .map(|run| run.segment(PartitionId(0)))

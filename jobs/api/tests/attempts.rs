@@ -18,7 +18,7 @@ use mapfold_job::{
 };
 use mapfold_terms::{
     AttemptId, ByteSize, Codec, Digest, Failure, Format, InputName, JobId, MasterEpoch,
-    PartitionId, Partitioning, RawPath, TaskId, Token,
+    PartitionId, Partitioning, Plan, RawPath, TaskId, Token,
 };
 use proptest::prelude::*;
 
@@ -184,7 +184,8 @@ struct Left {
     lines: u64,
 }
 
-fn run(job: &str, folder: &Path, text: &str, how: How) -> Result<Left, TaskError> {
+/// The plan of a job over a file in `folder` that holds `text`.
+fn planned(folder: &Path, text: &str, split_size: u64) -> Plan {
     let input = folder.join("input.txt");
     fs::write(&input, text).unwrap();
     let name = InputName {
@@ -192,7 +193,11 @@ fn run(job: &str, folder: &Path, text: &str, how: How) -> Result<Left, TaskError
         absolute: RawPath::from(input.as_path()),
     };
     let files = discover(&[name]).unwrap();
-    let plan = plan(files, Format::Lines, Some(ByteSize(how.split_size)), None).unwrap();
+    plan(files, Format::Lines, Some(ByteSize(split_size)), None).unwrap()
+}
+
+fn run(job: &str, folder: &Path, text: &str, how: How) -> Result<Left, TaskError> {
+    let plan = planned(folder, text, how.split_size);
     let scratch = ScratchRoot::open(folder).unwrap();
     let runner = runner(job);
     let mut left = Left {
@@ -255,14 +260,7 @@ fn run(job: &str, folder: &Path, text: &str, how: How) -> Result<Left, TaskError
 
 /// The rows of the job on one thread without attempts.
 fn run_sequentially(job: &str, folder: &Path, text: &str) -> Vec<String> {
-    let input = folder.join("input.txt");
-    fs::write(&input, text).unwrap();
-    let name = InputName {
-        typed: RawPath::from(Path::new("input.txt")),
-        absolute: RawPath::from(input.as_path()),
-    };
-    let files = discover(&[name]).unwrap();
-    let plan = plan(files, Format::Lines, Some(ByteSize(100)), None).unwrap();
+    let plan = planned(folder, text, 100);
     let part_folder = folder.join("sequential");
     let done = runner(job)
         .sequential(&SequentialTask {

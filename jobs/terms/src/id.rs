@@ -58,6 +58,14 @@ pub struct Token {
     pub counter: u64,
 }
 
+impl Token {
+    /// No attempt's: what a run carries that nobody but its maker sees.
+    pub const NONE: Self = Self {
+        epoch: MasterEpoch(0),
+        counter: 0,
+    };
+}
+
 /// One try at a task by one worker; prints as `m7.2`, the second at map task 7.
 ///
 /// `token` alone decides identity and order; the rest says what the attempt is for.

@@ -86,10 +86,7 @@ impl Request {
 impl Start {
     /// What a reply to an unread request repeats.
     pub(crate) const NONE: Self = Self {
-        token: Token {
-            epoch: MasterEpoch(0),
-            counter: 0,
-        },
+        token: Token::NONE,
         partition: PartitionId(0),
         offset: 0,
     };
