@@ -26,6 +26,16 @@ impl InputsDigest {
         self.0 = self.0.wrapping_add(mix(map, run));
     }
 
+    /// The sum, to be kept.
+    pub const fn to_bits(self) -> u128 {
+        self.0
+    }
+
+    /// A sum that was kept.
+    pub const fn from_bits(bits: u128) -> Self {
+        Self(bits)
+    }
+
     /// Takes out a run that was added before.
     pub fn remove(&mut self, map: u32, run: Digest) {
         self.0 = self.0.wrapping_sub(mix(map, run));

@@ -40,6 +40,12 @@ impl From<&Path> for RawPath {
     }
 }
 
+impl From<Vec<u8>> for RawPath {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
 impl From<PathBuf> for RawPath {
     fn from(path: PathBuf) -> Self {
         Self(path.into_os_string().into_vec())
