@@ -15,6 +15,7 @@
 //! Deliberately absent: removal of single keys.
 
 mod arena;
+mod by_key;
 mod slot;
 #[cfg(test)]
 mod tests;

@@ -45,10 +45,17 @@ pub struct PartWriter {
     unpacked_bytes: u64,
 }
 
+/// A part file that is neither hashed nor made durable: rows in a file, as a program without an engine leaves them. Dropped
+/// unfinished, it removes the file as [`PartWriter`] does.
+#[derive(Debug)]
+pub struct BarePart(PartWriter);
+
 /// Where rows go: plain ones as they are, packed ones in pieces that are as large.
 enum Out {
     Plain(Hashed),
     Packed(Box<Encoder<BufWriter<Hashed>>>),
+    /// Only in a [`BarePart`].
+    Bare(File),
 }
 
 /// A file whose bytes are hashed as they are written.
@@ -109,6 +116,15 @@ impl PartWriter {
         partition: PartitionId,
         codec: Codec,
     ) -> Result<Self, WritePartError> {
+        Self::create_with(folder, partition, codec, |file| Out::new(codec, file))
+    }
+
+    fn create_with(
+        folder: &Path,
+        partition: PartitionId,
+        codec: Codec,
+        out: impl FnOnce(File) -> io::Result<Out>,
+    ) -> Result<Self, WritePartError> {
         DirBuilder::new()
             .recursive(true)
             .create(folder)
@@ -119,7 +135,7 @@ impl PartWriter {
             .create_new(true)
             .open(&path)
             .map_err(|source| WritePartError::new(&path, source))?;
-        let out = Out::new(codec, file).map_err(|source| WritePartError::new(&path, source))?;
+        let out = out(file).map_err(|source| WritePartError::new(&path, source))?;
         Ok(Self {
             path,
             buffer: Vec::new(),
@@ -196,6 +212,28 @@ impl Drop for PartWriter {
     }
 }
 
+impl BarePart {
+    /// Creates the part file of the one partition there is, as [`PartWriter::create`] does.
+    pub fn create(folder: &Path) -> Result<Self, WritePartError> {
+        PartWriter::create_with(folder, PartitionId(0), Codec::Plain, |file| {
+            Ok(Out::Bare(file))
+        })
+        .map(Self)
+    }
+
+    /// What takes rows.
+    pub fn rows(&mut self) -> &mut PartWriter {
+        &mut self.0
+    }
+
+    /// Writes what is left. Returns the number of rows.
+    pub fn finish(mut self) -> Result<u64, WritePartError> {
+        self.0.write_out()?;
+        self.0.out = None;
+        Ok(self.0.rows)
+    }
+}
+
 impl Out {
     fn new(codec: Codec, file: File) -> io::Result<Self> {
         let hashed = Hashed {
@@ -214,6 +252,7 @@ impl Out {
         match self {
             Self::Plain(file) => file.write_all(rows),
             Self::Packed(encoder) => encoder.write_all(rows),
+            Self::Bare(file) => file.write_all(rows),
         }
     }
 
@@ -225,6 +264,7 @@ impl Out {
                 .finish()?
                 .into_inner()
                 .map_err(io::IntoInnerError::into_error)?,
+            Self::Bare(_) => unreachable!("who has a bare part only lends its writer"),
         };
         hashed.file.sync_all()?;
         Ok(hashed)
@@ -267,6 +307,28 @@ mod tests {
         assert!(got == want);
         assert_eq!((summary.rows, summary.bytes), (200_000, want.len() as u64));
         assert_eq!(summary.hash, *blake3::hash(&want).as_bytes());
+    }
+
+    #[test]
+    fn a_bare_part_holds_its_rows_and_an_unfinished_one_leaves_nothing() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = base.path().join("bare");
+        for finished in [false, true] {
+            let mut part = BarePart::create(&folder).unwrap();
+            for _ in 0..3 {
+                part.rows()
+                    .row(|out| out.extend_from_slice(b"row\n"))
+                    .unwrap();
+            }
+            if finished {
+                assert_eq!(part.finish().unwrap(), 3);
+            } else {
+                drop(part);
+                assert!(!folder.exists());
+            }
+        }
+        let rows = std::fs::read(folder.join("part-00000")).unwrap();
+        assert_eq!(rows, b"row\nrow\nrow\n");
     }
 
     #[test]

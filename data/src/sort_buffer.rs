@@ -11,8 +11,8 @@ use std::cmp::Ordering;
 
 use mapfold_terms::PartitionId;
 
-use crate::merge::key_prefix;
-use crate::run::RECORD_BYTES_MAX;
+use crate::merge::{Cursor, key_prefix};
+use crate::run::{RECORD_BYTES_MAX, ReadRunError};
 
 /// Records in memory, sorted on demand. Its memory is kept from one filling to the next.
 #[derive(Debug, Default)]
@@ -53,6 +53,15 @@ const HEAP_ENTRIES: usize = 4;
 const DRAINED_AT_ONCE: usize = 32;
 
 const KEY_LEN_BYTES: usize = size_of::<u32>();
+
+/// The records of a buffer in order of (partition, key). Nothing can go wrong with them, but what reads runs reads this as well.
+#[derive(Debug)]
+pub struct Sorted {
+    entries: Vec<Entry>,
+    arena: Vec<u8>,
+    /// How many records there were up to the current one.
+    given: usize,
+}
 
 /// A record is longer than [`RECORD_BYTES_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -138,6 +147,30 @@ impl SortBuffer {
         &mut self,
         mut sink: impl FnMut(PartitionId, &[u8], &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
+        self.sort();
+        let drained = self.dealt.chunks(DRAINED_AT_ONCE).try_for_each(|entries| {
+            touch(entries, &self.arena);
+            entries.iter().try_for_each(|entry| {
+                let (key, value) = entry.record(&self.arena);
+                sink(entry.partition, key, value)
+            })
+        });
+        self.clear();
+        drained
+    }
+
+    /// All records in the same order, to be asked for one after the other.
+    pub fn into_sorted(mut self) -> Sorted {
+        self.sort();
+        Sorted {
+            entries: self.dealt,
+            arena: self.arena,
+            given: 0,
+        }
+    }
+
+    /// Fills the second index with the first one's entries in order. What is left in the first one is of no use.
+    fn sort(&mut self) {
         deal(&self.index, &mut self.dealt);
         let mut room = self.index.as_mut_slice();
         for partition in self
@@ -148,15 +181,6 @@ impl SortBuffer {
             sort(partition, here, &self.arena);
             room = rest;
         }
-        let drained = self.dealt.chunks(DRAINED_AT_ONCE).try_for_each(|entries| {
-            touch(entries, &self.arena);
-            entries.iter().try_for_each(|entry| {
-                let (key, value) = entry.record(&self.arena);
-                sink(entry.partition, key, value)
-            })
-        });
-        self.clear();
-        drained
     }
 
     /// Forgets all records; keeps the memory.
@@ -183,6 +207,38 @@ impl SortBuffer {
             self.index.shrink_to(self.index_kept);
             self.dealt.shrink_to(self.index_kept);
         }
+    }
+}
+
+impl Sorted {
+    #[inline]
+    fn record(&self) -> (&[u8], &[u8]) {
+        self.entries[self.given - 1].record(&self.arena)
+    }
+}
+
+impl Cursor for Sorted {
+    type Error = ReadRunError;
+
+    #[inline]
+    fn advance(&mut self) -> Result<bool, ReadRunError> {
+        let left = &self.entries[self.given..];
+        if self.given.is_multiple_of(DRAINED_AT_ONCE) {
+            touch(&left[..left.len().min(DRAINED_AT_ONCE)], &self.arena);
+        }
+        let more = !left.is_empty();
+        self.given += usize::from(more);
+        Ok(more)
+    }
+
+    #[inline]
+    fn key(&self) -> &[u8] {
+        self.record().0
+    }
+
+    #[inline]
+    fn value(&self) -> &[u8] {
+        self.record().1
     }
 }
 
@@ -372,7 +428,15 @@ mod tests {
             for mut records in fillings {
                 fill(&mut buffer, &records);
                 prop_assert_eq!(buffer.len(), records.len());
+                let mut lent = SortBuffer::new();
+                fill(&mut lent, &records);
                 records.sort_by(|one, two| (one.0, &one.1).cmp(&(two.0, &two.1)));
+                let mut sorted = lent.into_sorted();
+                for (_, key, value) in &records {
+                    prop_assert!(sorted.advance().unwrap());
+                    prop_assert_eq!((sorted.key(), sorted.value()), (&key[..], &value[..]));
+                }
+                prop_assert!(!sorted.advance().unwrap());
                 prop_assert_eq!(drain(&mut buffer), records);
                 prop_assert!(buffer.is_empty());
                 buffer.keep_at_most(100);

@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 use std::ops::Deref;
 
 use super::arena::Arena;
+use crate::merge::key_prefix;
 use crate::packed_key::{PackedBytes, PackedKey};
 
 /// A key and its accumulator. `Option<Slot<u64>>` has 24 bytes.
@@ -66,6 +67,16 @@ impl<A> Slot<A> {
             KeyBytes::Long(arena.key(self.arena_at()))
         } else {
             KeyBytes::Packed(PackedKey::from_parts(self.high, self.low).bytes())
+        }
+    }
+
+    /// The first eight bytes of the key, as [`key_prefix`] has them.
+    #[inline]
+    pub(super) fn prefix(&self, arena: &Arena) -> u64 {
+        if self.has_long_key() {
+            key_prefix(arena.key(self.arena_at()))
+        } else {
+            self.high
         }
     }
 

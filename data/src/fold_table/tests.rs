@@ -39,6 +39,21 @@ fn drain(table: &mut FoldTable<u64>) -> Vec<Row> {
     rows
 }
 
+fn drain_by_key(table: &mut FoldTable<u64>) -> Vec<(Vec<u8>, u64)> {
+    let mut rows = Vec::new();
+    let drained: Result<(), ()> = table.drain_by_key(|key, n| {
+        rows.push((key.to_vec(), n));
+        Ok(())
+    });
+    drained.unwrap();
+    rows
+}
+
+fn by_key(keys: &[Vec<u8>]) -> Vec<(Vec<u8>, u64)> {
+    let rows = expected(keys).into_iter().map(|(_, key, n)| (key, n));
+    rows.collect::<BTreeMap<_, _>>().into_iter().collect()
+}
+
 fn expected(keys: &[Vec<u8>]) -> Vec<Row> {
     let mut counts = BTreeMap::new();
     for key in keys {
@@ -68,6 +83,9 @@ proptest! {
             let want = expected(&keys);
             prop_assert_eq!(table.len(), want.len());
             prop_assert_eq!(drain(&mut table), want);
+            prop_assert!(table.is_empty());
+            count_all(&mut table, &keys, turn);
+            prop_assert_eq!(drain_by_key(&mut table), by_key(&keys));
             prop_assert!(table.is_empty());
         }
     }

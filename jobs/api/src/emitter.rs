@@ -193,6 +193,16 @@ impl<J: Job> Emitted<J> {
         self.place = place;
     }
 
+    /// What was emitted so far.
+    pub(crate) fn records_out(&self) -> u64 {
+        self.records_out
+    }
+
+    /// What is in memory: everything, if nothing was spilled.
+    pub(crate) fn into_sink(self) -> Sink<J> {
+        self.sink
+    }
+
     /// The first error so far.
     pub(crate) fn check(&mut self) -> Result<(), MergeError> {
         self.error.take().map_or(Ok(()), Err)

@@ -6,7 +6,7 @@
 use mapfold_data::merge::{self, Cursor, Merge};
 use mapfold_data::part::PartWriter;
 use mapfold_data::partition::Partitioner;
-use mapfold_data::run::Segment;
+use mapfold_data::run::{ReadRunError, Segment};
 use mapfold_terms::{ByteSize, Counters, FailClass, Failure, Format, RecordAt};
 
 use crate::budget::Budget;
@@ -27,15 +27,14 @@ pub(crate) fn reduce_attempt<J: Job>(
     monitor: &dyn Monitor,
 ) -> Result<ReduceDone, TaskError> {
     let inputs = task.inputs.clone();
-    reduce(job, task, monitor).map_err(|error| match error {
-        Stop::Task(error) => error,
-        Stop::Merge(error @ MergeError::Read(_)) => blame(&inputs).unwrap_or_else(|| error.into()),
-        Stop::Merge(error) => error.into(),
+    reduce(job, task, monitor).map_err(|stop| match stop {
+        Stop::Merge(MergeError::Read(_)) => blame(&inputs).unwrap_or_else(|| stop.into()),
+        stop => stop.into(),
     })
 }
 
 /// Why the loop ended early.
-enum Stop {
+pub(crate) enum Stop {
     Task(TaskError),
     Merge(MergeError),
 }
@@ -43,6 +42,15 @@ enum Stop {
 impl<E: Into<MergeError>> From<E> for Stop {
     fn from(error: E) -> Self {
         Self::Merge(error.into())
+    }
+}
+
+impl From<Stop> for TaskError {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Task(error) => error,
+            Stop::Merge(error) => error.into(),
+        }
     }
 }
 
@@ -75,25 +83,24 @@ fn reduce<J: Job>(
             combine(job, segments, task.partitions, shares.folds, push)
         })
     })??;
-    let mut round = Round {
-        job,
-        decoded: Vec::new(),
-        part: PartWriter::create(task.part_folder, task.partition, task.part_codec)?,
-        counters: Counters::default(),
-        format: task.format,
-        groups: 0,
+    let mut part = PartWriter::create(task.part_folder, task.partition, task.part_codec)?;
+    let mut round = Round::new(job, &mut part, task.format);
+    let spilled = if J::FOLD.is_some() {
+        fold_all(&mut round, &task, shares, &narrowed.segments, &so_far)?
+    } else {
+        let cursors = narrowed.segments.iter().map(Segment::cursor).collect();
+        stream_all(&mut round, &mut Merge::new(cursors)?, &so_far)?;
+        ByteSize(0)
     };
-    let spilled = match J::FOLD {
-        Some(_) => fold_all(&mut round, &task, shares, &narrowed.segments, &so_far)?,
-        None => stream_all(&mut round, &narrowed.segments, &so_far)?,
-    };
-    let part = round.part.finish()?;
+    let Round {
+        groups, counters, ..
+    } = round;
     Ok(ReduceDone {
         records_in: so_far.records_in,
-        groups: round.groups,
-        part,
+        groups,
+        part: part.finish()?,
         spilled: ByteSize(narrowed.spilled.0 + spilled.0),
-        counters: round.counters,
+        counters,
     })
 }
 
@@ -123,14 +130,13 @@ impl Shares {
     }
 }
 
-/// Reduces segments in order of key. Nothing is written on the way.
-fn stream_all<J: Job>(
+/// Reduces records in order of key.
+pub(crate) fn stream_all<J: Job>(
     round: &mut Round<'_, J>,
-    segments: &[Segment],
+    records_by_key: &mut impl Cursor<Error = ReadRunError>,
     so_far: &SoFar<'_>,
-) -> Result<ByteSize, Stop> {
-    let mut merge = Merge::new(segments.iter().map(Segment::cursor).collect())?;
-    let mut more = merge.advance()?;
+) -> Result<(), Stop> {
+    let mut more = records_by_key.advance()?;
     let mut key = Vec::new();
     let mut records = 0;
     while more {
@@ -138,8 +144,9 @@ fn stream_all<J: Job>(
         guarded(|| {
             for _ in 0..GROUPS_A_ROUND {
                 key.clear();
-                key.extend_from_slice(merge.key());
-                let end = round.reduce(&key, Values::streamed(&mut merge, group_of::<J>(&key)))?;
+                key.extend_from_slice(records_by_key.key());
+                let values = Values::streamed(records_by_key, group_of::<J>(&key));
+                let end = round.reduce(&key, values)?;
                 records += end.records;
                 more = end.more;
                 if !more {
@@ -149,8 +156,7 @@ fn stream_all<J: Job>(
             Ok::<_, Stop>(())
         })??;
     }
-    so_far.tell(records)?;
-    Ok(ByteSize(0))
+    so_far.tell(records)
 }
 
 /// Folds segments in order of hash, and reduces what is left in order of key. Returns the bytes written on the way.
@@ -193,10 +199,10 @@ fn fold_all<J: Job>(
 }
 
 /// What the engine hears of the attempt.
-struct SoFar<'a> {
-    monitor: &'a dyn Monitor,
-    records_in: u64,
-    bytes_in: u64,
+pub(crate) struct SoFar<'a> {
+    pub(crate) monitor: &'a dyn Monitor,
+    pub(crate) records_in: u64,
+    pub(crate) bytes_in: u64,
 }
 
 impl SoFar<'_> {
@@ -218,28 +224,44 @@ fn share(bytes_all: u64, records: u64, records_all: u64) -> u64 {
 }
 
 /// Runs the job's code; a panic becomes a failure of the job.
-fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, Stop> {
+pub(crate) fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, Stop> {
     guard::catch(body)
         .map_err(|panic| Stop::Task(TaskError::Failed(Failure::new(FailClass::Job, &panic))))
 }
 
 /// What stays from group to group.
-struct Round<'a, J> {
+pub(crate) struct Round<'a, J> {
     job: &'a J,
     /// Space for decoding a key.
     decoded: Vec<u8>,
-    part: PartWriter,
+    part: &'a mut PartWriter,
     counters: Counters,
     format: Format,
-    groups: u64,
+    pub(crate) groups: u64,
 }
 
-impl<J: Job> Round<'_, J> {
+impl<'a, J: Job> Round<'a, J> {
+    /// Nothing is reduced yet; rows go to `part`.
+    pub(crate) fn new(job: &'a J, part: &'a mut PartWriter, format: Format) -> Self {
+        Self {
+            job,
+            decoded: Vec::new(),
+            part,
+            counters: Counters::default(),
+            format,
+            groups: 0,
+        }
+    }
+
     /// Reduces one group.
     #[inline]
-    fn reduce(&mut self, key: &[u8], mut values: Values<'_, J>) -> Result<GroupEnd, Stop> {
+    pub(crate) fn reduce(
+        &mut self,
+        key: &[u8],
+        mut values: Values<'_, J>,
+    ) -> Result<GroupEnd, Stop> {
         let decoded = <J::Key as Key>::decode(key, &mut self.decoded).map_err(MergeError::from)?;
-        let mut rows = Rows::new(&mut self.part, &mut self.counters, self.format);
+        let mut rows = Rows::new(self.part, &mut self.counters, self.format);
         let reduced = self.job.reduce(decoded, &mut values, &mut rows);
         rows.finish()?;
         let end = values.finish()?;

@@ -31,7 +31,7 @@ pub trait Runner: Send + Sync {
     fn reduce(&self, task: ReduceTask<'_>, monitor: &dyn Monitor) -> Result<ReduceDone, TaskError>;
 
     /// Maps and reduces everything on the calling thread, in memory, without a budget: the yardstick for the engine. The rows
-    /// are those of a run with one reduce task.
+    /// are those of a run with one reduce task, in a file that is neither hashed nor made durable.
     ///
     /// # Errors
     /// As `map`.
@@ -139,7 +139,7 @@ pub struct SequentialTask<'a> {
     pub splits: &'a [Split],
     /// How to cut it into records.
     pub format: Format,
-    /// Hardly used: everything stays in memory.
+    /// Never used: everything stays in memory.
     pub scratch: &'a Scratch,
     /// The part file is made in this folder, which does not exist yet.
     pub part_folder: &'a Path,
@@ -153,8 +153,8 @@ pub struct SequentialDone {
     pub records_mapped: u64,
     /// Distinct keys.
     pub groups: u64,
-    /// The part file.
-    pub part: PartSummary,
+    /// What `reduce` wrote.
+    pub rows: u64,
 }
 
 /// How an attempt ended early.

@@ -1,20 +1,23 @@
 //! The same job on one thread, without the engine: the yardstick that `mapfold bench` holds the engine against.
 //!
-//! All splits go through `map` into one table or buffer without a budget, which leaves one partition in memory; that is reduced to
-//! one part file. No scheduler, no messages, no second thread, nothing spilled, nothing merged. What the engine costs, and
-//! how many slots it takes to win (McSherry, Isard, Murray: "Scalability! But at what COST?", HotOS 2015), shows beside it.
+//! It is the loop that one would write by hand for the one job, with its own functions and the best containers at hand: all splits go
+//! through `map` into one fold table, or into one buffer without a combiner; its keys are sorted once and reduced from where they
+//! are; rows go to a file in large pieces. No attempts, partitions or runs, no second thread, nothing encoded
+//! that is not kept, nothing hashed, nothing made durable. What the engine costs, and how many slots it takes to win
+//! (McSherry, Isard, Murray: "Scalability! But at what COST?", HotOS 2015), shows beside it.
 
-use mapfold_data::input::SplitReader;
+use mapfold_data::input::{ReadBuffer, SplitReader};
+use mapfold_data::part::BarePart;
 use mapfold_data::partition::Partitioner;
-use mapfold_data::run::Run;
-use mapfold_terms::{AttemptId, ByteSize, Codec, JobId, PartitionId, TaskId, Token};
+use mapfold_terms::{Boundaries, ByteSize, Partitioning, Token};
 
 use crate::budget::Budget;
+use crate::combine::{MergeError, fold};
 use crate::emitter::Emitted;
-use crate::map_attempt::{finish, map_block, read_failed};
-use crate::reduce_attempt::reduce_attempt;
+use crate::map_attempt::{map_block, read_failed};
+use crate::reduce_attempt::{Round, SoFar, Stop, guarded, stream_all};
 use crate::sink::Sink;
-use crate::{Job, Monitor, ReduceTask, SequentialDone, SequentialTask, TaskError};
+use crate::{Job, Monitor, SequentialDone, SequentialTask, TaskError, Value, Values};
 
 /// More than any machine has; small enough to be doubled.
 const UNLIMITED: ByteSize = ByteSize(1 << 60);
@@ -24,55 +27,60 @@ pub(crate) fn sequential<J: Job>(
     job: &J,
     task: &SequentialTask<'_>,
 ) -> Result<SequentialDone, TaskError> {
-    let token = Token::NONE;
+    let all_in_one = Partitioning::Ranges(Boundaries::default());
     let budget = Budget {
-        token,
+        token: Token::NONE,
         partitions: 1,
-        partitioner: &Partitioner::Hash(1),
+        // Takes no look at a key.
+        partitioner: &Partitioner::new(&all_in_one, 1),
         memory: UNLIMITED,
         in_memory_max: UNLIMITED,
         scratch: task.scratch,
     };
     let mut emitted = Emitted::new(Sink::new(), &budget);
     let mut records_in = 0;
+    let mut buffer = ReadBuffer::new();
     for split in task.splits {
-        let mut reader = SplitReader::new(split, task.format, UNLIMITED);
+        let mut reader = SplitReader::with_buffer(split, task.format, UNLIMITED, buffer);
         while let Some(block) = reader.next_block().map_err(read_failed)? {
             map_block(job, &block, &budget, &mut emitted)?;
             records_in += block.record_count();
         }
+        buffer = reader.into_buffer();
     }
-    let finished = finish(job, &budget, emitted)?;
-    drop(finished.sink);
-    let segment = Run::open(finished.run)
-        .map(|run| run.segment(PartitionId(0)))
-        .map_err(crate::combine::MergeError::from)?;
-    let reduced = reduce_attempt(
-        job,
-        ReduceTask {
-            attempt: AttemptId {
-                token,
-                job: JobId(0),
-                task: TaskId::reduce(0),
-                number: 1,
-            },
-            partition: PartitionId(0),
-            partitions: 1,
-            format: task.format,
-            inputs: vec![segment],
-            memory: UNLIMITED,
-            scratch: task.scratch,
-            part_codec: Codec::Plain,
-            part_folder: task.part_folder,
-        },
-        &Unwatched,
-    )?;
+    drop(buffer);
+    let records_mapped = emitted.records_out();
+    let mut part = BarePart::create(task.part_folder).map_err(MergeError::from)?;
+    let mut round = Round::new(job, part.rows(), task.format);
+    reduce_all(&mut round, job, emitted.into_sink(), records_mapped)?;
+    let groups = round.groups;
     Ok(SequentialDone {
         records_in,
-        records_mapped: finished.records_out,
-        groups: reduced.groups,
-        part: reduced.part,
+        records_mapped,
+        groups,
+        rows: part.finish().map_err(MergeError::from)?,
     })
+}
+
+fn reduce_all<J: Job>(
+    round: &mut Round<'_, J>,
+    job: &J,
+    sink: Sink<J>,
+    records: u64,
+) -> Result<(), Stop> {
+    let Sink { mut table, buffer } = sink;
+    if J::FOLD.is_none() {
+        let so_far = SoFar {
+            monitor: &Unwatched,
+            records_in: records,
+            bytes_in: 0,
+        };
+        return stream_all(round, &mut buffer.into_sorted(), &so_far);
+    }
+    guarded(|| {
+        table.flush(|key, sum, acc| fold(job, key, sum, J::Value::borrow(&acc)));
+        table.drain_by_key(|key, sum| round.reduce(key, Values::folded(sum)).map(drop))
+    })?
 }
 
 /// Nobody asks how far it is.

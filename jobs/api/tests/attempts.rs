@@ -271,7 +271,7 @@ fn run_sequentially(job: &str, folder: &Path, text: &str) -> Vec<String> {
         })
         .unwrap();
     let rows = fs::read_to_string(part_folder.join("part-00000")).unwrap();
-    assert_eq!(done.part.rows, rows.lines().count() as u64);
+    assert_eq!(done.rows, rows.lines().count() as u64);
     rows.lines().map(str::to_owned).collect()
 }
 
@@ -292,15 +292,22 @@ fn one_thread_without_attempts_gives_the_same_rows() {
     let text: String = (0..500)
         .map(|n| format!("{} word{} x\n", n % 7, n * n % 90))
         .collect();
-    for job in ["folded", "listed", "order"] {
+    let visits = "v1 7 a\nv2 6 b\nv1 5 c\n";
+    for (job, text) in [
+        ("folded", &*text),
+        ("listed", &text),
+        ("order", &text),
+        ("paths", visits),
+        ("folded", ""),
+    ] {
         let folder = tempfile::tempdir().unwrap();
         let how = How {
             split_size: 300,
             memory: 4000,
             partitions: 1,
         };
-        let want = run(job, folder.path(), &text, how).unwrap().rows;
-        assert_eq!(run_sequentially(job, folder.path(), &text), want, "{job}");
+        let want = run(job, folder.path(), text, how).unwrap().rows;
+        assert_eq!(run_sequentially(job, folder.path(), text), want, "{job}");
     }
 }
 
