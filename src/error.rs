@@ -130,9 +130,12 @@ impl Problem {
     }
 }
 
-/// `books/moby.txt, byte 512: "Call me Ishmael"`.
+/// `books/moby.txt, byte 512, record 9 of its split: "Call me Ishmael"`.
 fn place(at: &RecordAt) -> String {
     let mut text = format!("{}, byte {}", at.file.display(), at.offset);
+    if at.record > 0 {
+        let _ = write!(text, ", record {} of its split", at.record);
+    }
     if !at.excerpt.is_empty() {
         let _ = write!(text, ": \"{}\"", at.excerpt.escape_ascii());
     }
@@ -158,9 +161,11 @@ mod tests {
             at: Some(RecordAt {
                 file: RawPath::from(Path::new("logs/a.csv")),
                 offset: 88_213_004,
+                record: 412_991,
                 excerpt: b"GET /a\t\xff".to_vec(),
             }),
             hint: Some("look there".to_owned()),
+            backtrace: None,
         };
         let problem = Problem::new(
             Exit::JobFailed,
@@ -172,7 +177,7 @@ mod tests {
             "error: job failed: map task m7 failed 4 of 4 attempts\n\
              \x20 caused by: job panicked: index out of bounds\n\
              \x20 caused by: inner\n\
-             \x20        at: logs/a.csv, byte 88213004: \"GET /a\\t\\xff\"\n\
+             \x20        at: logs/a.csv, byte 88213004, record 412991 of its split: \"GET /a\\t\\xff\"\n\
              \x20      hint: look there\n"
         );
     }

@@ -119,6 +119,7 @@ fn spec(settings: &RunSettings, info: &JobInfo, files: &Files) -> Result<JobSpec
             }
         ),
         max_attempts: settings.max_attempts,
+        skip_bad: 0,
         row_key: info.key.clone(),
         row_value: info.value.clone(),
     })

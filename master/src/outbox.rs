@@ -112,6 +112,7 @@ mod tests {
                 partitioning: Partitioning::Hash,
                 maps: 1,
                 parts: Codec::Plain,
+                skip_bad: 0,
                 staging: RawPath::from(std::path::PathBuf::from("/s")),
             },
         }

@@ -132,6 +132,7 @@ fn brief(id: JobId, spec: &JobSpec, plan: &Plan, staging: PathBuf) -> JobBrief {
         partitioning: spec.partitioning.clone(),
         maps,
         parts: spec.parts,
+        skip_bad: spec.skip_bad,
         staging: RawPath::from(staging),
     }
 }

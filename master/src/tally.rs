@@ -340,6 +340,8 @@ impl Tally {
             reduce_median: median(self.reduce_reports().map(|it| it.elapsed).collect()),
             largest: self.largest(),
             counters: self.counters(),
+            skipped: sum(self.map_reports().map(|it| it.skipped.len() as u64)),
+            failed: Vec::new(),
         }
     }
 

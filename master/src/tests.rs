@@ -77,6 +77,7 @@ impl Bench {
             output: RawPath::from(self.path("out")),
             overwrite: false,
             max_attempts: NonZeroU32::new(4).unwrap(),
+            skip_bad: 0,
             row_key: "text".to_owned(),
             row_value: "u64".to_owned(),
         }

@@ -57,6 +57,7 @@ mod tests {
             chain: vec!["x".repeat(1 << 20); 100],
             at: None,
             hint: Some("y".repeat(1 << 20)),
+            backtrace: None,
         };
         let end = JobEnd::Failed {
             what: cut("é".repeat(1 << 20)),

@@ -51,6 +51,8 @@ pub(super) fn ordinary() -> JobReport {
             (PartitionId(0), ByteSize::mib(10)),
         ],
         counters: Counters::default(),
+        skipped: 0,
+        failed: Vec::new(),
     }
 }
 

@@ -110,5 +110,6 @@ fn panicked(panic: &(dyn Any + Send)) -> Failure {
         chain: vec![format!("panicked: {message}")],
         at: None,
         hint: None,
+        backtrace: None,
     }
 }

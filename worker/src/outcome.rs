@@ -68,6 +68,7 @@ fn too_many_counters() -> Outcome {
         )],
         at: None,
         hint: Some("emit counts by key as rows instead".to_owned()),
+        backtrace: None,
     })
 }
 
@@ -81,6 +82,7 @@ mod tests {
             chain,
             at: None,
             hint: None,
+            backtrace: None,
         })
     }
 

@@ -141,6 +141,7 @@ impl<'a> Record<'a> {
         RecordAt {
             file: self.file.name.clone(),
             offset: self.offset,
+            record: 0,
             excerpt: excerpt(self.bytes),
         }
     }

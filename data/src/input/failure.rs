@@ -102,6 +102,7 @@ impl ReadSplitError {
             failure.at = Some(RecordAt {
                 file: name,
                 offset,
+                record: 0,
                 excerpt,
             });
         }

@@ -64,6 +64,7 @@ pub(crate) fn map_attempt<J: Job>(
             spills: finished.spills,
             counters: finished.counters,
             elapsed: started.elapsed(),
+            skipped: Vec::new(),
         },
         run: finished.run,
     })
@@ -101,6 +102,7 @@ fn record_at(block: &Block<'_>, place: Place) -> RecordAt {
     RecordAt {
         file: block.file().name.clone(),
         offset: place.offset,
+        record: 0,
         excerpt: record[..excerpt_len].to_vec(),
     }
 }

@@ -98,6 +98,9 @@ pub struct JobSpec {
     pub overwrite: bool,
     /// Failed attempts of one task that fail the job.
     pub max_attempts: NonZeroU32,
+    /// Records that may be put aside because `map` fails on them; one more fails the job. At most
+    /// [`Skipped::MAX`](crate::Skipped::MAX).
+    pub skip_bad: u32,
     /// What rows hold, from the catalog ([`JobInfo::key`]); for the manifest alone.
     pub row_key: String,
     /// The same of the value ([`JobInfo::value`]).
@@ -123,6 +126,8 @@ pub struct JobBrief {
     pub maps: u32,
     /// How part files are packed.
     pub parts: Codec,
+    /// Records that a map attempt may put aside: those of the whole job, as any one may have them all.
+    pub skip_bad: u32,
     /// Attempts of reduce tasks leave their part in a folder of their own below this one.
     pub staging: RawPath,
 }

@@ -23,13 +23,13 @@ pub use job::{
 };
 pub use outcome::{
     FailClass, Failure, FetchCause, FetchFailure, MapReport, Outcome, PartSummary, RecordAt,
-    ReduceReport, RunSummary,
+    ReduceReport, RunSummary, Skipped,
 };
 pub use partitioning::{Boundaries, Partitioning};
 pub use plan::{Codec, Fingerprint, InputFile, Piece, Plan, Split};
 pub use raw_path::RawPath;
 pub use report::{
-    Counters, FailReason, JobEnd, JobReport, JobState, JobStatus, Notice, NoticeKind, PhaseStatus,
-    Progress, TaskTiming, WorkerStatus,
+    Counters, FailReason, FailedAttempt, JobEnd, JobReport, JobState, JobStatus, Notice,
+    NoticeKind, PhaseStatus, Progress, TaskTiming, WorkerStatus,
 };
 pub use size::{ByteSize, ByteSizeError};

@@ -41,6 +41,45 @@ pub struct MapReport {
     pub counters: Counters,
     /// Wall time of the attempt.
     pub elapsed: Duration,
+    /// Records that `map` failed on and that were put aside, in the order of the split; nothing that they emitted is in the run. At
+    /// most as many as the job allows ([`JobBrief::skip_bad`](crate::JobBrief::skip_bad)).
+    pub skipped: Vec<Skipped>,
+}
+
+/// A record that was put aside because the job's `map` failed on it. Small, as up to [`Skipped::MAX`] of them share a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// Name of the file as in rows.
+    pub file: RawPath,
+    /// Offset of its first byte in the file (in the unpacked bytes, if it is packed).
+    pub offset: u64,
+    /// Which record of its map task it is, from 1.
+    pub record: u64,
+    /// Its length, without a line end.
+    pub bytes: u64,
+    /// Its first bytes, at most [`Skipped::TEXT_MAX`].
+    #[serde(with = "serde_bytes")]
+    pub excerpt: Vec<u8>,
+    /// What `map` failed with, at most [`Skipped::TEXT_MAX`] bytes.
+    pub error: String,
+}
+
+impl Skipped {
+    /// Most records that a job may put aside. One map task can have them all, and its report must fit a message.
+    pub const MAX: u32 = 1000;
+    /// Bytes kept of a record, and of what was said of it.
+    pub const TEXT_MAX: usize = 256;
+
+    /// Its place, with as much of it as is shown of records.
+    pub fn at(&self) -> RecordAt {
+        let excerpt_len = self.excerpt.len().min(RecordAt::EXCERPT_MAX);
+        RecordAt {
+            file: self.file.clone(),
+            offset: self.offset,
+            record: self.record,
+            excerpt: self.excerpt[..excerpt_len].to_vec(),
+        }
+    }
 }
 
 /// A finished run.
@@ -116,6 +155,8 @@ pub struct Failure {
     pub at: Option<RecordAt>,
     /// What the person may do about it.
     pub hint: Option<String>,
+    /// Of a panic, where the process was asked for it (`RUST_BACKTRACE=1`).
+    pub backtrace: Option<String>,
 }
 
 impl Failure {
@@ -132,6 +173,7 @@ impl Failure {
             chain,
             at: None,
             hint: None,
+            backtrace: None,
         }
     }
 }
@@ -149,6 +191,8 @@ pub struct RecordAt {
     pub file: RawPath,
     /// Offset of the record's first byte in the file (in the unpacked bytes, if it is packed).
     pub offset: u64,
+    /// Which record of its map task it is, from 1; 0 if that is not known.
+    pub record: u64,
     /// The first bytes of the record, at most [`RecordAt::EXCERPT_MAX`].
     #[serde(with = "serde_bytes")]
     pub excerpt: Vec<u8>,

@@ -225,6 +225,26 @@ pub struct JobReport {
     pub largest: Vec<(crate::PartitionId, ByteSize)>,
     /// The job's own counters.
     pub counters: Counters,
+    /// Records that were put aside.
+    pub skipped: u64,
+    /// The first attempts that failed by the job's fault, at most [`FailedAttempt::MAX`].
+    pub failed: Vec<FailedAttempt>,
+}
+
+/// An attempt that failed by the job's fault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedAttempt {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// Who ran it.
+    pub worker: WorkerId,
+    /// What it failed with; texts are cut.
+    pub failure: Failure,
+}
+
+impl FailedAttempt {
+    /// Enough to find a bug by; few enough for a message.
+    pub const MAX: usize = 8;
 }
 
 /// How long one task took.

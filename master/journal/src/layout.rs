@@ -14,11 +14,11 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use mapfold_terms::{
-    AttemptId, Boundaries, ByteSize, Codec, Counters, Digest, FailClass, FailReason, Failure,
-    Fingerprint, Format, InputFile, InputName, InputsDigest, JobEnd, JobId, JobKey, JobReport,
-    JobSpec, MapReport, MasterEpoch, PartSummary, PartitionId, Partitioning, PhaseStatus, Piece,
-    RawPath, RecordAt, ReduceReport, RunSummary, Split, TaskId, TaskKind, TaskTiming, Token,
-    WorkerId,
+    AttemptId, Boundaries, ByteSize, Codec, Counters, Digest, FailClass, FailReason, FailedAttempt,
+    Failure, Fingerprint, Format, InputFile, InputName, InputsDigest, JobEnd, JobId, JobKey,
+    JobReport, JobSpec, MapReport, MasterEpoch, PartSummary, PartitionId, Partitioning,
+    PhaseStatus, Piece, RawPath, RecordAt, ReduceReport, RunSummary, Skipped, Split, TaskId,
+    TaskKind, TaskTiming, Token, WorkerId,
 };
 
 use crate::record::Planned;
@@ -100,7 +100,7 @@ fields! {
     InputName { typed, absolute }
     JobSpec {
         key, job, params, inputs, format, split_size, reducers, parts, partitioning, output, overwrite,
-        max_attempts, row_key, row_value
+        max_attempts, skip_bad, row_key, row_value
     }
     Fingerprint { inode, len, modified_ns, changed_ns }
     InputFile { name, path, codec, fingerprint }
@@ -108,21 +108,23 @@ fields! {
     Split { index, pieces }
     Planned { maps, reducers, files, bytes, split_size, staging, inputs }
     RunSummary { records, bytes, digest }
-    MapReport { records_in, bytes_in, records_out, run, spilled, spills, counters, elapsed }
+    MapReport { records_in, bytes_in, records_out, run, spilled, spills, counters, elapsed, skipped }
+    Skipped { file, offset, record, bytes, excerpt, error }
     PartSummary { rows, bytes, unpacked_bytes, hash }
     ReduceReport {
         consumed, runs, records_in, fetched, fetched_remote, groups, part, spilled, counters, fetch_elapsed,
         elapsed
     }
-    RecordAt { file, offset, excerpt }
-    Failure { class, chain, at, hint }
+    RecordAt { file, offset, record, excerpt }
+    Failure { class, chain, at, hint, backtrace }
+    FailedAttempt { attempt, worker, failure }
     PhaseStatus { tasks, done, running, records, bytes, bytes_total }
     TaskTiming { task, worker, elapsed, bytes, about }
     JobReport {
         end, elapsed, plan_elapsed, map_elapsed, reduce_elapsed, commit_elapsed, files, maps, reduces,
         records_in, bytes_in, records_mapped, records_shuffled, bytes_shuffled, bytes_remote, bytes_spilled,
         groups, rows, bytes_out, attempts, attempts_failed, attempts_lost, maps_rerun, stale_reports,
-        rollbacks, workers_lost, slowest, map_median, reduce_median, largest, counters
+        rollbacks, workers_lost, slowest, map_median, reduce_median, largest, counters, skipped, failed
     }
 }
 

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mapfold_terms::{
-    AttemptId, ByteSize, Codec, Counters, Digest, FailClass, FailReason, Failure, Fingerprint,
-    Format, InputFile, InputName, InputsDigest, JobEnd, JobId, JobKey, JobReport, JobSpec,
-    MapReport, MasterEpoch, PartSummary, PartitionId, Partitioning, PhaseStatus, Piece, RawPath,
-    RecordAt, ReduceReport, RunSummary, Split, TaskId, TaskTiming, Token, WorkerId,
+    AttemptId, ByteSize, Codec, Counters, Digest, FailClass, FailReason, FailedAttempt, Failure,
+    Fingerprint, Format, InputFile, InputName, InputsDigest, JobEnd, JobId, JobKey, JobReport,
+    JobSpec, MapReport, MasterEpoch, PartSummary, PartitionId, Partitioning, PhaseStatus, Piece,
+    RawPath, RecordAt, ReduceReport, RunSummary, Skipped, Split, TaskId, TaskTiming, Token,
+    WorkerId,
 };
 
 use crate::record::{Planned, Record};
@@ -148,6 +149,7 @@ fn spec(job: JobId) -> JobSpec {
         output: path("/out/counts"),
         overwrite: true,
         max_attempts: NonZeroU32::MIN,
+        skip_bad: 2,
         row_key: "text".to_owned(),
         row_value: "u64".to_owned(),
     }
@@ -167,6 +169,14 @@ fn map_report() -> MapReport {
         spills: 8,
         counters: counters(),
         elapsed: Duration::from_millis(9),
+        skipped: vec![Skipped {
+            file: path("in"),
+            offset: 10,
+            record: 11,
+            bytes: 12,
+            excerpt: vec![0, 255],
+            error: "bad".to_owned(),
+        }],
     }
 }
 
@@ -198,14 +208,16 @@ fn report() -> JobReport {
         at: Some(RecordAt {
             file: path("in"),
             offset: 5,
+            record: 6,
             excerpt: vec![0, 255],
         }),
         hint: Some("look".to_owned()),
+        backtrace: Some("there".to_owned()),
     };
     JobReport {
         end: JobEnd::Failed {
             what: "it failed".to_owned(),
-            failure: Some(failure),
+            failure: Some(failure.clone()),
             reason: FailReason::Input,
         },
         elapsed: Duration::from_secs(1),
@@ -244,5 +256,11 @@ fn report() -> JobReport {
         reduce_median: Duration::from_secs(29),
         largest: vec![(PartitionId(0), ByteSize(30))],
         counters: counters(),
+        skipped: 31,
+        failed: vec![FailedAttempt {
+            attempt: attempt(JobId(1), TaskId::map(0)),
+            worker: WorkerId(1),
+            failure,
+        }],
     }
 }

@@ -1,8 +1,8 @@
 //! What the end of an attempt means.
 
 use mapfold_terms::{
-    AttemptId, Digest, FailClass, FailReason, Failure, NoticeKind, Outcome, ReduceReport, TaskKind,
-    WorkerId,
+    AttemptId, Digest, FailClass, FailReason, Failure, NoticeKind, Outcome, ReduceReport, Skipped,
+    TaskKind, WorkerId,
 };
 
 use crate::Action;
@@ -33,6 +33,7 @@ impl Scheduler {
                     };
                 }
                 self.map_won(worker, attempt, report.run.digest);
+                self.skipped(attempt, &report.skipped);
             }
             (TaskKind::Reduce, Outcome::Reduced(report)) => {
                 self.reduced(worker, attempt, &report);
@@ -104,6 +105,30 @@ impl Scheduler {
         }
     }
 
+    /// A map task that is won may have put records aside: more of them than the job allows fail it.
+    fn skipped(&mut self, attempt: AttemptId, skipped: &[Skipped]) {
+        let Some(job) = self.jobs.get_mut(&attempt.job) else {
+            return;
+        };
+        let max = job.skip_bad;
+        let Some(all) = job.skip(attempt.task.index, skipped.len()) else {
+            return;
+        };
+        let what = format!("`map` fails on {all} records so far, and {max} may be skipped");
+        let failure = skipped.last().map(|last| Failure {
+            class: FailClass::Job,
+            chain: vec![format!(
+                "{} failed on one of them: {}",
+                name_of(attempt.task),
+                last.error
+            )],
+            at: Some(last.at()),
+            hint: None,
+            backtrace: None,
+        });
+        self.fail_job(attempt.job, what, FailReason::TaskFailed, failure);
+    }
+
     /// A reduce attempt staged its part. It wins if it consumed exactly the runs that count.
     fn reduced(&mut self, worker: WorkerId, attempt: AttemptId, report: &ReduceReport) {
         let ignore = self.planted(Bug::ConsumedNotCompared);
@@ -150,8 +175,10 @@ impl Scheduler {
         }
     }
 
-    /// The job's code failed: counted, and after `max_attempts` the job fails with the first failure.
+    /// The job's code failed: counted, and after `max_attempts` the job fails with the first failure; at once, if it fails on every worker
+    /// there is as it did the time before.
     fn job_fault(&mut self, worker: WorkerId, attempt: AttemptId, failure: Failure) {
+        let reported = failure.clone();
         let failure = told(failure, worker, attempt);
         let Some(job) = self.jobs.get_mut(&attempt.job) else {
             return;
@@ -166,12 +193,21 @@ impl Scheduler {
         trouble.avoid.retain(|id| self.workers.is_live(id));
         trouble.avoid.add(worker);
         let failed = trouble.failed;
+        let alike = trouble.fails_alike(&reported) && self.workers.all_avoided(&trouble.avoid);
+        trouble.last = Some(reported);
         let text = format!("try {failed} of {max}: {failure}");
         let first = trouble.first.get_or_insert(failure).clone();
         self.requeue(attempt);
         if failed >= max {
             let what = format!(
                 "{} failed {failed} of {max} attempts",
+                name_of(attempt.task)
+            );
+            return self.fail_job(attempt.job, what, FailReason::TaskFailed, Some(first));
+        }
+        if alike {
+            let what = format!(
+                "{} fails on the same record each time ({failed} attempts)",
                 name_of(attempt.task)
             );
             return self.fail_job(attempt.job, what, FailReason::TaskFailed, Some(first));
@@ -273,6 +309,7 @@ pub(crate) fn fault_of(text: &str) -> Failure {
         chain: vec![text.to_owned()],
         at: None,
         hint: None,
+        backtrace: None,
     }
 }
 

@@ -19,6 +19,8 @@ pub struct JobPlan {
     pub reduces: u32,
     /// Failed attempts of one task that fail the job.
     pub max_attempts: u32,
+    /// Records that map tasks may put aside together; one more fails the job.
+    pub skip_bad: u32,
 }
 
 /// A fact the shell learned.

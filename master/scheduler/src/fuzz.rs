@@ -111,6 +111,7 @@ impl Shell {
                     maps,
                     reduces,
                     max_attempts: 2,
+                    skip_bad: 0,
                 },
             },
             Told::CancelJob(job) => Event::JobCancelled { job: JobId(job) },

@@ -1,5 +1,7 @@
 //! One job that has not ended.
 
+use std::collections::BTreeMap;
+
 use mapfold_terms::{InputsDigest, TaskKind};
 
 use crate::inputs::Inputs;
@@ -24,6 +26,10 @@ pub(crate) struct Job {
     pub(crate) winners_since: u64,
     /// Map tasks won in a row that were short, up to now.
     pub(crate) short_maps: u32,
+    /// Records that may be put aside.
+    pub(crate) skip_bad: u32,
+    /// How many the winner of each map task put aside, where it is any.
+    pub(crate) skipped: BTreeMap<u32, u32>,
     /// Reduce reports that named other inputs than the winners'.
     pub(crate) mismatches: u32,
 }
@@ -53,8 +59,21 @@ impl Job {
             stats: JobStats::default(),
             winners_since: 0,
             short_maps: 0,
+            skip_bad: plan.skip_bad,
+            skipped: BTreeMap::new(),
             mismatches: 0,
         }
+    }
+
+    /// The winner of map task `index` put so many records aside. Returns how many are put aside in all, if these are more than
+    /// may be.
+    pub(crate) fn skip(&mut self, index: u32, skipped: usize) -> Option<u64> {
+        match u32::try_from(skipped).unwrap_or(u32::MAX) {
+            0 => self.skipped.remove(&index),
+            some => self.skipped.insert(index, some),
+        };
+        let all = self.skipped.values().copied().map(u64::from).sum();
+        (all > u64::from(self.skip_bad)).then_some(all)
     }
 
     pub(crate) fn phase(&self, kind: TaskKind) -> &Phase {

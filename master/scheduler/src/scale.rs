@@ -54,6 +54,7 @@ impl Scale {
             maps: self.maps,
             reduces: self.maps / 10,
             max_attempts: 4,
+            skip_bad: 0,
         };
         let job = JobId(1);
         self.handle(Event::JobPlanned { job, plan });

@@ -258,6 +258,56 @@ fn four_failures_of_one_task_fail_the_job_with_the_first_and_on_two_workers() {
 }
 
 #[test]
+fn the_same_failure_on_the_same_record_fails_the_job_at_once_but_on_two_workers() {
+    check(
+        "join w1 1
+         join w2 1
+         plan j1 2x1          -> launch m0.1 w1, launch m1.1 w2
+         failed w1 m0.1 at 9 bad -> (retry)
+         mapped w2 m1.1 7     -> won m1.1, launch m0.2 w2
+         failed w2 m0.2 at 9 bad -> end TaskFailed: map task m0 fails on the same record each time (2 attempts): attempt m0.1 on worker w1: bad",
+    );
+    check(
+        "join w1 1
+         plan j1 1x1          -> launch m0.1 w1
+         failed w1 m0.1 at 9 bad -> (retry), launch m0.2 w1
+         failed w1 m0.2 at 9 bad -> end TaskFailed: map task m0 fails on the same record each time (2 attempts): attempt m0.1 on worker w1: bad",
+    );
+}
+
+#[test]
+fn a_failure_that_moves_or_changes_is_tried_four_times() {
+    check(
+        "join w1 1
+         plan j1 1x1          -> launch m0.1 w1
+         failed w1 m0.1 at 9 bad -> (retry), launch m0.2 w1
+         failed w1 m0.2 at 10 bad -> (retry), launch m0.3 w1
+         failed w1 m0.3 at 10 worse -> (retry), launch m0.4 w1
+         mapped w1 m0.4 7     -> won m0.4, launch r0.1 w1",
+    );
+}
+
+#[test]
+fn more_skipped_records_than_the_job_allows_fail_it() {
+    check(
+        "join w1 1
+         plan j1 2x1          -> launch m0.1 w1
+         skipping w1 m0.1 7 2 -> won m0.1, launch m1.1 w1
+         skipping w1 m1.1 7 1 -> won m1.1, end TaskFailed: `map` fails on 3 records so far; and 2 may be skipped: map task m1 failed on one of them: bad",
+    );
+    // What a lost winner skipped is skipped again by the next one, and counts once.
+    check(
+        "join w1 1
+         plan j1 1x1          -> launch m0.1 w1
+         skipping w1 m0.1 7 2 -> won m0.1, launch r0.1 w1
+         gone w1              -> fence w1, lost m0, (worker), (waiting)
+         join w2 1            -> (worker), launch m0.2 w2
+         skipping w2 m0.2 7 2 -> won m0.2, launch r0.2 w2
+         reduced w2 r0.2      -> won r0.2, commit r0.2",
+    );
+}
+
+#[test]
 fn a_failed_task_waits_for_another_worker_while_others_pass_it() {
     check(
         "join w1 1

@@ -5,7 +5,9 @@
 //! plan j1 2x1             a job of 2 map tasks and 1 reduce task; `2x1/3` with 3 attempts a task
 //! mapped w1 m0.1 7        a report: a run of digest 7
 //! reduced w1 r0.1         a report: consumed the runs that count; `reduced w1 r0.1 7 8` names digests
+//! skipping w1 m0.1 7 2    the same, and 2 records were put aside; a job may put aside 2
 //! failed w1 m0.1 job bad  a failure by the job's, worker's or input's fault
+//! failed w1 m0.1 at 9 bad a failure by the job's fault on the record at byte 9
 //! nofetch w1 r0.1 m0.1 w2 notfound
 //! cancelled w1 m0.1       the worker says that it stopped an attempt
 //! beat w1 m0.1 m1.1       a heartbeat and what it lists
@@ -20,12 +22,13 @@
 //! Attempts of other jobs than j1 are written `j2:m0.1`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
 use mapfold_terms::{
     AttemptId, ByteSize, Counters, Digest, FailClass, FailReason, Failure, FetchCause,
-    FetchFailure, InputsDigest, JobId, MapReport, MasterEpoch, Outcome, PartSummary, ReduceReport,
-    RunSummary, TaskKind, WorkerId,
+    FetchFailure, InputsDigest, JobId, MapReport, MasterEpoch, Outcome, PartSummary, RawPath,
+    RecordAt, ReduceReport, RunSummary, Skipped, TaskKind, WorkerId,
 };
 
 use crate::{
@@ -170,6 +173,13 @@ impl Script {
     fn outcome(&mut self, kind: &str, attempt: AttemptId, rest: &[&str]) -> Outcome {
         match (kind, rest) {
             ("mapped", [digest]) => mapped(Digest(digest.parse().unwrap())),
+            ("skipping", [digest, count]) => {
+                let mut outcome = mapped(Digest(digest.parse().unwrap()));
+                if let Outcome::Mapped(report) = &mut outcome {
+                    report.skipped = vec![skipped(); count.parse().unwrap()];
+                }
+                outcome
+            }
             ("reduced", []) => {
                 let inputs = self.scheduler.jobs.get(&attempt.job).map(|job| &job.inputs);
                 reduced((0..).map_while(|map| Some((map, inputs?.digest(map)?))))
@@ -187,6 +197,13 @@ impl Script {
                 };
                 Outcome::Failed(failure(class, text))
             }
+            ("failed", ["at", offset, text]) => Outcome::Failed(Failure {
+                at: Some(RecordAt {
+                    offset: offset.parse().unwrap(),
+                    ..skipped().at()
+                }),
+                ..failure(FailClass::Job, text)
+            }),
             ("nofetch", [map, holder, cause]) => Outcome::FetchFailed(FetchFailure {
                 map: self.attempt(map),
                 holder: worker_id(holder),
@@ -248,6 +265,7 @@ pub(crate) fn mapped(digest: Digest) -> Outcome {
         spills: 0,
         counters: Counters::default(),
         elapsed: Duration::ZERO,
+        skipped: Vec::new(),
     })
 }
 
@@ -286,6 +304,19 @@ pub(crate) fn failure(class: FailClass, text: &str) -> Failure {
         chain: vec![text.to_owned()],
         at: None,
         hint: None,
+        backtrace: None,
+    }
+}
+
+/// A record that was put aside.
+fn skipped() -> Skipped {
+    Skipped {
+        file: RawPath::from(Path::new("in")),
+        offset: 9,
+        record: 2,
+        bytes: 1,
+        excerpt: b"x".to_vec(),
+        error: "bad".to_owned(),
     }
 }
 
@@ -310,6 +341,7 @@ fn plan(size: &str) -> JobPlan {
         maps: maps.parse().unwrap(),
         reduces: reduces.parse().unwrap(),
         max_attempts: max_attempts.parse().unwrap(),
+        skip_bad: 2,
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct Trouble {
     pub(crate) failed: u32,
     /// The first of those failures, told where it happened.
     pub(crate) first: Option<Failure>,
+    /// The last of them as it was reported.
+    pub(crate) last: Option<Failure>,
     /// Attempts that failed by a worker's fault.
     pub(crate) faults: u32,
     /// Attempts that a worker stopped without being asked to.
@@ -47,6 +49,14 @@ pub(crate) struct Trouble {
     pub(crate) run_losses: u32,
     /// The first reduce attempt that could not reach the run of the present winner.
     pub(crate) unreachable: Option<AttemptId>,
+}
+
+impl Trouble {
+    /// Whether the job's code failed as it did the time before: on the same record, with the same words.
+    pub(crate) fn fails_alike(&self, failure: &Failure) -> bool {
+        let last = self.last.as_ref().filter(|_| failure.at.is_some());
+        last.is_some_and(|last| last.at == failure.at && last.chain == failure.chain)
+    }
 }
 
 /// Workers that a task avoids while there are others; sorted.

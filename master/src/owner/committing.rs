@@ -139,6 +139,7 @@ fn broken(text: &str) -> CommitOutcome {
             chain: vec![text.to_owned()],
             at: None,
             hint: None,
+            backtrace: None,
         },
     }
 }

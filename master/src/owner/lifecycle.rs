@@ -181,6 +181,7 @@ impl Owner {
             maps: work.brief.maps,
             reduces: work.brief.reducers,
             max_attempts: job.spec.max_attempts.get(),
+            skip_bad: job.spec.skip_bad,
         };
         tracing::info!(
             job = %id, files = work.plan.files, maps = plan.maps, reduces = plan.reduces,

@@ -78,6 +78,7 @@ fn map_report(records: u64) -> MapReport {
         spills: 0,
         counters,
         elapsed: Duration::from_secs(records),
+        skipped: Vec::new(),
     }
 }
 

@@ -137,6 +137,7 @@ impl Fake {
                         chain: vec!["planted".to_owned()],
                         at: None,
                         hint: None,
+                        backtrace: None,
                     }),
                     Act::Hang => {
                         hung.lock().unwrap().push(attempt);
@@ -225,6 +226,7 @@ pub(super) fn map_report(attempt: AttemptId, bytes: u64) -> MapReport {
         spills: 1,
         counters: counters(),
         elapsed: Duration::from_secs(u64::from(attempt.task.index)),
+        skipped: Vec::new(),
     }
 }
 

@@ -132,6 +132,7 @@ fn brief(name: &str, maps: u32, staging: &Path) -> JobBrief {
         partitioning: Partitioning::Hash,
         maps,
         parts: Codec::Plain,
+        skip_bad: 0,
         staging: RawPath::from(staging),
     }
 }

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use mapfold_terms::{
-    AttemptId, ByteSize, Codec, Counters, Digest, FailClass, FailReason, Failure, FetchCause,
-    FetchFailure, Fingerprint, Format, InputFile, InputName, InputsDigest, JobBrief, JobEnd, JobId,
-    JobKey, JobReport, JobSpec, JobState, JobStatus, MapReport, MasterEpoch, Notice, NoticeKind,
-    Order, Outcome, PartSummary, PartitionId, Partitioning, PhaseStatus, Piece, Progress, RawPath,
-    RecordAt, ReduceReport, RunSummary, Split, TaskId, TaskTiming, Token, WorkerId, WorkerStatus,
+    AttemptId, ByteSize, Codec, Counters, Digest, FailClass, FailReason, FailedAttempt, Failure,
+    FetchCause, FetchFailure, Fingerprint, Format, InputFile, InputName, InputsDigest, JobBrief,
+    JobEnd, JobId, JobKey, JobReport, JobSpec, JobState, JobStatus, MapReport, MasterEpoch, Notice,
+    NoticeKind, Order, Outcome, PartSummary, PartitionId, Partitioning, PhaseStatus, Piece,
+    Progress, RawPath, RecordAt, ReduceReport, RunSummary, Skipped, Split, TaskId, TaskTiming,
+    Token, WorkerId, WorkerStatus,
 };
 
 use serde::Serialize;
@@ -233,6 +234,7 @@ fn brief() -> JobBrief {
         partitioning: Partitioning::Hash,
         maps: 8,
         parts: Codec::Lz4,
+        skip_bad: 3,
         staging: raw("/out.staging"),
     }
 }
@@ -277,6 +279,14 @@ fn map_report() -> MapReport {
         spills: 8,
         counters: counters(),
         elapsed: Duration::from_millis(9),
+        skipped: vec![Skipped {
+            file: raw("in/a"),
+            offset: 10,
+            record: 12,
+            bytes: 11,
+            excerpt: b"a\xffb".to_vec(),
+            error: "no number".to_owned(),
+        }],
     }
 }
 
@@ -310,9 +320,11 @@ fn failure() -> Failure {
         at: Some(RecordAt {
             file: raw("in/a"),
             offset: 99,
+            record: 4,
             excerpt: b"a\xffb".to_vec(),
         }),
         hint: Some("free some".to_owned()),
+        backtrace: None,
     }
 }
 
@@ -370,6 +382,7 @@ pub(super) fn job_spec() -> JobSpec {
         output: raw("/out"),
         overwrite: true,
         max_attempts: NonZeroU32::new(4).unwrap(),
+        skip_bad: 10,
         row_key: "text".to_owned(),
         row_value: "u64".to_owned(),
     }
@@ -453,6 +466,12 @@ fn report(end: JobEnd) -> JobReport {
         reduce_median: Duration::from_secs(28),
         largest: vec![(PartitionId(0), ByteSize(29))],
         counters: counters(),
+        skipped: 30,
+        failed: vec![FailedAttempt {
+            attempt: map_attempt(),
+            worker: WorkerId(3),
+            failure: failure(),
+        }],
     }
 }
 

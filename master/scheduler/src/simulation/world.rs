@@ -230,6 +230,7 @@ impl World {
                 maps: u32::try_from(self.rng.range(0, 9)).unwrap(),
                 reduces: u32::try_from(self.rng.range(1, 5)).unwrap(),
                 max_attempts: 4,
+                skip_bad: 0,
             };
             let job = JobId(job);
             let sim = SimJob {

@@ -94,6 +94,7 @@ impl Runner for Toy {
                 chain: vec!["no space left to write /tmp/x".to_owned()],
                 at: None,
                 hint: None,
+                backtrace: None,
             })),
             _ => {
                 let token = task.attempt.token;
@@ -123,6 +124,7 @@ impl Runner for Toy {
                         spills: 0,
                         counters: Counters::default(),
                         elapsed: Duration::ZERO,
+                        skipped: Vec::new(),
                     },
                     run,
                 })
