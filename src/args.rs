@@ -469,7 +469,7 @@ pub(crate) struct BenchArgs {
     /// Measure this command as well; may be repeated
     ///
     /// It is given to `sh`. {in} stands for the inputs, {out} for a file or folder that it is to make; without {out}, its
-    /// rows are what it prints. Rows are compared if it makes lines `key TAB value`.
+    /// rows are what it prints. Rows are compared, in any order, if it makes lines `key TAB value` as the job does.
     #[arg(long, value_name = "CMD", value_hint = ValueHint::CommandString)]
     pub(crate) against: Vec<String>,
 
@@ -501,6 +501,22 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", value_parser = parse_count::<WORKERS_MAX>)]
     pub(crate) workers: Option<NonZeroU32>,
 
+    /// Pack the part files: zstd, gz, lz4
+    ///
+    /// One thread packs its rows as well.
+    #[arg(long, value_name = "CODEC", hide_possible_values = true)]
+    pub(crate) compress: Option<CompressChoice>,
+
+    /// Run on the cluster of the master at ADDR
+    ///
+    /// CPU time and memory are those of the client then, not of the cluster.
+    #[arg(long, value_name = "ADDR", conflicts_with_all = ["slots", "memory", "workers"])]
+    pub(crate) master: Option<String>,
+
+    /// Talk to a master beyond this machine without TLS (private networks only)
+    #[arg(long, requires = "master")]
+    pub(crate) insecure: bool,
+
     /// Print what was measured as one JSON object on standard output
     #[arg(long, help_heading = "Output options")]
     pub(crate) json: bool,
@@ -527,6 +543,9 @@ pub(crate) struct SequentialArgs {
 
     #[arg(long, value_name = "FORMAT", default_value_t)]
     pub(crate) format: Format,
+
+    #[arg(long, value_name = "CODEC", hide_possible_values = true)]
+    pub(crate) compress: Option<CompressChoice>,
 }
 
 /// Show a job on a cluster

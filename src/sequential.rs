@@ -12,7 +12,7 @@ use crate::args::SequentialArgs;
 use crate::error::Problem;
 use crate::exit::Exit;
 use crate::scratch::no_scratch;
-use crate::settings::{absolute, params};
+use crate::settings::{absolute, codec, params};
 
 pub(crate) fn sequential(args: &SequentialArgs, catalog: &dyn Catalog) -> Result<Exit, Problem> {
     let params = params(args.params.clone())?;
@@ -32,6 +32,7 @@ pub(crate) fn sequential(args: &SequentialArgs, catalog: &dyn Catalog) -> Result
         splits: &plan.splits,
         format: plan.format,
         scratch: &root.scratch("sequential"),
+        part_codec: codec(args.compress),
         part_folder: &args.output,
     });
     done.map_err(|error| failed(&error))?;

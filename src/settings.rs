@@ -206,7 +206,7 @@ fn target(args: &RunArgs) -> Result<Target, Problem> {
     })
 }
 
-fn codec(typed: Option<CompressChoice>) -> Codec {
+pub(crate) fn codec(typed: Option<CompressChoice>) -> Codec {
     match typed {
         None => Codec::Plain,
         Some(CompressChoice::Zstd) => Codec::Zstd,

@@ -45,8 +45,8 @@ pub struct PartWriter {
     unpacked_bytes: u64,
 }
 
-/// A part file that is neither hashed nor made durable: rows in a file, as a program without an engine leaves them. Dropped
-/// unfinished, it removes the file as [`PartWriter`] does.
+/// A part file that is neither hashed nor made durable: rows in a file, packed or not, as a program without an engine leaves them.
+/// Dropped unfinished, it removes the file as [`PartWriter`] does.
 #[derive(Debug)]
 pub struct BarePart(PartWriter);
 
@@ -54,14 +54,13 @@ pub struct BarePart(PartWriter);
 enum Out {
     Plain(Hashed),
     Packed(Box<Encoder<BufWriter<Hashed>>>),
-    /// Only in a [`BarePart`].
-    Bare(File),
 }
 
 /// A file whose bytes are hashed as they are written.
 struct Hashed {
     file: File,
-    hasher: Box<blake3::Hasher>,
+    /// None in a [`BarePart`].
+    hasher: Option<Box<blake3::Hasher>>,
     bytes: u64,
 }
 
@@ -116,14 +115,14 @@ impl PartWriter {
         partition: PartitionId,
         codec: Codec,
     ) -> Result<Self, WritePartError> {
-        Self::create_with(folder, partition, codec, |file| Out::new(codec, file))
+        Self::create_with(folder, partition, codec, Some(Box::default()))
     }
 
     fn create_with(
         folder: &Path,
         partition: PartitionId,
         codec: Codec,
-        out: impl FnOnce(File) -> io::Result<Out>,
+        hasher: Option<Box<blake3::Hasher>>,
     ) -> Result<Self, WritePartError> {
         DirBuilder::new()
             .recursive(true)
@@ -135,7 +134,8 @@ impl PartWriter {
             .create_new(true)
             .open(&path)
             .map_err(|source| WritePartError::new(&path, source))?;
-        let out = out(file).map_err(|source| WritePartError::new(&path, source))?;
+        let out =
+            Out::new(codec, file, hasher).map_err(|source| WritePartError::new(&path, source))?;
         Ok(Self {
             path,
             buffer: Vec::new(),
@@ -164,12 +164,7 @@ impl PartWriter {
 
     /// Writes what is left and makes file and folder durable.
     pub fn finish(mut self) -> Result<PartSummary, WritePartError> {
-        self.write_out()?;
-        let out = self.out.take().expect("it is finished once");
-        let finished = out.finish().map_err(|source| {
-            self.remove();
-            WritePartError::new(&self.path, source)
-        })?;
+        let finished = self.end(|written| written.file.sync_all())?;
         let folder = self.folder();
         if let Err(source) = sync_folder(folder) {
             self.remove();
@@ -179,7 +174,27 @@ impl PartWriter {
             rows: self.rows,
             bytes: finished.bytes,
             unpacked_bytes: self.unpacked_bytes,
-            hash: *finished.hasher.finalize().as_bytes(),
+            hash: *finished
+                .hasher
+                .expect("only a bare part has none")
+                .finalize()
+                .as_bytes(),
+        })
+    }
+
+    /// Writes what is left; then `last` is done with the file.
+    fn end(
+        &mut self,
+        last: impl FnOnce(&Hashed) -> io::Result<()>,
+    ) -> Result<Hashed, WritePartError> {
+        self.write_out()?;
+        let out = self.out.take().expect("it is finished once");
+        let ended = out
+            .finish()
+            .and_then(|written| last(&written).map(|()| written));
+        ended.map_err(|source| {
+            self.remove();
+            WritePartError::new(&self.path, source)
         })
     }
 
@@ -214,11 +229,8 @@ impl Drop for PartWriter {
 
 impl BarePart {
     /// Creates the part file of the one partition there is, as [`PartWriter::create`] does.
-    pub fn create(folder: &Path) -> Result<Self, WritePartError> {
-        PartWriter::create_with(folder, PartitionId(0), Codec::Plain, |file| {
-            Ok(Out::Bare(file))
-        })
-        .map(Self)
+    pub fn create(folder: &Path, codec: Codec) -> Result<Self, WritePartError> {
+        PartWriter::create_with(folder, PartitionId(0), codec, None).map(Self)
     }
 
     /// What takes rows.
@@ -228,17 +240,16 @@ impl BarePart {
 
     /// Writes what is left. Returns the number of rows.
     pub fn finish(mut self) -> Result<u64, WritePartError> {
-        self.0.write_out()?;
-        self.0.out = None;
+        self.0.end(|_| Ok(()))?;
         Ok(self.0.rows)
     }
 }
 
 impl Out {
-    fn new(codec: Codec, file: File) -> io::Result<Self> {
+    fn new(codec: Codec, file: File, hasher: Option<Box<blake3::Hasher>>) -> io::Result<Self> {
         let hashed = Hashed {
             file,
-            hasher: Box::default(),
+            hasher,
             bytes: 0,
         };
         if codec == Codec::Plain {
@@ -252,29 +263,27 @@ impl Out {
         match self {
             Self::Plain(file) => file.write_all(rows),
             Self::Packed(encoder) => encoder.write_all(rows),
-            Self::Bare(file) => file.write_all(rows),
         }
     }
 
-    /// Ends the file and makes it durable.
+    /// Ends the file.
     fn finish(self) -> io::Result<Hashed> {
-        let hashed = match self {
-            Self::Plain(file) => file,
+        match self {
+            Self::Plain(file) => Ok(file),
             Self::Packed(encoder) => encoder
                 .finish()?
                 .into_inner()
-                .map_err(io::IntoInnerError::into_error)?,
-            Self::Bare(_) => unreachable!("who has a bare part only lends its writer"),
-        };
-        hashed.file.sync_all()?;
-        Ok(hashed)
+                .map_err(io::IntoInnerError::into_error),
+        }
     }
 }
 
 impl Write for Hashed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
-        self.hasher.update(&bytes[..written]);
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&bytes[..written]);
+        }
         self.bytes += written as u64;
         Ok(written)
     }
@@ -314,7 +323,7 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let folder = base.path().join("bare");
         for finished in [false, true] {
-            let mut part = BarePart::create(&folder).unwrap();
+            let mut part = BarePart::create(&folder, Codec::Gzip).unwrap();
             for _ in 0..3 {
                 part.rows()
                     .row(|out| out.extend_from_slice(b"row\n"))
@@ -327,8 +336,10 @@ mod tests {
                 assert!(!folder.exists());
             }
         }
-        let rows = std::fs::read(folder.join("part-00000")).unwrap();
-        assert_eq!(rows, b"row\nrow\nrow\n");
+        let mut rows = String::new();
+        let mut part = open_part(&folder.join("part-00000.gz")).unwrap();
+        part.read_to_string(&mut rows).unwrap();
+        assert_eq!(rows, "row\n".repeat(3));
     }
 
     #[test]
@@ -417,7 +428,7 @@ mod tests {
         for codec in Codec::ALL {
             let mut part = PartWriter::create(&folder, PartitionId(0), codec).unwrap();
             let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-            part.out = Some(Out::new(codec, full).unwrap());
+            part.out = Some(Out::new(codec, full, Some(Box::default())).unwrap());
             part.row(|out| out.extend_from_slice(b"row\n")).unwrap();
             let error = part.finish().unwrap_err();
             assert!(error.is_no_space(), "{error:?}");

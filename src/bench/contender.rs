@@ -7,6 +7,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use clap::ValueEnum as _;
+use mapfold_data::manifest::{Manifest, Part};
+use mapfold_terms::Format;
+
+use super::rows::Cut;
 use super::shell;
 use crate::args::BenchArgs;
 use crate::error::Problem;
@@ -117,6 +122,24 @@ impl Contender {
             _ => files_of(&traces.out()),
         }
     }
+
+    /// How the rows of the job are cut, by what it left: the rows of a job that writes records of one length back need not be lines.
+    pub(crate) fn cut(format: Format, traces: &Traces) -> Cut {
+        let Format::Fixed(len) = format else {
+            return Cut::Lines;
+        };
+        let Ok(manifest) = Manifest::read(&traces.out()) else {
+            return Cut::Lines;
+        };
+        let as_long = |part: &Part| {
+            let bytes = part.unpacked_bytes.unwrap_or(part.bytes);
+            part.rows.checked_mul(len.get().into()) == Some(bytes)
+        };
+        match manifest.parts.iter().all(as_long) {
+            true => Cut::Every(len),
+            false => Cut::Lines,
+        }
+    }
 }
 
 /// Stands for the inputs.
@@ -179,6 +202,10 @@ fn mapfold_args(args: &BenchArgs) -> Vec<OsString> {
     option("--slots", args.slots.map(|n| n.to_string()));
     option("--memory", args.memory.map(|size| size.bytes().to_string()));
     option("--workers", args.workers.map(|n| n.to_string()));
+    option("--master", args.master.clone());
+    if args.insecure {
+        words.push("--insecure".into());
+    }
     words.extend(["--json", "--progress", "none"].map(OsString::from));
     words
 }
@@ -196,11 +223,14 @@ fn job_args(command: &str, args: &BenchArgs) -> Vec<OsString> {
             OsString::from(format!("{name}={value}")),
         ]);
     }
-    if args.format != mapfold_terms::Format::default() {
+    if args.format != Format::default() {
         words.extend([
             OsString::from("--format"),
             OsString::from(args.format.to_string()),
         ]);
+    }
+    if let Some(codec) = args.compress.and_then(|choice| choice.to_possible_value()) {
+        words.extend(["--compress", codec.get_name()].map(OsString::from));
     }
     words
 }

@@ -29,11 +29,29 @@ pub(crate) fn json(findings: &Findings<'_>) -> String {
         bytes: findings.bytes.bytes(),
         runs: findings.args.runs.get(),
         machine: &findings.machine,
+        rows_same: all_same(&findings.measured),
         contenders: findings.measured.iter().map(One::new).collect(),
     };
     let mut line = serde_json::to_string(&object).expect("strings and numbers always serialize");
     line.push('\n');
     line
+}
+
+fn all_same(measured: &[Measured]) -> Option<bool> {
+    let others = measured.iter().filter(|one| one.comparison.is_some());
+    let all: Vec<_> = others.map(rows_same).collect();
+    match all.contains(&Some(false)) {
+        true => Some(false),
+        false => all.into_iter().collect::<Option<Vec<_>>>().map(|_| true),
+    }
+}
+
+fn rows_same(one: &Measured) -> Option<bool> {
+    match one.comparison {
+        Some(Comparison::Same) => Some(true),
+        Some(Comparison::Differ(_)) => Some(false),
+        Some(Comparison::NoRows | Comparison::NotRows) | None => None,
+    }
 }
 
 #[derive(Serialize)]
@@ -45,6 +63,8 @@ struct Object<'a> {
     bytes: u64,
     runs: u32,
     machine: &'a Machine,
+    /// Whether all rows were compared and are the same; null where some could not be compared and no others differ.
+    rows_same: Option<bool>,
     contenders: Vec<One<'a>>,
 }
 
@@ -57,6 +77,8 @@ struct One<'a> {
     rows: u64,
     /// Whether they are those of the first; null for the first and where they cannot be compared.
     rows_same: Option<bool>,
+    /// `reference`, `same`, `differ`, `no_rows` or `not_key_tab_value`; the last two could not be compared.
+    rows_check: &'static str,
     wall: Measure,
     user: Measure,
     system: Measure,
@@ -94,10 +116,13 @@ impl<'a> One<'a> {
             },
             command: &one.contender.typed,
             rows: one.rows,
-            rows_same: match one.comparison {
-                Some(Comparison::Same) => Some(true),
-                Some(Comparison::Differ(_)) => Some(false),
-                Some(Comparison::NotRows) | None => None,
+            rows_same: rows_same(one),
+            rows_check: match one.comparison {
+                None => "reference",
+                Some(Comparison::Same) => "same",
+                Some(Comparison::Differ(_)) => "differ",
+                Some(Comparison::NoRows) => "no_rows",
+                Some(Comparison::NotRows) => "not_key_tab_value",
             },
             wall: one.wall().into(),
             user: one.user().into(),

@@ -61,7 +61,7 @@ pub(crate) fn bench(
     args.split_size.map(positive).transpose()?;
     let (files, bytes) = size_up(args)?;
     let contenders = Contender::all(args)?;
-    let measured = block_on(race(contenders, args.runs, shown))?;
+    let measured = block_on(race(contenders, args.runs, args.format, shown))?;
     let findings = Findings {
         args,
         files,

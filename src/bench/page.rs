@@ -20,12 +20,17 @@ pub(crate) fn page(findings: &Findings<'_>) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
          <h1>{title}</h1>\n<p>{} in {}; {} each after one to warm up, in rounds of rotating order. Bars are medians, dots \
-         single runs; shorter is better.</p>\n<p>{}</p>\n<p class=\"verdict\">{}</p>\n",
+         single runs; shorter is better.</p>\n<p>{}</p>\n<p class=\"verdict\">{}</p>\n<p{}>{}</p>\n",
         findings.bytes,
         counted(findings.files, "file"),
         counted(findings.args.runs.get(), "run"),
         escape(&findings.machine.line()),
         escape(&findings.verdict()),
+        match findings.differ() {
+            true => " class=\"bad\"",
+            false => "",
+        },
+        escape(&findings.rows_line()),
         title = escape(&title),
     );
     page += &charts(findings);

@@ -3,6 +3,7 @@
 use std::io;
 use std::num::NonZeroU32;
 
+use mapfold_terms::Format;
 use tokio::task::spawn_blocking;
 
 use super::contender::{Contender, Kind, Traces};
@@ -31,10 +32,12 @@ pub(crate) struct Measured {
     pub(crate) work: Option<Work>,
 }
 
-/// Runs each contender once to warm up, and then in `runs` rounds. The first is the one that others' rows are compared with.
+/// Runs each contender once to warm up, and then in `runs` rounds. The first is the job on this engine, over records of `format`; its
+/// rows are those that others are compared with.
 pub(crate) async fn race(
     contenders: Vec<Contender>,
     runs: NonZeroU32,
+    format: Format,
     shown: &Shown,
 ) -> Result<Vec<Measured>, Problem> {
     let mut signals = Signals::catch()?;
@@ -54,7 +57,7 @@ pub(crate) async fn race(
         let files = files.map_err(|error| no_rows(&contender, &error))?;
         let (rows, comparison) = match &first_rows {
             None => {
-                let sums = RowSums::read(files);
+                let sums = RowSums::read(files, Contender::cut(format, own_traces));
                 let sums = watched(&mut signals, sums).await?;
                 let rows = sums.rows();
                 first_rows = Some(std::sync::Arc::new(sums));

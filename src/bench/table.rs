@@ -53,7 +53,7 @@ pub(crate) fn table(findings: &Findings<'_>) -> String {
     if let Some(work) = findings.measured.iter().find_map(|one| one.work.as_ref()) {
         text += &format!("\nmapfold: {}\n", work_line(work));
     }
-    text += &format!("{}\n", findings.verdict());
+    text += &format!("{}\n{}\n", findings.rows_line(), findings.verdict());
     text
 }
 
@@ -62,6 +62,45 @@ impl Findings<'_> {
     pub(super) fn fastest(&self) -> f64 {
         let medians = self.measured.iter().map(|one| one.wall().median);
         medians.fold(f64::INFINITY, f64::min)
+    }
+
+    /// Whether a contender has other rows.
+    pub(super) fn differ(&self) -> bool {
+        let differs = |one: &Measured| matches!(one.comparison, Some(Comparison::Differ(_)));
+        self.measured.iter().any(differs)
+    }
+
+    /// Whose rows were compared, and how that ended.
+    pub(super) fn rows_line(&self) -> String {
+        let those = |is: fn(&Comparison) -> bool| -> String {
+            let all = self.measured.iter();
+            let all = all.filter(|one| one.comparison.as_ref().is_some_and(is));
+            let names: Vec<_> = all.map(|one| one.contender.name.as_str()).collect();
+            names.join(", ")
+        };
+        let parts = [
+            (
+                "OTHER ROWS than mapfold",
+                those(|c| matches!(c, Comparison::Differ(_))),
+            ),
+            (
+                "the same as mapfold, in any order",
+                those(|c| matches!(c, Comparison::Same)),
+            ),
+            (
+                "not compared, as there are none",
+                those(|c| matches!(c, Comparison::NoRows)),
+            ),
+            (
+                "not compared, as none is `key TAB value`",
+                those(|c| matches!(c, Comparison::NotRows)),
+            ),
+        ];
+        let said = parts.into_iter().filter(|(_, names)| !names.is_empty());
+        let said: Vec<_> = said
+            .map(|(what, names)| format!("{names}: {what}"))
+            .collect();
+        format!("rows of {}", said.join("; "))
     }
 
     /// What the engine is worth beside one thread.
@@ -102,7 +141,7 @@ pub(super) fn rows(one: &Measured) -> String {
         None => grouped(one.rows),
         Some(Comparison::Same) => "same".to_owned(),
         Some(Comparison::Differ(_)) => "DIFFER".to_owned(),
-        Some(Comparison::NotRows) => "not compared".to_owned(),
+        Some(Comparison::NoRows | Comparison::NotRows) => "not compared".to_owned(),
     }
 }
 

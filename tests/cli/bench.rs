@@ -40,6 +40,11 @@ fn each_program_is_measured_and_rows_in_any_order_are_the_same() {
         told("rows_same"),
         [Value::Null, same.clone(), same.clone(), same, Value::Null]
     );
+    assert_eq!(
+        told("rows_check"),
+        ["reference", "same", "same", "same", "not_key_tab_value"]
+    );
+    assert_eq!(json["rows_same"], Value::Null);
     assert_eq!(json["contenders"][0]["work"]["records_mapped"], 4);
     for one in json["contenders"].as_array().unwrap() {
         assert_eq!(one["trials"].as_array().unwrap().len(), 1);
@@ -57,10 +62,40 @@ fn a_different_row_is_shown_and_ends_with_its_own_code() {
     let (code, json, said) = bench(&place, &[r"printf 'whale\t1\nthe\t2\nsea\t9\n'"]);
     assert_eq!(code, Some(9));
     assert_eq!(json["contenders"][2]["rows_same"], false);
-    assert!(
-        said.contains("rows of printf") && said.contains("only in"),
-        "{said}"
-    );
+    assert_eq!(json["rows_same"], false);
+    for part in [
+        "the rows of printf are not those of mapfold",
+        "only in mapfold: sea\\t1",
+        "only in printf: sea\\t9",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[test]
+fn what_can_be_set_for_a_run_can_be_set_here() {
+    let place = Place::new();
+    let mut command = place.mapfold("bench wordcount books --runs 1 --json -q");
+    let set = "-p lowercase=true -r 3 --split-size 5 --slots 1 --memory 64MiB --workers 2 --compress zstd";
+    let output = command.args(set.split(' ')).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["rows_same"], true);
+    let work = &json["contenders"][0]["work"];
+    assert_eq!(work["reduce_tasks"], 3);
+    assert!(work["map_tasks"].as_u64().unwrap() > 1, "{work}");
+    let typed = json["contenders"][0]["command"].as_str().unwrap();
+    for part in [
+        "--slots 1",
+        "--memory 67108864",
+        "--workers 2",
+        "--compress zstd",
+    ] {
+        assert!(typed.contains(part), "{typed}");
+    }
+    let one_thread = json["contenders"][1]["command"].as_str().unwrap();
+    assert!(one_thread.contains("--compress zstd"), "{one_thread}");
+    place.assert_nothing_is_left();
 }
 
 #[test]
@@ -99,7 +134,12 @@ fn the_page_is_one_file_with_a_figure_for_each_measure() {
     assert!(page.contains("printf '&lt;&amp;&gt;'"));
     assert!(!page.contains("http"));
     let table = String::from_utf8_lossy(&output.stdout);
-    assert!(table.contains("medians of 2 runs") && table.contains("not compared"));
+    for part in [
+        "medians of 2 runs",
+        "rows of one thread: the same as mapfold, in any order; printf: not compared, as none is `key TAB value`",
+    ] {
+        assert!(table.contains(part), "{table}");
+    }
 }
 
 #[test]

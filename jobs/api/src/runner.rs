@@ -141,6 +141,8 @@ pub struct SequentialTask<'a> {
     pub format: Format,
     /// Never used: everything stays in memory.
     pub scratch: &'a Scratch,
+    /// How the part file is packed.
+    pub part_codec: Codec,
     /// The part file is made in this folder, which does not exist yet.
     pub part_folder: &'a Path,
 }

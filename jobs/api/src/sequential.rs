@@ -50,7 +50,7 @@ pub(crate) fn sequential<J: Job>(
     }
     drop(buffer);
     let records_mapped = emitted.records_out();
-    let mut part = BarePart::create(task.part_folder).map_err(MergeError::from)?;
+    let mut part = BarePart::create(task.part_folder, task.part_codec).map_err(MergeError::from)?;
     let mut round = Round::new(job, part.rows(), task.format);
     reduce_all(&mut round, job, emitted.into_sink(), records_mapped)?;
     let groups = round.groups;

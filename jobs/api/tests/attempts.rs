@@ -267,6 +267,7 @@ fn run_sequentially(job: &str, folder: &Path, text: &str) -> Vec<String> {
             splits: &plan.splits,
             format: plan.format,
             scratch: &ScratchRoot::open(folder).unwrap().scratch("sequential"),
+            part_codec: Codec::Plain,
             part_folder: &part_folder,
         })
         .unwrap();
