@@ -10,7 +10,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use mapfold_data::input::REDUCERS_MAX;
-use mapfold_terms::{ByteSize, Format, JobId};
+use mapfold_terms::{ByteSize, Format, JobId, Skipped};
 
 use crate::duration;
 use crate::exit::Exit;
@@ -215,6 +215,19 @@ pub(crate) struct RunArgs {
         help_heading = "Execution"
     )]
     pub(crate) max_attempts: NonZeroU32,
+
+    /// Put up to N records aside that the job's map fails on [default: 0]
+    ///
+    /// They are listed in the file _skipped.jsonl of the output folder, with file, offset, first bytes and error, and nothing of
+    /// them is in the rows; one more fails the job. At most 1000.
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(0..=i64::from(Skipped::MAX)),
+        requires = "output",
+        help_heading = "Execution"
+    )]
+    pub(crate) skip_bad: Option<u32>,
 
     /// Attempts that run at once [default: one per CPU]
     ///

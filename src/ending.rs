@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use mapfold_terms::{JobEnd, JobReport, JobSpec};
+use mapfold_terms::{FailClass, JobEnd, JobReport, JobSpec};
 
 use crate::error::Problem;
 use crate::exit::Exit;
@@ -63,6 +63,12 @@ fn problem(report: &JobReport, place: &Place, cancelled: Option<Why>) -> Option<
         Some(failure) if report.attempts == 0 => Problem::refused(exit, failure),
         Some(failure) => Problem::new(exit, format!("job failed: {what}")).failure(failure),
         None => Problem::new(exit, format!("job failed: {what}")),
+    };
+    let problem = match failure {
+        Some(failure) if failure.class == FailClass::Job && failure.at.is_some() => {
+            problem.hint_if_none("`--skip-bad N` puts such records aside, up to N of them")
+        }
+        _ => problem,
     };
     Some(match (exit, place) {
         (Exit::Unreachable, Place::Cluster(master)) => {

@@ -29,6 +29,7 @@ pub(crate) fn find(runner: &dyn Runner, spec: &mut JobSpec) -> Result<(), Proble
         let root = ScratchRoot::open(&env::temp_dir()).map_err(|error| no_scratch(&error))?;
         let task = SampleTask {
             plan: &plan,
+            skip_bad: spec.skip_bad > 0,
             scratch: &root.scratch("sample"),
         };
         spec.partitioning = Partitioning::Ranges(runner.sample(&task).map_err(not_sampled)?);

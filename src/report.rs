@@ -14,6 +14,7 @@ mod remarks;
 
 use std::time::Duration;
 
+use mapfold_data::manifest::SKIPPED_NAME;
 use mapfold_terms::{ByteSize, JobReport, TaskKind, TaskTiming};
 
 pub(crate) use json::to_json;
@@ -74,6 +75,11 @@ fn figures(report: &JobReport, text: &mut Lines) {
     }
     for (name, count) in &report.counters.0 {
         text.good("Counter", &format!("{name} = {}", grouped(*count)));
+    }
+    if report.skipped > 0 {
+        let records = counted(report.skipped, "record");
+        let told = format!("{records}, listed in {SKIPPED_NAME} of the output folder");
+        text.warning("Skipped", &told);
     }
     for (label, remark) in remarks(report) {
         text.warning(label, &remark);

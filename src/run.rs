@@ -119,7 +119,7 @@ fn spec(settings: &RunSettings, info: &JobInfo, files: &Files) -> Result<JobSpec
             }
         ),
         max_attempts: settings.max_attempts,
-        skip_bad: 0,
+        skip_bad: settings.skip_bad,
         row_key: info.key.clone(),
         row_value: info.value.clone(),
     })

@@ -3,10 +3,12 @@
 //! Part files, their hashes and what made them, in JSON that people can read. It holds no times, job ids, worker
 //! counts or retries: the same job on the same input leaves the same folder, byte for byte, wherever it ran.
 
+mod skipped;
 #[cfg(test)]
 mod tests;
 mod verify;
 
+pub use skipped::{SKIPPED_NAME, SkippedFile, quarantine};
 pub use verify::{Difference, Verified, VerifyError, verify};
 
 use std::collections::BTreeMap;
@@ -56,6 +58,9 @@ pub struct Manifest {
     pub inputs: Inputs,
     /// Counts that are the same on every run.
     pub counters: BTreeMap<String, u64>,
+    /// The records that were put aside; absent if there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<SkippedFile>,
     /// The part files in order.
     pub parts: Vec<Part>,
     /// Over the parts; see [`root_hash`].

@@ -17,6 +17,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use mapfold_data::manifest::SKIPPED_NAME;
 use mapfold_terms::{AttemptId, FailReason, PartSummary};
 
 use crate::files::Files;
@@ -33,6 +34,8 @@ pub(crate) struct Commit {
     pub(crate) overwrite: bool,
     /// One a partition, by partition; at least one.
     pub(crate) parts: Vec<Part>,
+    /// The records that were put aside, as a file; empty if there are none.
+    pub(crate) skipped: Vec<u8>,
     /// The bytes of `_SUCCESS`.
     pub(crate) manifest: Vec<u8>,
 }
@@ -170,6 +173,12 @@ impl Commit {
         }
         for part in &self.parts {
             self.place(files, part)?;
+        }
+        if !self.skipped.is_empty() {
+            let skipped = self.staged.join(SKIPPED_NAME);
+            files
+                .write_synced(&skipped, &self.skipped)
+                .map_err(failed("write", &skipped))?;
         }
         let manifest = self.staged.join(MANIFEST);
         files

@@ -12,7 +12,8 @@ use std::time::Duration;
 use mapfold_scheduler::JobStats;
 use mapfold_terms::{
     AttemptId, ByteSize, Counters, JobEnd, JobReport, MapReport, PartSummary, PartitionId,
-    PhaseStatus, Plan, Progress, ReduceReport, RunSummary, TaskId, TaskKind, TaskTiming, WorkerId,
+    PhaseStatus, Plan, Progress, ReduceReport, RunSummary, Skipped, TaskId, TaskKind, TaskTiming,
+    WorkerId,
 };
 use tokio::time::Instant;
 
@@ -261,6 +262,11 @@ impl Tally {
         Some((win.attempt, win.report.part))
     }
 
+    /// The records that were put aside, in the order of the input.
+    pub(crate) fn skipped(&self) -> impl Iterator<Item = &Skipped> {
+        self.map_reports().flat_map(|report| &report.skipped)
+    }
+
     /// The job's own counters over all winners.
     pub(crate) fn counters(&self) -> Counters {
         let mut counters = Counters::default();
@@ -340,7 +346,7 @@ impl Tally {
             reduce_median: median(self.reduce_reports().map(|it| it.elapsed).collect()),
             largest: self.largest(),
             counters: self.counters(),
-            skipped: sum(self.map_reports().map(|it| it.skipped.len() as u64)),
+            skipped: self.skipped().count() as u64,
             failed: Vec::new(),
         }
     }

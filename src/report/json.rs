@@ -50,6 +50,8 @@ struct Object<'a> {
     slowest: Vec<Task<'a>>,
     largest: Vec<Partition>,
     counters: &'a BTreeMap<String, u64>,
+    /// Records that were put aside.
+    skipped: u64,
     remarks: Vec<String>,
 }
 
@@ -71,6 +73,8 @@ struct Error<'a> {
     causes: &'a [String],
     file: Option<String>,
     offset: Option<u64>,
+    /// Which of its map task, from 1.
+    record: Option<u64>,
     hint: Option<&'a str>,
 }
 
@@ -153,6 +157,7 @@ impl<'a> Object<'a> {
                 })
                 .collect(),
             counters: &report.counters.0,
+            skipped: report.skipped,
             remarks: super::remarks(report)
                 .into_iter()
                 .map(|(label, text)| format!("{}: {text}", label.to_lowercase()))
@@ -178,6 +183,7 @@ impl<'a> Error<'a> {
             causes: failure.map_or(&[], |failure| &failure.chain),
             file: at.map(|at| at.file.display().to_string()),
             offset: at.map(|at| at.offset),
+            record: at.map(|at| at.record).filter(|record| *record > 0),
             hint: failure.and_then(|failure| failure.hint.as_deref()),
         }
     }

@@ -10,6 +10,7 @@ mod lab;
 mod memory;
 mod oracle;
 mod packed;
+mod records;
 mod same_bytes;
 mod sandbox;
 mod soak;

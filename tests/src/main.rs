@@ -7,6 +7,7 @@
 
 mod crash;
 mod early_exit;
+mod fussy;
 mod parallelism;
 mod trace;
 
@@ -18,6 +19,8 @@ fn main() -> ExitCode {
     let lab = [
         Maker::of::<crash::Crash>(),
         Maker::of::<early_exit::EarlyExit>(),
+        Maker::of::<fussy::Fussy<true>>(),
+        Maker::of::<fussy::Fussy<false>>(),
         Maker::of::<parallelism::MapParallel>(),
         Maker::of::<parallelism::ReduceParallel>(),
         Maker::of::<trace::Slow>(),

@@ -33,6 +33,7 @@ pub(crate) fn attempt(
         partitioning: &brief.partitioning,
         memory: site.memory,
         in_memory_max: room.size(),
+        skip_bad: brief.skip_bad,
         scratch: &scratch,
     };
     let done = match runner.map(&task, running) {

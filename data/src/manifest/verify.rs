@@ -70,28 +70,32 @@ pub enum Difference {
     Root,
 }
 
-/// Reads and hashes every part of an output folder and names every difference from its manifest. Files whose names begin with `_`
-/// or `.` are nobody's parts and are not looked at.
+/// Reads and hashes every part of an output folder, and the records that were put aside, and names every difference from its manifest. Other
+/// files whose names begin with `_` or `.` are nobody's parts and are not looked at.
 pub fn verify(folder: &Path) -> Result<Verified, VerifyError> {
     let manifest = Manifest::read(folder)?;
     let mut extra = file_names(folder)?;
     let mut differences = Vec::new();
     let mut bytes = 0;
-    for part in &manifest.parts {
-        extra.remove(&part.name);
-        let path = folder.join(&part.name);
+    let parts = manifest.parts.iter();
+    let parts = parts.map(|part| (&part.name, part.bytes, part.b3));
+    let skipped = manifest.skipped.iter();
+    let skipped = skipped.map(|file| (&file.name, file.bytes, file.b3));
+    for (name, want, b3) in parts.chain(skipped) {
+        extra.remove(name);
+        let path = folder.join(name);
         match hash_file(&path) {
-            Ok(found) if found.bytes != part.bytes => differences.push(Difference::Length {
-                name: part.name.clone(),
+            Ok(found) if found.bytes != want => differences.push(Difference::Length {
+                name: name.clone(),
                 got: found.bytes,
-                want: part.bytes,
+                want,
             }),
-            Ok(found) if found.b3 != part.b3 => differences.push(Difference::Changed {
-                name: part.name.clone(),
-            }),
+            Ok(found) if found.b3 != b3 => {
+                differences.push(Difference::Changed { name: name.clone() });
+            }
             Ok(found) => bytes += found.bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                differences.push(Difference::Missing(part.name.clone()));
+                differences.push(Difference::Missing(name.clone()));
             }
             Err(source) => return Err(VerifyError::Io { path, source }),
         }

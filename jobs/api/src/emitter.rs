@@ -38,7 +38,7 @@ pub(crate) struct Emitted<J: Job> {
 }
 
 /// The record at hand, for the message if its `map` fails.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Place {
     /// Of its first byte, in the unpacked file.
     pub(crate) offset: u64,

@@ -6,22 +6,36 @@
 //! Only the calls of a job's functions are inside. A panic of the engine around them goes to the hook as ever;
 //! whoever runs the attempt must survive it.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
+use mapfold_terms::{FailClass, Failure};
+
+use crate::JobError;
+
 /// A panic that was caught.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Panicked {
     message: String,
-    place: Option<String>,
+    place: Option<Place>,
+}
+
+/// Where a panic began.
+#[derive(Debug)]
+struct Place {
+    line: Option<String>,
+    /// Captured only where the process was asked for backtraces.
+    backtrace: Backtrace,
 }
 
 impl fmt::Display for Panicked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            Some(place) => write!(f, "panicked at {place}: {}", self.message),
+        let line = self.place.as_ref().and_then(|place| place.line.as_ref());
+        match line {
+            Some(line) => write!(f, "panicked at {line}: {}", self.message),
             None => write!(f, "panicked: {}", self.message),
         }
     }
@@ -31,7 +45,8 @@ impl std::error::Error for Panicked {}
 
 thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
-    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
+    static NO_BACKTRACES: Cell<bool> = const { Cell::new(false) };
+    static PLACE: RefCell<Option<Place>> = const { RefCell::new(None) };
 }
 
 /// Runs `body`; a panic in it becomes an error. What `body` borrowed may be half changed then: give
@@ -52,11 +67,47 @@ pub(crate) fn catch<T>(body: impl FnOnce() -> T) -> Result<T, Panicked> {
     })
 }
 
+/// Runs `body`, in which many panics are expected: a backtrace takes milliseconds to put into words.
+pub(crate) fn without_backtraces<T>(body: impl FnOnce() -> T) -> T {
+    let outer = NO_BACKTRACES.replace(true);
+    let result = body();
+    NO_BACKTRACES.set(outer);
+    result
+}
+
+impl Panicked {
+    /// As a failure of the job.
+    pub(crate) fn failure(&self) -> Failure {
+        let backtrace = self.place.as_ref().map(|place| &place.backtrace);
+        Failure {
+            backtrace: backtrace
+                .filter(|trace| trace.status() == BacktraceStatus::Captured)
+                .map(ToString::to_string),
+            ..Failure::new(FailClass::Job, self)
+        }
+    }
+}
+
+/// How a job's function failed, if it did: with an error of its own or a panic.
+pub(crate) fn failure(result: Result<Result<(), JobError>, Panicked>) -> Option<Failure> {
+    match result {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(Failure::new(FailClass::Job, error.as_ref())),
+        Err(panic) => Some(panic.failure()),
+    }
+}
+
 fn set_hook() {
     let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         if INSIDE.get() {
-            PLACE.set(info.location().map(ToString::to_string));
+            PLACE.set(Some(Place {
+                line: info.location().map(ToString::to_string),
+                backtrace: match NO_BACKTRACES.get() {
+                    true => Backtrace::disabled(),
+                    false => Backtrace::capture(),
+                },
+            }));
         } else {
             previous(info);
         }
@@ -70,7 +121,10 @@ mod tests {
     #[test]
     fn a_panic_is_told_with_message_and_place() {
         let index = std::hint::black_box(3);
-        let caught = catch(|| [1, 2, 3][index]).unwrap_err().to_string();
+        let caught = catch(|| [1, 2, 3][index]).unwrap_err().failure();
+        let asked = Backtrace::capture().status() == BacktraceStatus::Captured;
+        assert_eq!(caught.backtrace.is_some(), asked);
+        let caught = caught.to_string();
         assert!(
             caught.starts_with("panicked at jobs/api/src/guard.rs:"),
             "{caught}"
@@ -79,6 +133,6 @@ mod tests {
             caught.ends_with("the len is 3 but the index is 3"),
             "{caught}"
         );
-        assert_eq!(catch(|| 5), Ok(5));
+        assert!(matches!(catch(|| 5), Ok(5)));
     }
 }

@@ -51,6 +51,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
+mod bad_records;
 mod budget;
 mod catalog;
 mod coded;

@@ -1,16 +1,17 @@
 //! The loop of a map attempt: read a block, map its records, spill when full, leave one run.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use mapfold_data::input::{Block, ReadSplitError, SplitReader};
+use mapfold_data::input::{Block, ReadSplitError, Record, SplitReader};
 use mapfold_data::partition::Partitioner;
-use mapfold_terms::{ByteSize, FailClass, Failure, MapReport, RecordAt};
+use mapfold_terms::{ByteSize, FailClass, MapReport, RecordAt, Skipped};
 
+use crate::bad_records;
 use crate::budget::Budget;
 use crate::emitter::{Emitted, Emitter, Finished, Place};
 use crate::guard;
 use crate::spare::{MapMemory, Spare};
-use crate::{Job, JobError, MapDone, MapTask, Monitor, TaskError};
+use crate::{Job, MapDone, MapTask, Monitor, TaskError};
 
 /// A record may take this share of an attempt's memory; the rest is for what `map` makes of it.
 const RECORD_SHARE: u64 = 2;
@@ -18,7 +19,10 @@ const RECORD_SHARE: u64 = 2;
 /// A record of this size is accepted however small the memory budget.
 pub(crate) const RECORD_MAX_LEAST: ByteSize = ByteSize::mib(64);
 
-/// Maps one split into one run.
+/// The counter of records that were left out, among the job's own.
+const SKIPPED_COUNTER: &str = "skipped records";
+
+/// Maps one split into one run, without the records that it may leave out because the job's code fails on them.
 pub(crate) fn map_attempt<J: Job>(
     job: &J,
     spare: &Spare<J>,
@@ -28,8 +32,6 @@ pub(crate) fn map_attempt<J: Job>(
     let started = Instant::now();
     let record_max = ByteSize(task.memory.bytes() / RECORD_SHARE).max(RECORD_MAX_LEAST);
     let partitioner = Partitioner::new(task.partitioning, task.partitions);
-    let memory = spare.take();
-    let mut reader = SplitReader::with_buffer(task.split, task.format, record_max, memory.buffer);
     let budget = Budget {
         token: task.attempt.token,
         partitions: task.partitions,
@@ -38,71 +40,180 @@ pub(crate) fn map_attempt<J: Job>(
         in_memory_max: task.in_memory_max,
         scratch: task.scratch,
     };
-    let mut emitted = Emitted::new(memory.sink, &budget);
-    let mut records_in = 0;
-    while let Some(block) = reader.next_block().map_err(read_failed)? {
-        if monitor.cancelled() {
-            return Err(TaskError::Cancelled);
+    let pass = Pass {
+        job,
+        spare,
+        task,
+        record_max,
+        budget: &budget,
+        monitor,
+    };
+    let mut done = match pass.run(&[]) {
+        Err(TaskError::Failed(failure)) if failure.class == FailClass::Job && task.skip_bad > 0 => {
+            let bad = guard::without_backtraces(|| {
+                bad_records::find(job, task, record_max, &budget, monitor)
+            })?;
+            if bad.is_empty() {
+                return Err(TaskError::Failed(failure));
+            }
+            let mut done = pass.run(&bad)?;
+            done.report.counters.add(SKIPPED_COUNTER, bad.len() as u64);
+            done.report.skipped = bad;
+            done
         }
-        map_block(job, &block, &budget, &mut emitted)?;
-        records_in += block.record_count();
-        monitor.progress(records_in, reader.bytes_read());
-    }
-    let finished = finish(job, &budget, emitted)?;
-    let bytes_in = reader.bytes_read();
-    spare.put(MapMemory {
-        buffer: reader.into_buffer(),
-        sink: finished.sink,
-    });
-    Ok(MapDone {
-        report: MapReport {
-            records_in,
-            bytes_in,
-            records_out: finished.records_out,
-            run: finished.summary,
-            spilled: finished.spilled,
-            spills: finished.spills,
-            counters: finished.counters,
-            elapsed: started.elapsed(),
-            skipped: Vec::new(),
-        },
-        run: finished.run,
-    })
+        done => done?,
+    };
+    done.report.elapsed = started.elapsed();
+    Ok(done)
 }
 
-/// One block through the job's code; what goes wrong there is told with the record at hand.
+/// One way through a split.
+struct Pass<'a, J: Job> {
+    job: &'a J,
+    spare: &'a Spare<J>,
+    task: &'a MapTask<'a>,
+    record_max: ByteSize,
+    budget: &'a Budget<'a>,
+    monitor: &'a dyn Monitor,
+}
+
+impl<J: Job> Pass<'_, J> {
+    /// Maps all records but those in `skip`, which is in the order of the split.
+    fn run(&self, skip: &[Skipped]) -> Result<MapDone, TaskError> {
+        let Self {
+            job, task, budget, ..
+        } = *self;
+        let memory = self.spare.take();
+        let mut reader =
+            SplitReader::with_buffer(task.split, task.format, self.record_max, memory.buffer);
+        let mut emitted = Emitted::new(memory.sink, budget);
+        let mut records_in = 0;
+        while let Some(block) = reader.next_block().map_err(read_failed)? {
+            if self.monitor.cancelled() {
+                return Err(TaskError::Cancelled);
+            }
+            if skip.is_empty() {
+                map_block(job, &block, records_in, budget, &mut emitted)?;
+            } else {
+                map_rest(job, &block, records_in, skip, budget, &mut emitted)?;
+            }
+            records_in += block.record_count();
+            self.monitor.progress(records_in, reader.bytes_read());
+        }
+        let finished = finish(job, budget, emitted)?;
+        let bytes_in = reader.bytes_read();
+        self.spare.put(MapMemory {
+            buffer: reader.into_buffer(),
+            sink: finished.sink,
+        });
+        Ok(MapDone {
+            report: MapReport {
+                records_in,
+                bytes_in,
+                records_out: finished.records_out,
+                run: finished.summary,
+                spilled: finished.spilled,
+                spills: finished.spills,
+                counters: finished.counters,
+                elapsed: Duration::ZERO,
+                skipped: Vec::new(),
+            },
+            run: finished.run,
+        })
+    }
+}
+
+/// One block through the job's code, after `before` records of its split; what goes wrong there is told with the record at hand.
 pub(crate) fn map_block<J: Job>(
     job: &J,
     block: &Block<'_>,
+    before: u64,
     budget: &Budget<'_>,
     emitted: &mut Emitted<J>,
 ) -> Result<(), TaskError> {
-    emitted.set_place(Place {
+    let whole = Place {
         offset: block.offset(),
         len: block.bytes().len(),
-    });
+    };
+    emitted.set_place(whole);
     let mapped = guard::catch(|| {
         let mut emitter = Emitter::new(job, budget, block.bytes(), emitted);
         job.map_block(block, &mut emitter)
     });
-    let error = match mapped {
-        Ok(Ok(())) => return Ok(emitted.check()?),
-        Ok(Err(error)) => error,
-        Err(panic) => JobError::from(panic),
+    let Some(mut failure) = guard::failure(mapped) else {
+        return Ok(emitted.check()?);
     };
-    let mut failure = Failure::new(FailClass::Job, error.as_ref());
-    failure.at = Some(record_at(block, emitted.place()));
+    failure.at = Some(if emitted.place() == whole && block.record_count() > 1 {
+        first_to_fail(job, block, before, budget)
+            .unwrap_or_else(|| record_at(block, before, emitted.place()))
+    } else {
+        record_at(block, before, emitted.place())
+    });
     Err(TaskError::Failed(failure))
 }
 
-fn record_at(block: &Block<'_>, place: Place) -> RecordAt {
+/// The records of a block but for those in `skip`, one by one if there are such among them.
+fn map_rest<J: Job>(
+    job: &J,
+    block: &Block<'_>,
+    before: u64,
+    skip: &[Skipped],
+    budget: &Budget<'_>,
+    emitted: &mut Emitted<J>,
+) -> Result<(), TaskError> {
+    let first = skip.partition_point(|bad| bad.record <= before);
+    let upto = skip.partition_point(|bad| bad.record <= before + block.record_count());
+    if first == upto {
+        return map_block(job, block, before, budget, emitted);
+    }
+    let mut skip = skip[first..upto].iter().map(|bad| bad.record).peekable();
+    let mapped = guard::catch(|| {
+        let mut emitter = Emitter::new(job, budget, block.bytes(), emitted);
+        for (number, record) in (before + 1..).zip(block.records()) {
+            if skip.next_if_eq(&number).is_none() {
+                emitter.begin_record(&record);
+                job.map(&record, &mut emitter)?;
+            }
+        }
+        Ok(())
+    });
+    let Some(mut failure) = guard::failure(mapped) else {
+        return Ok(emitted.check()?);
+    };
+    failure.at = Some(record_at(block, before, emitted.place()));
+    Err(TaskError::Failed(failure))
+}
+
+/// The record on which a job fails that does not say which one it has at hand.
+fn first_to_fail<J: Job>(
+    job: &J,
+    block: &Block<'_>,
+    before: u64,
+    budget: &Budget<'_>,
+) -> Option<RecordAt> {
+    let fails = |record: &Record<'_>| {
+        let failure = bad_records::fails_alone(job, block, record, budget);
+        matches!(failure, Ok(Some(_)))
+    };
+    let bad = guard::without_backtraces(|| block.records().find(fails))?;
+    let place = Place {
+        offset: bad.offset,
+        len: bad.bytes.len(),
+    };
+    Some(record_at(block, before, place))
+}
+
+fn record_at(block: &Block<'_>, before: u64, place: Place) -> RecordAt {
     let start = usize::try_from(place.offset.saturating_sub(block.offset())).unwrap_or(usize::MAX);
     let record = block.bytes().get(start..).unwrap_or_default();
     let excerpt_len = record.len().min(place.len).min(RecordAt::EXCERPT_MAX);
+    let earlier = block
+        .records()
+        .take_while(|record| record.offset < place.offset);
     RecordAt {
         file: block.file().name.clone(),
         offset: place.offset,
-        record: 0,
+        record: before + 1 + earlier.count() as u64,
         excerpt: record[..excerpt_len].to_vec(),
     }
 }
@@ -114,7 +225,7 @@ pub(crate) fn finish<J: Job>(
     emitted: Emitted<J>,
 ) -> Result<Finished<J>, TaskError> {
     let finished = guard::catch(|| emitted.finish(job, budget))
-        .map_err(|panic| TaskError::Failed(Failure::new(FailClass::Job, &panic)))?;
+        .map_err(|panic| TaskError::Failed(panic.failure()))?;
     Ok(finished?)
 }
 

@@ -225,8 +225,7 @@ fn share(bytes_all: u64, records: u64, records_all: u64) -> u64 {
 
 /// Runs the job's code; a panic becomes a failure of the job.
 pub(crate) fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, Stop> {
-    guard::catch(body)
-        .map_err(|panic| Stop::Task(TaskError::Failed(Failure::new(FailClass::Job, &panic))))
+    guard::catch(body).map_err(|panic| Stop::Task(TaskError::Failed(panic.failure())))
 }
 
 /// What stays from group to group.

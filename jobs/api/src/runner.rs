@@ -76,6 +76,8 @@ pub struct MapTask<'a> {
     pub memory: ByteSize,
     /// A run up to this size stays in memory.
     pub in_memory_max: ByteSize,
+    /// Records that may be left out because `map` fails on them. One more fails the attempt.
+    pub skip_bad: u32,
     /// For spills and the run.
     pub scratch: &'a Scratch,
 }
@@ -85,6 +87,8 @@ pub struct MapTask<'a> {
 pub struct SampleTask<'a> {
     /// The input. As many ranges are wanted as it has reduce tasks.
     pub plan: &'a Plan,
+    /// Whether to look away when `map` fails.
+    pub skip_bad: bool,
     /// For spills; there are none unless a few records become very large.
     pub scratch: &'a Scratch,
 }

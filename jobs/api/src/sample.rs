@@ -9,7 +9,9 @@ use mapfold_data::input::{ReadBuffer, SplitReader};
 use mapfold_data::merge::Cursor;
 use mapfold_data::partition::Partitioner;
 use mapfold_data::run::{ReadRunError, Run, RunBytes};
-use mapfold_terms::{Boundaries, ByteSize, Codec, Format, PartitionId, Piece, Plan, Split, Token};
+use mapfold_terms::{
+    Boundaries, ByteSize, Codec, FailClass, Format, PartitionId, Piece, Plan, Split, Token,
+};
 
 use crate::budget::Budget;
 use crate::combine::MergeError;
@@ -59,7 +61,11 @@ pub(crate) fn sample<J: Job>(job: &J, task: &SampleTask<'_>) -> Result<Boundarie
             && let Some(block) = reader.next_block().map_err(read_failed)?
         {
             left = left.saturating_sub(block.bytes().len().max(1) as u64);
-            map_block(job, &block, &budget, &mut emitted)?;
+            match map_block(job, &block, 0, &budget, &mut emitted) {
+                Err(TaskError::Failed(failure))
+                    if failure.class == FailClass::Job && task.skip_bad => {}
+                mapped => mapped?,
+            }
         }
         buffer = reader.into_buffer();
     }

@@ -43,7 +43,7 @@ pub(crate) fn sequential<J: Job>(
     for split in task.splits {
         let mut reader = SplitReader::with_buffer(split, task.format, UNLIMITED, buffer);
         while let Some(block) = reader.next_block().map_err(read_failed)? {
-            map_block(job, &block, &budget, &mut emitted)?;
+            map_block(job, &block, records_in, &budget, &mut emitted)?;
             records_in += block.record_count();
         }
         buffer = reader.into_buffer();

@@ -218,6 +218,7 @@ fn run(job: &str, folder: &Path, text: &str, how: How) -> Result<Left, TaskError
             partitioning: &Partitioning::Hash,
             memory: ByteSize(how.memory),
             in_memory_max: ByteSize(how.memory),
+            skip_bad: 0,
             scratch: &scratch,
         };
         let done = runner.map(&task, &Quiet)?;
@@ -484,6 +485,7 @@ fn a_panic_or_error_in_map_names_the_record() {
     let at = failure.at.unwrap();
     assert_eq!((at.file.as_bytes(), at.offset), (&b"input.txt"[..], 8));
     assert_eq!(at.excerpt, b"three panic four");
+    assert_eq!(at.record, 2);
 }
 
 #[test]

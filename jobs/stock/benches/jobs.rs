@@ -92,6 +92,7 @@ fn map(bencher: Bencher<'_, '_>, job: &str, params: &[(&str, &str)], kind: Kind)
                 partitioning: &Partitioning::Hash,
                 memory: ByteSize::gib(1),
                 in_memory_max: ByteSize::gib(1),
+                skip_bad: 0,
                 scratch: &scratch.scratch("bench"),
             };
             runner.map(&task, &Unwatched).unwrap()

@@ -101,6 +101,7 @@ fn stage(overwrite: bool) -> Stage {
         output,
         overwrite,
         parts,
+        skipped: b"bad\n".to_vec(),
         manifest: b"{\"ours\": true}\n".to_vec(),
     };
     Stage {

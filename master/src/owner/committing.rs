@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mapfold_data::manifest::{self, B3, MANIFEST_VERSION, Manifest};
+use mapfold_data::manifest::{self, B3, MANIFEST_VERSION, Manifest, SkippedFile};
 use mapfold_data::part::part_name;
 use mapfold_scheduler::{CommitOutcome, Event};
 use mapfold_terms::{AttemptId, FailClass, FailReason, Failure, JobId, JobSpec, PartitionId};
@@ -38,13 +38,14 @@ impl Owner {
             }
         };
         let staged = describe(&work, parts).map(|parts| {
-            let manifest = manifest_of(&job.spec, &work, &parts);
-            (parts, manifest)
+            let (skipped, quarantine) = manifest::quarantine(work.tally.skipped()).unzip();
+            let manifest = manifest_of(&job.spec, &work, &parts, skipped);
+            (parts, manifest, quarantine)
         });
         let staged_folder = work.staging.as_ref().map(Staging::output);
         let (output, overwrite) = (job.spec.output.clone(), job.spec.overwrite);
         job.stage = Stage::Committing(work);
-        let (Some((parts, manifest)), Some(staged)) = (staged, staged_folder) else {
+        let (Some((parts, manifest, quarantine)), Some(staged)) = (staged, staged_folder) else {
             let outcome = broken("a winning reduce attempt left no report");
             return self.handle(Event::CommitEnded { job: id, outcome });
         };
@@ -53,6 +54,7 @@ impl Owner {
             output: output.as_path().to_owned(),
             overwrite,
             parts,
+            skipped: quarantine.unwrap_or_default(),
             manifest: Vec::new(),
         };
         self.commits.push(Begun {
@@ -104,7 +106,12 @@ fn describe(work: &Work, parts: &[AttemptId]) -> Option<Vec<Part>> {
     parts.collect()
 }
 
-fn manifest_of(spec: &JobSpec, work: &Work, parts: &[Part]) -> Manifest {
+fn manifest_of(
+    spec: &JobSpec,
+    work: &Work,
+    parts: &[Part],
+    skipped: Option<SkippedFile>,
+) -> Manifest {
     let parts: Vec<manifest::Part> = (0..)
         .zip(parts)
         .map(|(index, part)| {
@@ -125,6 +132,7 @@ fn manifest_of(spec: &JobSpec, work: &Work, parts: &[Part]) -> Manifest {
         value: spec.row_value.clone(),
         inputs: work.inputs.clone(),
         counters: work.tally.counters().0,
+        skipped,
         parts,
         root,
     }
