@@ -36,6 +36,26 @@ pub(crate) trait Files: Send + Sync + 'static {
     fn sync_folder(&self, path: &Path) -> io::Result<()>;
     /// Deletes a folder and all below it; a name that does not exist is no error.
     fn remove_tree(&self, path: &Path) -> io::Result<()>;
+    /// Opens a file to add to it.
+    fn append_to(&self, path: &Path) -> io::Result<Box<dyn Growing>>;
+}
+
+/// A file that is added to. After an error nothing is known of what was added since the last sync.
+pub(crate) trait Growing: Send + 'static {
+    /// Adds bytes at the end.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Makes all that was added durable.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+impl Growing for File {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
 }
 
 /// The operating system's files.
@@ -107,6 +127,10 @@ impl Files for SystemFiles {
             _ => Ok(()),
         }
     }
+
+    fn append_to(&self, path: &Path) -> io::Result<Box<dyn Growing>> {
+        Ok(Box::new(File::options().append(true).open(path)?))
+    }
 }
 
 fn absent<T>(error: io::Error) -> io::Result<Option<T>> {
@@ -115,3 +139,6 @@ fn absent<T>(error: io::Error) -> io::Result<Option<T>> {
         _ => Err(error),
     }
 }
+
+#[cfg(test)]
+pub(crate) mod fail_nth;

@@ -8,6 +8,7 @@
 //! | `session`, `outbox` | one life of a worker, and its orders |
 //! | `job`, `jobs`, `tally`, `notices`, `trim` | what is known of jobs while they run and when they ended |
 //! | `planning`, `output`, `staging`, `commit` | what a job does to the file system, before and after its tasks |
+//! | `journal` | the file that a restarted master reads |
 //! | `files` | the one way in which it does that |
 //!
 //! Decisions are the scheduler's; nothing here chooses a worker, counts a failure or expires a lease.
@@ -22,6 +23,7 @@ mod files;
 mod inbox;
 mod job;
 mod jobs;
+mod journal;
 mod master;
 mod notices;
 mod outbox;

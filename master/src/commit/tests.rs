@@ -1,70 +1,11 @@
 use std::fs;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use mapfold_terms::{JobId, MasterEpoch, TaskId, Token};
 
 use super::*;
 use crate::files::SystemFiles;
+use crate::files::fail_nth::FailNth;
 use crate::staging::Staging;
-
-/// Fails the `n`-th call that may change or sync anything, once, without doing it.
-struct FailNth {
-    calls: AtomicU32,
-    n: u32,
-}
-
-impl FailNth {
-    fn new(n: u32) -> Self {
-        Self {
-            calls: AtomicU32::new(0),
-            n,
-        }
-    }
-
-    fn call<T>(&self, run: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        if self.calls.fetch_add(1, Ordering::Relaxed) == self.n {
-            return Err(io::Error::other("planted"));
-        }
-        run()
-    }
-
-    fn reached(&self) -> bool {
-        self.calls.load(Ordering::Relaxed) > self.n
-    }
-}
-
-impl Files for FailNth {
-    fn create_private_folder(&self, path: &Path) -> io::Result<()> {
-        self.call(|| SystemFiles.create_private_folder(path))
-    }
-    fn create_folder(&self, path: &Path) -> io::Result<()> {
-        self.call(|| SystemFiles.create_folder(path))
-    }
-    fn file_len(&self, path: &Path) -> io::Result<Option<u64>> {
-        self.call(|| SystemFiles.file_len(path))
-    }
-    fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
-        self.call(|| SystemFiles.read(path))
-    }
-    fn write_synced(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.call(|| SystemFiles.write_synced(path, bytes))
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.call(|| SystemFiles.rename(from, to))
-    }
-    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.call(|| SystemFiles.rename_new(from, to))
-    }
-    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
-        self.call(|| SystemFiles.exchange(one, other))
-    }
-    fn sync_folder(&self, path: &Path) -> io::Result<()> {
-        self.call(|| SystemFiles.sync_folder(path))
-    }
-    fn remove_tree(&self, path: &Path) -> io::Result<()> {
-        self.call(|| SystemFiles.remove_tree(path))
-    }
-}
 
 struct Stage {
     _folder: tempfile::TempDir,

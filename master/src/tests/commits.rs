@@ -9,7 +9,7 @@ use mapfold_terms::{FailReason, TaskKind};
 
 use super::fake::{Act, Fake};
 use super::*;
-use crate::files::{Files, SystemFiles};
+use crate::files::{Files, Growing, SystemFiles};
 
 /// Has no space for manifests, once it is told so.
 #[derive(Default)]
@@ -48,6 +48,9 @@ impl Files for Full {
     }
     fn remove_tree(&self, path: &Path) -> io::Result<()> {
         SystemFiles.remove_tree(path)
+    }
+    fn append_to(&self, path: &Path) -> io::Result<Box<dyn Growing>> {
+        SystemFiles.append_to(path)
     }
 }
 
