@@ -23,6 +23,7 @@ mod files;
 mod inbox;
 mod job;
 mod jobs;
+#[cfg(test)]
 mod journal;
 mod master;
 mod notices;

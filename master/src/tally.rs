@@ -233,6 +233,16 @@ impl Tally {
         }
     }
 
+    /// The run of a winner is at this worker.
+    pub(crate) fn moved(&mut self, attempt: AttemptId, at: WorkerId) {
+        let win = self.maps.get_mut(attempt.task.index as usize);
+        if let Some(win) = win.and_then(Option::as_mut)
+            && win.attempt == attempt
+        {
+            win.worker = at;
+        }
+    }
+
     /// The task has no winner any more.
     pub(crate) fn lost(&mut self, task: TaskId) {
         let place = task.index as usize;

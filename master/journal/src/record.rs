@@ -121,6 +121,8 @@ pub struct Planned {
     pub bytes: u64,
     /// In bytes.
     pub split_size: u64,
+    /// Failed attempts of one task that fail the job.
+    pub max_attempts: u32,
     /// The staging folder.
     pub staging: RawPath,
     /// The inputs as the manifest lists them, in its JSON.

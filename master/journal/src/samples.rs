@@ -51,6 +51,7 @@ pub(crate) fn records_of(job: JobId) -> Vec<Record> {
                 files: 1,
                 bytes: 20,
                 split_size: 10,
+                max_attempts: 4,
                 staging: path("/out/.staging"),
                 inputs: "{}".to_owned(),
             },

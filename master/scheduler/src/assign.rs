@@ -2,7 +2,7 @@
 
 use std::ops::Bound::{Excluded, Unbounded};
 
-use mapfold_terms::{AttemptId, JobId, NoticeKind, TaskId, TaskKind, Token, WorkerId};
+use mapfold_terms::{AttemptId, JobId, NoticeKind, TaskId, TaskKind, WorkerId};
 
 use crate::Action;
 use crate::job::JobState;
@@ -54,14 +54,12 @@ impl Scheduler {
         let Some((id, kind, choice)) = self.choose() else {
             return false;
         };
+        let token = self.next_token();
         let Some(job) = self.jobs.get_mut(&id) else {
             return false;
         };
         let attempt = AttemptId {
-            token: Token {
-                epoch: self.epoch,
-                counter: self.next_counter,
-            },
+            token,
             job: id,
             task: TaskId {
                 kind,

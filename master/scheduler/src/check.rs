@@ -52,7 +52,7 @@ impl Scheduler {
             return Err(format!("{id} commits while attempts run"));
         }
         let waits = self.timers.iter().any(|timer| match timer {
-            Timer::Retry(job, _) | Timer::NoWorkers(job) => job == id,
+            Timer::Retry(job, _) | Timer::NoWorkers(job) | Timer::Runs(job) => job == id,
             _ => false,
         });
         if committing || running || waits || self.workers.len() > 0 {
@@ -82,6 +82,7 @@ impl Scheduler {
             running_here.extend(&job.reduces.running);
             let winners = job.maps.winners();
             let winners = winners.map(|(attempt, by)| (*id, attempt.task.index, by));
+            let winners = winners.filter(|(_, map, _)| !job.awaited.contains(map));
             // Runs of a job that commits may be lost without anybody caring.
             let counts = |by: &WorkerId| job.state == JobState::Running || self.is_live(*by);
             held_here.extend(winners.filter(|(_, _, by)| counts(by)));
@@ -111,6 +112,10 @@ impl Scheduler {
                     self.jobs.contains_key(&id) && self.workers.len() == 0
                 }
                 Timer::Yield(id) => self.jobs.contains_key(&id),
+                Timer::Runs(id) => {
+                    let job = self.jobs.get(&id);
+                    job.is_some_and(|job| !job.awaited.is_empty())
+                }
             };
             if !stands {
                 return Err(format!("{timer:?} stands for nothing"));
@@ -125,6 +130,9 @@ impl Scheduler {
             }
         }
         for (id, job) in &self.jobs {
+            if !job.awaited.is_empty() && !self.timers.is_set(Timer::Runs(*id)) {
+                return Err(format!("{id} waits for runs for ever"));
+            }
             for (index, task) in (0..).zip(&job.reduces.tasks) {
                 let retry = Timer::Retry(*id, mapfold_terms::TaskId::reduce(index));
                 if task.state == TaskState::Waiting && !self.timers.is_set(retry) {

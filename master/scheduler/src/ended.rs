@@ -52,7 +52,7 @@ impl Scheduler {
     }
 
     /// Whether the attempt runs at that worker, which is alive.
-    fn runs(&self, worker: WorkerId, attempt: AttemptId) -> bool {
+    pub(crate) fn runs(&self, worker: WorkerId, attempt: AttemptId) -> bool {
         let job = self.jobs.get(&attempt.job);
         let runs_on = job.and_then(|job| job.phase(attempt.task.kind).running.get(&attempt));
         runs_on == Some(&worker)
@@ -72,7 +72,9 @@ impl Scheduler {
         let (Some(()), Some(job)) = (live, self.jobs.get(&attempt.job)) else {
             return;
         };
-        let wins = job.maps.winner(attempt.task.index) == Some((attempt, worker))
+        let index = attempt.task.index;
+        let wins = (job.maps.winner(index) == Some((attempt, worker))
+            || job.awaited.contains(&index))
             && !self.planted(Bug::RepeatedReportDiscardsRun);
         if matches!(outcome, Outcome::Mapped(_)) && !wins {
             let on = worker;
@@ -82,13 +84,13 @@ impl Scheduler {
 
     fn map_won(&mut self, worker: WorkerId, attempt: AttemptId, digest: Digest) {
         let index = attempt.task.index;
-        let next_counter = self.next_counter;
+        let next_token = self.next_token();
         let Some(job) = self.jobs.get_mut(&attempt.job) else {
             return;
         };
         let superseded = job.maps.win(attempt, worker);
         let change = job.inputs.win(index, digest);
-        job.winners_since = next_counter;
+        job.winners_since = next_token;
         if let Some(trouble) = &mut job.maps.task(index).trouble {
             trouble.unreachable = None;
         }
@@ -263,7 +265,7 @@ impl Scheduler {
             return;
         };
         let waited_for_run = attempt.task.kind == TaskKind::Reduce
-            && (!job.maps.all_won() || attempt.token.counter < job.winners_since);
+            && (!job.maps.all_won() || attempt.token < job.winners_since);
         let trouble = job
             .phase_mut(attempt.task.kind)
             .task(attempt.task.index)

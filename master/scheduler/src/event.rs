@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use mapfold_terms::{AttemptId, FailReason, Failure, JobId, NoticeKind, Outcome, TaskId, WorkerId};
+use mapfold_terms::{
+    AttemptId, Digest, FailReason, Failure, JobId, NoticeKind, Outcome, TaskId, WorkerId,
+};
 
 /// Time since the master started, on its own monotonic clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +53,23 @@ pub enum Event {
         worker: WorkerId,
         /// Attempts it can run at once; at least 1.
         slots: u32,
+    },
+    /// A worker that joined an earlier start of this master joins this one, under a new id, and goes on.
+    WorkerReturned {
+        /// Never seen before.
+        worker: WorkerId,
+        /// Attempts it can run at once; at least 1.
+        slots: u32,
+        /// Attempts of earlier starts that it runs, or that ended and were not acknowledged.
+        holds: BTreeSet<AttemptId>,
+    },
+    /// A worker that returned holds these runs, with these digests. May be told in parts, and twice; must
+    /// come before its reports.
+    RunsHeld {
+        /// Dead ids are ignored.
+        worker: WorkerId,
+        /// Map attempts of earlier starts.
+        runs: Vec<(AttemptId, Digest)>,
     },
     /// A worker said something on its heartbeat connection; stamped when it was read.
     Heartbeat {
@@ -128,7 +147,8 @@ pub enum Action {
         on: WorkerId,
     },
     /// Put the parts of these reduce attempts in place as the job's output; answer with
-    /// [`Event::CommitEnded`]. Asked at most once a job.
+    /// [`Event::CommitEnded`]. Asked at most once a job by each start of the master, and always with the
+    /// same parts.
     Commit {
         /// The job.
         job: JobId,
@@ -164,6 +184,20 @@ pub enum Action {
         task: TaskId,
         /// The winning attempt and who ran it; `None` when the result was lost or rolled back.
         by: Option<(AttemptId, WorkerId)>,
+    },
+    /// The run of a map task that was won before the master started anew is at this worker.
+    Found {
+        /// The attempt that won.
+        attempt: AttemptId,
+        /// Who holds its run.
+        at: WorkerId,
+    },
+    /// An attempt of an earlier start of the master runs on at this worker.
+    Adopted {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Who runs it.
+        on: WorkerId,
     },
 }
 

@@ -1,8 +1,8 @@
 //! One job that has not ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use mapfold_terms::{InputsDigest, TaskKind};
+use mapfold_terms::{InputsDigest, TaskKind, Token};
 
 use crate::inputs::Inputs;
 use crate::pending::Choice;
@@ -21,9 +21,11 @@ pub(crate) struct Job {
     /// What the winner of each reduce task consumed.
     pub(crate) consumed: Vec<Option<InputsDigest>>,
     pub(crate) stats: JobStats,
-    /// Counter of the first token that was not yet issued when a map task last won or lost its run:
-    /// attempts from it on saw the present winners only.
-    pub(crate) winners_since: u64,
+    /// The first token that was not yet issued when a map task last won or lost its run: attempts from it
+    /// on saw the present winners only.
+    pub(crate) winners_since: Token,
+    /// Map tasks that were won before the master started anew and whose runs no worker has brought yet.
+    pub(crate) awaited: BTreeSet<u32>,
     /// Map tasks won in a row that were short, up to now.
     pub(crate) short_maps: u32,
     /// Records that may be put aside.
@@ -57,7 +59,8 @@ impl Job {
             inputs: Inputs::new(plan.maps),
             consumed: vec![None; plan.reduces as usize],
             stats: JobStats::default(),
-            winners_since: 0,
+            winners_since: Token::NONE,
+            awaited: BTreeSet::new(),
             short_maps: 0,
             skip_bad: plan.skip_bad,
             skipped: BTreeMap::new(),
@@ -90,7 +93,8 @@ impl Job {
         }
     }
 
-    /// The next task to launch and where. Reduce tasks start only while every map task has a run.
+    /// The next task to launch and where. Reduce tasks start only while every map task has a run that a
+    /// worker holds.
     pub(crate) fn choose(&self, workers: &Workers) -> Option<(TaskKind, Choice)> {
         if self.state != JobState::Running {
             return None;
@@ -98,7 +102,7 @@ impl Job {
         if let Some(choice) = self.maps.pending.choose(workers) {
             return Some((TaskKind::Map, choice));
         }
-        if !self.maps.all_won() {
+        if !self.maps.all_won() || !self.awaited.is_empty() {
             return None;
         }
         let choice = self.reduces.pending.choose(workers)?;

@@ -21,6 +21,7 @@ mod loss;
 mod pending;
 mod phase;
 mod planted;
+mod recovery;
 mod rollback;
 #[cfg(test)]
 mod scale;

@@ -21,11 +21,15 @@ impl Scheduler {
         }
         self.jobs.insert(id, Job::new(plan));
         if self.workers.len() == 0 {
-            // Workers that start together with the job are not worth a word.
-            self.arm(Timer::NoWorkers(id), self.settings.grace_without_workers);
-            self.arm(Timer::Unbegun(id), UNBEGUN_TOLD_AFTER);
+            self.await_first_worker(id);
         }
         self.commit_if_done(id);
+    }
+
+    /// There is no worker yet. Those that start, or return, together with the job are not worth a word.
+    pub(crate) fn await_first_worker(&mut self, id: JobId) {
+        self.arm(Timer::NoWorkers(id), self.settings.grace_without_workers);
+        self.arm(Timer::Unbegun(id), UNBEGUN_TOLD_AFTER);
     }
 
     pub(crate) fn job_cancelled(&mut self, id: JobId) {
@@ -53,10 +57,18 @@ impl Scheduler {
             "{id} would commit reduce tasks of different runs"
         );
         job.state = JobState::Committing { cancelled: false };
-        let parts = job.reduces.winners().map(|(part, _)| part).collect();
+        job.awaited.clear();
         self.timers.clear_job(id);
         self.stop_running(id, TaskKind::Map);
-        self.actions.push_back(Action::Commit { job: id, parts });
+        self.ask_commit(id);
+    }
+
+    /// Asks for the commit of a job that commits.
+    pub(crate) fn ask_commit(&mut self, id: JobId) {
+        if let Some(job) = self.jobs.get(&id) {
+            let parts = job.reduces.winners().map(|(part, _)| part).collect();
+            self.actions.push_back(Action::Commit { job: id, parts });
+        }
     }
 
     pub(crate) fn commit_ended(&mut self, id: JobId, outcome: CommitOutcome) {

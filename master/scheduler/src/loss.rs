@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use mapfold_terms::{
-    AttemptId, FailReason, FetchCause, FetchFailure, JobId, NoticeKind, TaskId, WorkerId,
+    AttemptId, FailReason, FetchCause, FetchFailure, JobId, NoticeKind, TaskId, Token, WorkerId,
 };
 
 use crate::ended::fault_of;
@@ -203,8 +203,8 @@ impl Scheduler {
         let since = self
             .jobs
             .get(&attempt.job)
-            .map_or(0, |job| job.winners_since);
-        if attempt.token.counter >= since {
+            .map_or(Token::NONE, |job| job.winners_since);
+        if attempt.token >= since {
             return self.worker_fault(worker, attempt, fault_of(&text), FailReason::Internal);
         }
         self.count_lost(attempt.job);
@@ -275,8 +275,8 @@ impl Scheduler {
     }
 
     /// A won map task goes back to pending; `false` if its run is no longer needed.
-    fn run_lost(&mut self, id: JobId, map: u32) -> bool {
-        let next_counter = self.next_counter;
+    pub(crate) fn run_lost(&mut self, id: JobId, map: u32) -> bool {
+        let next_token = self.next_token();
         let Some(job) = self.jobs.get_mut(&id) else {
             return false;
         };
@@ -284,8 +284,9 @@ impl Scheduler {
             return false;
         };
         job.maps.queue(map);
+        job.awaited.remove(&map);
         job.stats.maps_rerun += 1;
-        job.winners_since = next_counter;
+        job.winners_since = next_token;
         self.workers.edit(holder, |worker| worker.drop_run(id, map));
         self.tell_won(id, TaskId::map(map), None);
         self.watch_for_slot(id);

@@ -98,6 +98,26 @@ impl Pending {
         }
     }
 
+    /// Takes out a task wherever it is. O(tasks never tried) in the worst case, O(log n) for the first of
+    /// them.
+    pub(crate) fn remove(&mut self, index: u32) {
+        if self.fresh.contains(&index) {
+            let before = self.fresh.start..index;
+            if !before.is_empty() {
+                self.again
+                    .entry(Avoid::default())
+                    .or_default()
+                    .extend(before);
+            }
+            self.fresh.start = index + 1;
+            return;
+        }
+        for tasks in self.again.values_mut() {
+            tasks.remove(&index);
+        }
+        self.again.retain(|_, tasks| !tasks.is_empty());
+    }
+
     /// The sets of workers that queued tasks avoid.
     pub(crate) fn groups(&self) -> impl Iterator<Item = &Avoid> {
         self.again.keys()
@@ -110,16 +130,5 @@ impl Pending {
             .flatten()
             .copied()
             .chain(self.fresh.clone())
-    }
-}
-
-#[cfg(test)]
-impl Pending {
-    /// Takes a task out wherever it is, for planted bugs.
-    pub(crate) fn forget(&mut self, index: u32) {
-        for tasks in self.again.values_mut() {
-            tasks.remove(&index);
-        }
-        self.again.retain(|_, tasks| !tasks.is_empty());
     }
 }

@@ -114,6 +114,43 @@ impl Phase {
             .collect()
     }
 
+    /// Pending to running, an attempt that was launched by an earlier start of the master. `false`, and
+    /// nothing changes, if the task is not pending or does not exist.
+    pub(crate) fn adopt(&mut self, attempt: AttemptId, on: WorkerId) -> bool {
+        let index = attempt.task.index;
+        let Some(task) = self.tasks.get_mut(index as usize) else {
+            return false;
+        };
+        if task.state != TaskState::Pending {
+            return false;
+        }
+        task.state = TaskState::Running(vec![attempt]);
+        task.tries = task.tries.max(attempt.number);
+        self.pending.remove(index);
+        self.running.insert(attempt, on);
+        true
+    }
+
+    /// To won, as the journal says.
+    pub(crate) fn replay_win(&mut self, attempt: AttemptId, by: WorkerId) {
+        let Some(task) = self.tasks.get_mut(attempt.task.index as usize) else {
+            return;
+        };
+        let before = std::mem::replace(&mut task.state, TaskState::Won { attempt, by });
+        task.tries = task.tries.max(attempt.number);
+        if !matches!(before, TaskState::Won { .. }) {
+            self.won += 1;
+            self.pending.remove(attempt.task.index);
+        }
+    }
+
+    /// The run of a winner is at another worker, or at the same under another id.
+    pub(crate) fn moved(&mut self, index: u32, to: WorkerId) {
+        if let TaskState::Won { by, .. } = &mut self.task(index).state {
+            *by = to;
+        }
+    }
+
     /// Takes an attempt out; `true` if no other runs at its task, whose state the caller must set.
     fn take_out(&mut self, attempt: AttemptId) -> bool {
         self.running.remove(&attempt);

@@ -27,6 +27,23 @@ pub(crate) enum Bug {
     RepeatedReportDiscardsRun,
     /// A worker that dies keeps the map tasks it has won.
     DeadKeepRuns,
+    /// A restarted master counts each map task that was won twice.
+    ReplayWinsTwice,
+    /// A restarted master keeps reduce tasks that were rolled back.
+    ReplayWithoutRollback,
+    /// A restarted master does not repeat the commit that was cut off.
+    CommitForgotten,
+    /// A restarted master waits for runs without a bound.
+    RunsAwaitedForEver,
+    /// A restarted master takes the epoch of the one before.
+    #[cfg(test)]
+    EpochReused,
+    /// What was decided is told before the journal is synced.
+    #[cfg(test)]
+    ToldBeforeSync,
+    /// Lost runs are not recorded.
+    #[cfg(test)]
+    LossNotRecorded,
 }
 
 impl Scheduler {
@@ -88,10 +105,12 @@ mod switches {
                 self.workers
                     .edit(holder, |worker| worker.drop_run(id, index));
             } else {
-                job.maps.pending.forget(index);
+                job.maps.pending.remove(index);
                 job.maps.won += 1;
             }
-            job.maps.task(index).state = TaskState::Won {
+            let task = job.maps.task(index);
+            task.tries = task.tries.max(attempt.number);
+            task.state = TaskState::Won {
                 attempt,
                 by: worker,
             };

@@ -27,7 +27,8 @@
 //! 4. All won reduce tasks consumed the same set of runs: those that won last, one a map task.
 //! 5. A worker never has more attempts, stopping ones included, than slots; but while the only job there is has map tasks of less
 //!    than a millisecond, some of them wait at workers for slots ([`Settings::ahead_per_slot`]).
-//! 6. A map task is won only while a live worker holds its run, until the job commits.
+//! 6. A map task is won only while a live worker holds its run, until the job commits; but a master that was
+//!    started anew waits a while for workers to bring the runs that were won before.
 //! 7. A job that has not ended has an attempt that runs, a timer, a commit under way, or tasks in the
 //!    queue while other attempts hold the slots they may use. No slot is idle that a task could use.
 //! 8. Nothing is started for a job that commits or has ended, and nothing of an ended job is kept but
@@ -46,7 +47,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use mapfold_terms::{
-    AttemptId, FailReason, JobId, MasterEpoch, NoticeKind, TaskId, TaskKind, WorkerId,
+    AttemptId, FailReason, JobId, MasterEpoch, NoticeKind, TaskId, TaskKind, Token, WorkerId,
 };
 
 use crate::clock::Clock;
@@ -104,6 +105,12 @@ impl Scheduler {
             Event::JobCancelled { job } => self.job_cancelled(job),
             Event::CommitEnded { job, outcome } => self.commit_ended(job, outcome),
             Event::WorkerJoined { worker, slots } => self.worker_joined(worker, slots),
+            Event::WorkerReturned {
+                worker,
+                slots,
+                holds,
+            } => self.worker_returned(worker, slots, &holds),
+            Event::RunsHeld { worker, runs } => self.runs_held(worker, &runs),
             Event::Heartbeat { worker, holds } => self.heartbeat(worker, &holds),
             Event::WorkerGone { worker, why } => self.worker_lost(worker, Lost::Gone(why)),
             Event::AttemptEnded {
@@ -137,9 +144,12 @@ impl Scheduler {
         self.actions.pop_front()
     }
 
-    /// The run that counts for map task `map`; `None` while there is none, and when the job has ended.
+    /// The run that counts for map task `map`; `None` while no live worker has it, and when the job has ended.
     pub fn winner(&self, job: JobId, map: u32) -> Option<Winner> {
         let job = self.jobs.get(&job)?;
+        if job.awaited.contains(&map) {
+            return None;
+        }
         let (attempt, holder) = job.maps.winner(map)?;
         Some(Winner {
             attempt,
@@ -186,7 +196,7 @@ impl Scheduler {
         self.stale
     }
 
-    fn advance(&mut self, now: Moment) {
+    pub(crate) fn advance(&mut self, now: Moment) {
         let watching = self.timers.first().is_some();
         self.clock.advance(now, watching, &self.settings);
     }
@@ -208,6 +218,7 @@ impl Scheduler {
             }
             Timer::Unbegun(job) => self.tell_unbegun(job),
             Timer::Yield(job) => self.yield_slot(job),
+            Timer::Runs(job) => self.runs_missed(job),
         }
     }
 
@@ -217,6 +228,14 @@ impl Scheduler {
         }
         self.arm(Timer::Lease(worker), self.settings.silence_max());
         self.worker_came(worker);
+    }
+
+    /// The token that the next attempt gets.
+    pub(crate) fn next_token(&self) -> Token {
+        Token {
+            epoch: self.epoch,
+            counter: self.next_counter,
+        }
     }
 
     /// Sets a timer, `after` from now.

@@ -378,6 +378,8 @@ pub(crate) fn words(action: &Action) -> String {
                 format!("end {reason:?}: {what}{first}").replace(',', ";")
             }
         },
+        Action::Found { attempt, at } => format!("found {} {at}", name(*attempt)),
+        Action::Adopted { attempt, on } => format!("adopted {} {on}", name(*attempt)),
         Action::Fence { worker } => format!("fence {worker}"),
         Action::Notice { kind, .. } => format!("({kind:?})").to_lowercase(),
         Action::Won { by, task, job } => match by {

@@ -42,6 +42,10 @@ pub struct Settings {
     /// A reduce attempt gives up its slot when a lost map task of its job has waited so long for one.
     /// Default 2 s.
     pub yield_after: Duration,
+    /// How long a master that was started anew waits for workers to bring the runs of map tasks that were
+    /// won before; the others run again. Default 15 s: workers find a master that is back within a
+    /// few seconds.
+    pub runs_awaited: Duration,
     /// Map attempts that may wait at a worker for each of its slots, while map tasks are so short that a slot would idle for
     /// most of the time that a report and the next order take. Default 16.
     pub ahead_per_slot: u32,
@@ -68,6 +72,7 @@ impl Default for Settings {
             retry_max: Duration::from_secs(30),
             worker_faults_spare: 3,
             yield_after: Duration::from_secs(2),
+            runs_awaited: Duration::from_secs(15),
             ahead_per_slot: 16,
             ahead_below: Duration::from_millis(1),
             ahead_after: 8,

@@ -21,6 +21,8 @@ pub(crate) enum Timer {
     Unbegun(JobId),
     /// A reduce attempt of the job gives its slot to a lost map task.
     Yield(JobId),
+    /// Runs that no worker has brought by then are lost.
+    Runs(JobId),
 }
 
 /// All waits. Each operation costs O(log n).
@@ -63,6 +65,7 @@ impl Timers {
         self.clear(Timer::NoWorkers(job));
         self.clear(Timer::Unbegun(job));
         self.clear(Timer::Yield(job));
+        self.clear(Timer::Runs(job));
     }
 
     /// Whether the timer is set.

@@ -84,6 +84,16 @@ impl Owner {
             Action::Discard { attempt, on } => self.order(on, Order::Discard(attempt)),
             Action::Commit { job, parts } => self.commit(job, &parts),
             Action::Finish { job, result } => self.finish(job, result),
+            Action::Found { attempt, at } => {
+                if let Some(work) = self.jobs.work(attempt.job) {
+                    work.tally.moved(attempt, at);
+                }
+            }
+            Action::Adopted { attempt, on } => {
+                if let Some(work) = self.jobs.work(attempt.job) {
+                    work.tally.launched(attempt, on, Instant::now());
+                }
+            }
             Action::Fence { worker } => self.fence(worker),
             Action::Notice { job, kind, text } => self.notice(job, kind, &text),
             Action::Won { job, task, by } => {

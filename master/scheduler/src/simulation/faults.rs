@@ -19,6 +19,8 @@ pub(super) enum Fault {
     /// All processes end and none comes back.
     Extinction,
     StallMaster,
+    /// The master ends, between two turns or before what one has decided is on disk, and is started again.
+    CrashMaster,
     CancelJob,
 }
 
@@ -27,16 +29,17 @@ impl World {
         let n = self.processes.len();
         let (a, b) = (self.rng.index(n), self.rng.index(n));
         match self.rng.range(0, 100) {
-            0..25 => Fault::Crash(a),
-            25..45 => Fault::Stall(a),
-            45..55 => Fault::CutFromMaster(a),
-            55..65 => Fault::CutPair(a.min(b), a.max(b)),
-            65..77 => Fault::LoseRun(a),
-            77..80 => Fault::LoseAllRuns(a),
-            80..87 => Fault::DamageRun(a),
-            87..91 => Fault::Leave(a),
-            91..98 => Fault::StallMaster,
-            98 => Fault::Extinction,
+            0..20 => Fault::Crash(a),
+            20..36 => Fault::Stall(a),
+            36..45 => Fault::CutFromMaster(a),
+            45..53 => Fault::CutPair(a.min(b), a.max(b)),
+            53..64 => Fault::LoseRun(a),
+            64..67 => Fault::LoseAllRuns(a),
+            67..73 => Fault::DamageRun(a),
+            73..77 => Fault::Leave(a),
+            77..82 => Fault::StallMaster,
+            82..97 => Fault::CrashMaster,
+            97 => Fault::Extinction,
             _ => Fault::CancelJob,
         }
     }
@@ -89,10 +92,23 @@ impl World {
             Fault::StallMaster => {
                 self.master_stalled_until = self.now + self.rng.range(20, 700);
             }
+            Fault::CrashMaster => {
+                if self.rng.chance(50) {
+                    self.crash_master();
+                } else {
+                    self.crash_in_turn = true;
+                }
+            }
             Fault::CancelJob => {
                 let job = JobId(self.rng.range(1, self.jobs.len() as u64 + 1));
+                if self.master_down {
+                    return Ok(());
+                }
                 self.job(job).cancelled = true;
                 self.handle(Event::JobCancelled { job })?;
+                if self.master_down {
+                    return Ok(());
+                }
                 if !self.scheduler.jobs.contains_key(&job) && self.jobs[&job].result.is_none() {
                     // It was not submitted yet: the wish is void.
                     self.job(job).cancelled = false;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use mapfold_terms::{AttemptId, FailReason, JobId, WorkerId};
 
 use super::world::{FAULTS_END, Happening, Message, Reply, World};
+use crate::planted::Bug;
 use crate::script::{failure, words};
 use crate::{Action, CommitOutcome, Event, JobResult, Settings};
 
@@ -20,6 +21,7 @@ pub(super) fn settings() -> Settings {
         retry_first: ms(20),
         retry_max: ms(200),
         yield_after: ms(100),
+        runs_awaited: ms(400),
         ahead_per_slot: 1,
         ahead_after: 1,
         ..Settings::default()
@@ -29,6 +31,13 @@ pub(super) fn settings() -> Settings {
 impl World {
     pub(super) fn reach_master(&mut self, happening: Happening) -> Result<(), String> {
         match happening {
+            Happening::MasterUp => self.start_master(),
+            // Clients go on asking.
+            Happening::Submit(job) if self.master_down => {
+                self.push(self.now + 50, Happening::Submit(job));
+                Ok(())
+            }
+            _ if self.master_down => Ok(()),
             Happening::ToMaster {
                 process,
                 life,
@@ -37,11 +46,16 @@ impl World {
             } => self.heard(process, life, from, message),
             Happening::Submit(job) => {
                 let plan = self.jobs[&job].function.plan.clone();
-                self.handle(Event::JobPlanned { job, plan })
+                self.handle(Event::JobPlanned { job, plan })?;
+                self.job(job).accepted = !self.master_down;
+                if self.master_down {
+                    self.push(self.now + 50, Happening::Submit(job));
+                }
+                Ok(())
             }
-            Happening::CommitEnded(job, outcome) => {
-                if matches!(outcome, CommitOutcome::Done { .. }) {
-                    self.job(job).visible = true;
+            Happening::CommitEnded(job, epoch, outcome) => {
+                if epoch != self.epoch {
+                    return Ok(());
                 }
                 self.handle(Event::CommitEnded { job, outcome })
             }
@@ -67,14 +81,29 @@ impl World {
         message: Message,
     ) -> Result<(), String> {
         let reply = match message {
-            Message::Join => {
+            Message::Join { returning } => {
                 let worker = WorkerId(self.next_worker);
                 self.next_worker += 1;
                 let slots = self.processes[process].slots;
                 self.processes[process].orders_at = self.now;
-                self.reply(process, life, Reply::Joined(worker));
                 self.processes[process].life_of.insert(worker, life);
-                return self.handle(Event::WorkerJoined { worker, slots });
+                let event = match returning {
+                    Some((epoch, holds)) if epoch < self.epoch => Event::WorkerReturned {
+                        worker,
+                        slots,
+                        holds,
+                    },
+                    _ => Event::WorkerJoined { worker, slots },
+                };
+                self.handle(event)?;
+                if !self.master_down {
+                    self.reply(process, life, Reply::Joined(worker, self.epoch));
+                }
+                return Ok(());
+            }
+            Message::Attach(runs) => {
+                self.handle(Event::RunsHeld { worker: from, runs })?;
+                Reply::AttachHeard(from)
             }
             Message::Beat { holds, sent } => {
                 self.handle(Event::Heartbeat {
@@ -84,6 +113,7 @@ impl World {
                 Reply::BeatHeard { sent }
             }
             Message::Ended { attempt, outcome } => {
+                self.reported = Some((attempt, outcome.clone()));
                 self.handle(Event::AttemptEnded {
                     worker: from,
                     attempt,
@@ -92,10 +122,13 @@ impl World {
                 Reply::EndHeard(attempt)
             }
         };
+        if self.master_down {
+            return Ok(());
+        }
         let reply = if self.scheduler.is_live(from) {
             reply
         } else {
-            Reply::Refused
+            Reply::Refused(from)
         };
         self.reply(process, life, reply);
         Ok(())
@@ -114,7 +147,17 @@ impl World {
         if self.invariants {
             self.scheduler.check_invariants()?;
         }
-        while let Some(action) = self.scheduler.poll_action() {
+        let actions: Vec<Action> = std::iter::from_fn(|| self.scheduler.poll_action()).collect();
+        self.record(&actions)?;
+        if self.crash_in_turn && self.disk.is_behind() {
+            self.crash_master();
+            return Ok(());
+        }
+        let late = self.scheduler.planted(Bug::ToldBeforeSync) && self.rng.chance(50);
+        if self.disk.is_behind() && !late {
+            self.disk.sync();
+        }
+        for action in actions {
             self.note(&words(&action));
             self.perform(action)?;
         }
@@ -161,6 +204,8 @@ impl World {
                 self.fenced.insert(worker);
                 self.summary.workers_lost += 1;
             }
+            Action::Found { .. } => self.summary.found += 1,
+            Action::Adopted { .. } => self.summary.adopted += 1,
             Action::Notice { .. } | Action::Won { .. } => {}
         }
         Ok(())
@@ -168,13 +213,19 @@ impl World {
 
     pub(super) fn commit(&mut self, id: JobId, parts: &[AttemptId]) -> Result<(), String> {
         let faults = self.now < FAULTS_END;
-        let broken = faults && self.rng.chance(2);
+        let epoch = self.epoch;
         let job = self.jobs.get_mut(&id).unwrap();
-        job.commits += 1;
+        let broken = faults && !job.visible && self.rng.chance(2);
         job.commit_broken = broken;
-        if job.commits > 1 || job.result.is_some() {
+        if job.commit_asked.replace(epoch) == Some(epoch) || job.result.is_some() {
             return Err(format!("{id} commits again"));
         }
+        if job.visible && job.commit_parts != parts {
+            return Err(format!(
+                "{id} commits other parts than those that are visible"
+            ));
+        }
+        job.commit_parts = parts.to_vec();
         let checked = job.function.check(parts, &self.staged);
         checked.map_err(|text| format!("wrong output of {id}: {text}"))?;
         let outcome = if broken {
@@ -186,9 +237,13 @@ impl World {
             CommitOutcome::Done { root: [1; 32] }
         };
         let at = self.now + self.rng.range(2, 60);
-        self.push(at, Happening::CommitEnded(id, outcome.clone()));
+        if !broken {
+            let visible = self.rng.range(self.now + 1, at);
+            self.push(visible, Happening::Visible(id, epoch));
+        }
+        self.push(at, Happening::CommitEnded(id, epoch, outcome.clone()));
         if self.rng.chance(5) {
-            self.push(at + 20, Happening::CommitEnded(id, outcome));
+            self.push(at + 20, Happening::CommitEnded(id, epoch, outcome));
         }
         Ok(())
     }
@@ -215,7 +270,7 @@ impl World {
         }
         self.summary.jobs += 1;
         self.summary.succeeded += u64::from(matches!(result, JobResult::Succeeded { .. }));
-        let stats = self.scheduler.stats(id).unwrap();
+        let stats = self.scheduler.stats(id).unwrap_or_default();
         self.summary.attempts += stats.attempts;
         self.summary.rollbacks += u64::from(stats.rollbacks);
         self.summary.maps_rerun += stats.maps_rerun;

@@ -11,7 +11,7 @@ impl World {
     /// Sends a message to the master.
     pub(super) fn send(&mut self, process: usize, message: &Message) {
         let state = &self.processes[process];
-        let (life, from) = (state.life, state.id.unwrap_or(WorkerId(0)));
+        let (life, from) = (state.life, state.speaks_as());
         for at in self.arrivals(process) {
             let message = message.clone();
             self.push(

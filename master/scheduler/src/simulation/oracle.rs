@@ -41,7 +41,7 @@ impl Function {
         let chosen_by = if self.deterministic {
             0
         } else {
-            attempt.token.counter
+            attempt.token.counter ^ (u64::from(attempt.token.epoch.0) << 32)
         };
         let partition = |record: u32| {
             let hash = hash(&[self.job.0, map, u64::from(record), chosen_by]);

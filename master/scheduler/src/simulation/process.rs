@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mapfold_terms::{AttemptId, FailClass, FetchCause, FetchFailure, Outcome, TaskKind, WorkerId};
+use mapfold_terms::{
+    AttemptId, FailClass, FetchCause, FetchFailure, MasterEpoch, Outcome, TaskKind, WorkerId,
+};
 
 use super::oracle::{Part, Run};
 use super::world::{FAULTS_END, Message, Own, Reply, World};
@@ -26,6 +28,10 @@ pub(super) struct Process {
     pub(super) cut_until: u64,
     /// The id it acts under.
     pub(super) id: Option<WorkerId>,
+    /// The start of the master that gave it its id, or its last one.
+    epoch: Option<MasterEpoch>,
+    /// It brings its runs to another start of the master, which gave it this id.
+    attaching: Option<(WorkerId, MasterEpoch)>,
     /// All ids it ever had, and the life each stands for.
     pub(super) life_of: BTreeMap<WorkerId, u64>,
     /// When the last order arrives, as orders keep their sequence.
@@ -68,6 +74,8 @@ impl Process {
             stalled_until: 0,
             cut_until: 0,
             id: None,
+            epoch: None,
+            attaching: None,
             life_of: BTreeMap::new(),
             orders_at: 0,
             heard_at: 0,
@@ -87,8 +95,16 @@ impl Process {
         self.id.take()
     }
 
+    /// The id under which it speaks.
+    pub(super) fn speaks_as(&self) -> WorkerId {
+        let attaching = self.attaching.map(|(id, _)| id);
+        self.id.or(attaching).unwrap_or(WorkerId(0))
+    }
+
     fn forget_all(&mut self) {
         self.life += 1;
+        self.epoch = None;
+        self.attaching = None;
         self.running.clear();
         self.ended.clear();
         self.seen.clear();
@@ -133,15 +149,12 @@ impl World {
     /// A process does what it planned to do.
     pub(super) fn act(&mut self, process: usize, own: Own) {
         match own {
-            Own::Join => {
-                if self.processes[process].id.is_none() {
-                    self.send(process, &Message::Join);
-                    self.own(process, Own::Join, 200);
-                }
-            }
+            Own::Join => self.join(process),
             Own::Beat => self.beat(process),
             Own::Resend => {
-                for (attempt, outcome) in self.processes[process].ended.clone() {
+                let state = &self.processes[process];
+                let ended = state.id.map(|_| state.ended.clone());
+                for (attempt, outcome) in ended.unwrap_or_default() {
                     self.send(process, &Message::Ended { attempt, outcome });
                 }
                 self.own(process, Own::Resend, RESEND_EVERY);
@@ -155,20 +168,25 @@ impl World {
         let now = self.now;
         let state = &mut self.processes[process];
         match reply {
-            Reply::Joined(id) => {
-                // Answers to a join that was repeated name workers that never act; their leases run out.
-                if state.id.is_none() {
+            Reply::Joined(id, epoch) => self.joined(process, id, epoch),
+            Reply::AttachHeard(id) => {
+                if let Some((_, epoch)) = state.attaching.take_if(|(new, _)| *new == id) {
                     state.id = Some(id);
+                    state.epoch = Some(epoch);
                     state.heard_at = now;
-                    self.own(process, Own::Beat, 1);
-                    self.own(process, Own::Resend, RESEND_EVERY);
                 }
             }
             Reply::BeatHeard { sent } => state.heard_at = state.heard_at.max(sent),
             Reply::EndHeard(attempt) => {
                 state.ended.remove(&attempt);
             }
-            Reply::Refused => self.rejoin(process),
+            Reply::Refused(id) => {
+                if state.speaks_as() == id {
+                    (state.id, state.attaching) = (None, None);
+                    let after = self.rng.range(1, 20);
+                    self.own(process, Own::Join, after);
+                }
+            }
             Reply::Launch(attempt) => self.launch(process, attempt),
             Reply::Cancel(attempt) => {
                 state.seen.insert(attempt);
@@ -190,6 +208,52 @@ impl World {
         }
     }
 
+    /// Says that it is there: as a new worker, or as one that another start of the master may know.
+    fn join(&mut self, process: usize) {
+        let state = &mut self.processes[process];
+        if state.id.is_some() {
+            return;
+        }
+        if state.attaching.is_some() {
+            let runs = state.runs.iter().map(|(run, held)| (*run, held.digest()));
+            let runs = runs.collect();
+            self.send(process, &Message::Attach(runs));
+            return self.own(process, Own::Join, 100);
+        }
+        // Attempts that stopped for want of a master are nobody's business.
+        state.ended.retain(|_, end| *end != Outcome::Cancelled);
+        let returning = state.epoch.map(|epoch| (epoch, state.holds()));
+        self.send(process, &Message::Join { returning });
+        self.own(process, Own::Join, 200);
+    }
+
+    /// Answers to a join that was repeated name workers that never act; their leases run out.
+    fn joined(&mut self, process: usize, id: WorkerId, epoch: MasterEpoch) {
+        let now = self.now;
+        let state = &mut self.processes[process];
+        if state.id.is_some() || state.attaching.is_some() {
+            return;
+        }
+        match state.epoch {
+            None => {
+                state.id = Some(id);
+                state.epoch = Some(epoch);
+                state.heard_at = now;
+                self.own(process, Own::Beat, 1);
+                self.own(process, Own::Resend, RESEND_EVERY);
+            }
+            // This very master has declared it dead: it drops everything and begins a new life.
+            Some(before) if before == epoch => {
+                state.forget_all();
+                self.own(process, Own::Join, 1);
+            }
+            Some(_) => {
+                state.attaching = Some((id, epoch));
+                self.own(process, Own::Join, 1);
+            }
+        }
+    }
+
     fn beat(&mut self, process: usize) {
         let state = &self.processes[process];
         if self.now - state.heard_at > LEASE {
@@ -200,16 +264,10 @@ impl World {
         }
         let holds = self.processes[process].holds();
         let sent = self.now;
-        self.send(process, &Message::Beat { holds, sent });
+        if self.processes[process].id.is_some() {
+            self.send(process, &Message::Beat { holds, sent });
+        }
         self.own(process, Own::Beat, BEAT_EVERY);
-    }
-
-    /// Its lease ran out or its id is dead: drops everything and begins a new life.
-    fn rejoin(&mut self, process: usize) {
-        self.processes[process].forget_all();
-        self.processes[process].id = None;
-        let after = self.rng.range(1, 20);
-        self.own(process, Own::Join, after);
     }
 
     fn launch(&mut self, process: usize, attempt: AttemptId) {
@@ -233,7 +291,7 @@ impl World {
             left.swap(i, self.rng.index(i + 1));
         }
         let mut located = BTreeMap::new();
-        if self.rng.chance(50) {
+        if self.rng.chance(50) && !self.master_down {
             let winner = |map| Some((map, self.scheduler.winner(attempt.job, map)?));
             located = (0..maps).filter_map(winner).collect();
         }
@@ -278,7 +336,7 @@ impl World {
             self.processes[process].running.insert(attempt, stage);
             return self.own(process, Own::Step(attempt), after);
         };
-        let cut = self.now < self.processes[process].cut_until;
+        let cut = self.master_down || self.now < self.processes[process].cut_until;
         let me = self.processes[process].id;
         let heard = !cut && me.is_some_and(|id| self.scheduler.is_live(id));
         if heard && !gather.located.contains_key(&map) {
@@ -322,7 +380,7 @@ impl World {
         attempt: AttemptId,
         winner: Winner,
     ) -> Result<super::oracle::Consumed, FetchCause> {
-        let here = |p: &Process| p.id == Some(winner.holder) && !p.down;
+        let here = |p: &Process| p.life_of.get(&winner.holder) == Some(&p.life) && !p.down;
         let holder = self.processes.iter().position(here);
         let holder = holder.ok_or(FetchCause::Unreachable)?;
         let pair = (process.min(holder), process.max(holder));
@@ -369,6 +427,8 @@ impl World {
         let state = &mut self.processes[process];
         state.running.remove(&attempt);
         state.ended.insert(attempt, outcome.clone());
-        self.send(process, &Message::Ended { attempt, outcome });
+        if state.id.is_some() {
+            self.send(process, &Message::Ended { attempt, outcome });
+        }
     }
 }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use mapfold_terms::{AttemptId, JobId, MasterEpoch, Outcome, Token, WorkerId};
+use mapfold_terms::{AttemptId, Digest, JobId, MasterEpoch, Outcome, Token, WorkerId};
 
+use super::disk::Disk;
 use super::faults::Fault;
 use super::master::settings;
 use super::oracle::{Function, Part};
@@ -44,6 +45,9 @@ pub(super) struct Summary {
     pub(super) maps_rerun: u64,
     pub(super) stale: u64,
     pub(super) workers_lost: u64,
+    pub(super) restarts: u64,
+    pub(super) adopted: u64,
+    pub(super) found: u64,
     pub(super) millis: u64,
     /// Over everything that was traced.
     pub(super) digest: u64,
@@ -52,7 +56,12 @@ pub(super) struct Summary {
 /// What the scheduler is told over the network.
 #[derive(Clone, Debug)]
 pub(super) enum Message {
-    Join,
+    Join {
+        /// The start of the master that it belonged to, and what it runs and has to report.
+        returning: Option<(MasterEpoch, BTreeSet<AttemptId>)>,
+    },
+    /// The runs of a worker that returns.
+    Attach(Vec<(AttemptId, Digest)>),
     Beat {
         holds: BTreeSet<AttemptId>,
         sent: u64,
@@ -66,13 +75,14 @@ pub(super) enum Message {
 /// What a worker is told.
 #[derive(Clone, Debug)]
 pub(super) enum Reply {
-    Joined(WorkerId),
+    Joined(WorkerId, MasterEpoch),
+    AttachHeard(WorkerId),
     BeatHeard {
         sent: u64,
     },
     EndHeard(AttemptId),
-    /// The id that it acts under is dead.
-    Refused,
+    /// The master does not know a worker of this id, or not any more.
+    Refused(WorkerId),
     Launch(AttemptId),
     Cancel(AttemptId),
     Discard(AttemptId),
@@ -110,7 +120,11 @@ pub(super) enum Happening {
         own: Own,
     },
     Submit(JobId),
-    CommitEnded(JobId, CommitOutcome),
+    /// The output of a commit that this start of the master has begun is in place.
+    Visible(JobId, MasterEpoch),
+    CommitEnded(JobId, MasterEpoch, CommitOutcome),
+    /// The master is started again.
+    MasterUp,
     Gone(WorkerId, WorkerGone),
     Tick,
     Fault(Fault),
@@ -121,9 +135,13 @@ pub(super) enum Happening {
 pub(super) struct SimJob {
     pub(super) function: Function,
     pub(super) cancelled: bool,
-    pub(super) commits: u32,
+    /// The start of the master that asked for its commit last.
+    pub(super) commit_asked: Option<MasterEpoch>,
+    pub(super) commit_parts: Vec<AttemptId>,
     pub(super) commit_broken: bool,
     pub(super) visible: bool,
+    /// Its client knows that it is accepted.
+    pub(super) accepted: bool,
     pub(super) result: Option<JobResult>,
 }
 
@@ -144,6 +162,13 @@ pub(super) struct World {
     pub(super) sequence: u64,
     pub(super) next_worker: u32,
     pub(super) master_stalled_until: u64,
+    pub(super) epoch: MasterEpoch,
+    pub(super) disk: Disk,
+    pub(super) master_down: bool,
+    /// The master crashes as soon as it has something to write.
+    pub(super) crash_in_turn: bool,
+    /// What the master was just told of an attempt.
+    pub(super) reported: Option<(AttemptId, Outcome)>,
     pub(super) tick_at: Option<u64>,
     pub(super) launched: BTreeSet<Token>,
     pub(super) fenced: BTreeSet<WorkerId>,
@@ -176,6 +201,11 @@ impl World {
             sequence: 0,
             next_worker: 1,
             master_stalled_until: 0,
+            epoch: MasterEpoch(1),
+            disk: Disk::new(MasterEpoch(1)),
+            master_down: false,
+            crash_in_turn: false,
+            reported: None,
             tick_at: None,
             launched: BTreeSet::new(),
             fenced: BTreeSet::new(),
@@ -203,7 +233,7 @@ impl World {
                 return Err("hang: nothing will ever happen".to_owned());
             };
             self.now = self.now.max(at);
-            if self.ended_at.is_some_and(|ended| self.now > ended + SETTLE) {
+            if self.ended_at.is_some_and(|ended| self.has_settled(ended)) {
                 break;
             }
             if self.now > LIMIT {
@@ -213,6 +243,13 @@ impl World {
             self.happen(*happening)?;
         }
         self.finish()
+    }
+
+    /// Whether all that was late when the last job ended has arrived. A worker that slept, or found a
+    /// restarted master late, may then still have an attempt to stop.
+    fn has_settled(&self, ended: u64) -> bool {
+        let idle = self.scheduler.is_idle() && !self.master_down;
+        self.now > ended + if idle { SETTLE } else { 4 * SETTLE }
     }
 
     /// What was traced, if it was asked for.
@@ -240,9 +277,11 @@ impl World {
                     deterministic,
                 },
                 cancelled: false,
-                commits: 0,
+                commit_asked: None,
+                commit_parts: Vec::new(),
                 commit_broken: false,
                 visible: false,
+                accepted: false,
                 result: None,
             };
             self.jobs.insert(job, sim);
@@ -292,6 +331,12 @@ impl World {
                 if self.processes[process].down && !self.extinct {
                     self.processes[process].down = false;
                     self.own(process, Own::Join, 1);
+                }
+            }
+            // A thread of its own renames folders.
+            Happening::Visible(job, epoch) => {
+                if epoch == self.epoch && !self.master_down {
+                    self.job(job).visible = true;
                 }
             }
             other if self.now < self.master_stalled_until => {
