@@ -106,7 +106,7 @@ fields! {
     InputFile { name, path, codec, fingerprint }
     Piece { file, start, end }
     Split { index, pieces }
-    Planned { maps, reducers, files, bytes, split_size, max_attempts, staging, inputs }
+    Planned { maps, reducers, files, bytes, split_size, max_attempts, skip_bad, staging, inputs }
     RunSummary { records, bytes, digest }
     MapReport { records_in, bytes_in, records_out, run, spilled, spills, counters, elapsed, skipped }
     Skipped { file, offset, record, bytes, excerpt, error }

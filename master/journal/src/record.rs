@@ -123,6 +123,8 @@ pub struct Planned {
     pub split_size: u64,
     /// Failed attempts of one task that fail the job.
     pub max_attempts: u32,
+    /// Records that may be put aside.
+    pub skip_bad: u32,
     /// The staging folder.
     pub staging: RawPath,
     /// The inputs as the manifest lists them, in its JSON.

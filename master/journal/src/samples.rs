@@ -52,6 +52,7 @@ pub(crate) fn records_of(job: JobId) -> Vec<Record> {
                 bytes: 20,
                 split_size: 10,
                 max_attempts: 4,
+                skip_bad: 5,
                 staging: path("/out/.staging"),
                 inputs: "{}".to_owned(),
             },

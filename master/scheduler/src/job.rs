@@ -75,6 +75,11 @@ impl Job {
             0 => self.skipped.remove(&index),
             some => self.skipped.insert(index, some),
         };
+        self.skipped_too_many()
+    }
+
+    /// How many records the winners put aside, if these are more than may be.
+    pub(crate) fn skipped_too_many(&self) -> Option<u64> {
         let all = self.skipped.values().copied().map(u64::from).sum();
         (all > u64::from(self.skip_bad)).then_some(all)
     }

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 
 use mapfold_journal::Record;
 use mapfold_terms::{
-    AttemptId, Digest, JobId, MasterEpoch, NoticeKind, TaskId, TaskKind, WorkerId,
+    AttemptId, Digest, FailReason, JobId, MasterEpoch, NoticeKind, TaskId, TaskKind, WorkerId,
 };
 
 use crate::inputs::Change;
@@ -55,6 +55,7 @@ impl Scheduler {
                     maps: planned.maps,
                     reduces: planned.reducers,
                     max_attempts: planned.max_attempts,
+                    skip_bad: planned.skip_bad,
                 };
                 self.jobs.insert(*job, Job::new(&plan));
             }
@@ -67,6 +68,7 @@ impl Scheduler {
                 let twice = self.planted(Bug::ReplayWinsTwice);
                 if let Some(job) = self.jobs.get_mut(&attempt.job) {
                     job.replay_map(*attempt, *by, report.run.digest, tolerant);
+                    job.skip(attempt.task.index, report.skipped.len());
                     job.maps.won += usize::from(twice);
                 }
             }
@@ -130,7 +132,13 @@ impl Scheduler {
             if !job.awaited.is_empty() && !self.planted(Bug::RunsAwaitedForEver) {
                 self.arm(Timer::Runs(id), self.settings.runs_awaited);
             }
+            let skipped = job.skipped_too_many();
             self.await_first_worker(id);
+            if let Some(all) = skipped {
+                // The end that followed from the last win was cut off.
+                let what = format!("`map` fails on {all} records, and fewer may be skipped");
+                self.fail_job(id, what, FailReason::TaskFailed, None);
+            }
             self.commit_if_done(id);
         }
     }

@@ -182,6 +182,7 @@ fn planned_record(job: JobId, plan: &JobPlan) -> Record {
             bytes: 0,
             split_size: 0,
             max_attempts: plan.max_attempts,
+            skip_bad: plan.skip_bad,
             staging: RawPath::from(Vec::new()),
             inputs: String::new(),
         },
@@ -254,5 +255,7 @@ fn report(end: JobEnd) -> JobReport {
         reduce_median: Duration::ZERO,
         largest: Vec::new(),
         counters: Counters::default(),
+        skipped: 0,
+        failed: Vec::new(),
     }
 }
