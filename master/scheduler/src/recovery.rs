@@ -128,11 +128,12 @@ impl Scheduler {
                 self.ask_commit(id);
                 continue;
             }
+            let skipped = job.skipped_too_many();
             job.awaited = job.maps.winners().map(|(run, _)| run.task.index).collect();
-            if !job.awaited.is_empty() && !self.planted(Bug::RunsAwaitedForEver) {
+            let awaits = !job.awaited.is_empty();
+            if awaits && !self.planted(Bug::RunsAwaitedForEver) {
                 self.arm(Timer::Runs(id), self.settings.runs_awaited);
             }
-            let skipped = job.skipped_too_many();
             self.await_first_worker(id);
             if let Some(all) = skipped {
                 // The end that followed from the last win was cut off.
