@@ -228,6 +228,18 @@ pub(crate) struct RunArgs {
         help_heading = "Execution"
     )]
     pub(crate) skip_bad: Option<u32>,
+    /// Do not start a second attempt of a task that is far behind the others
+    ///
+    /// Otherwise a straggler gets a backup attempt on another worker once no other task waits for its slot; what ends first counts.
+    #[arg(long, help_heading = "Execution")]
+    pub(crate) no_backup: bool,
+
+    /// Time without progress after which an attempt has failed; 0 for none
+    ///
+    /// It is tried again on another worker. If there is none, the job fails: a thread cannot be stopped from outside.
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "10m",
+          help_heading = "Execution")]
+    pub(crate) task_timeout: Duration,
 
     /// Attempts that run at once [default: one per CPU]
     ///

@@ -146,6 +146,8 @@ fn word(kind: NoticeKind) -> &'static str {
         NoticeKind::Worker => "WORKER",
         NoticeKind::Rollback => "ROLLBACK",
         NoticeKind::Waiting => "WAITING",
+        NoticeKind::Backup => "BACKUP",
+        NoticeKind::Differs => "DIFFERS",
     }
 }
 

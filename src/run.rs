@@ -120,6 +120,8 @@ fn spec(settings: &RunSettings, info: &JobInfo, files: &Files) -> Result<JobSpec
         ),
         max_attempts: settings.max_attempts,
         skip_bad: settings.skip_bad,
+        backup: settings.backup,
+        task_timeout: settings.task_timeout,
         row_key: info.key.clone(),
         row_value: info.value.clone(),
     })

@@ -78,6 +78,8 @@ impl Bench {
             overwrite: false,
             max_attempts: NonZeroU32::new(4).unwrap(),
             skip_bad: 0,
+            backup: false,
+            task_timeout: Duration::ZERO,
             row_key: "text".to_owned(),
             row_value: "u64".to_owned(),
         }

@@ -47,6 +47,9 @@ struct Object<'a> {
     stale_reports: u64,
     rollbacks: u32,
     workers_lost: u32,
+    backups: u64,
+    backups_won: u64,
+    differing: Vec<String>,
     slowest: Vec<Task<'a>>,
     largest: Vec<Partition>,
     counters: &'a BTreeMap<String, u64>,
@@ -147,6 +150,9 @@ impl<'a> Object<'a> {
             stale_reports: report.stale_reports,
             rollbacks: report.rollbacks,
             workers_lost: report.workers_lost,
+            backups: report.backups,
+            backups_won: report.backups_won,
+            differing: report.differing.iter().map(ToString::to_string).collect(),
             slowest: report.slowest.iter().map(Task::new).collect(),
             largest: report
                 .largest

@@ -17,7 +17,9 @@ pub(super) fn remarks(report: &JobReport) -> Vec<(&'static str, String)> {
     remarks.extend(skew(report).map(|text| ("Skew", text)));
     remarks.extend(retries(report).map(|text| ("Retried", text)));
     remarks.extend(lost(report).map(|text| ("Lost", text)));
+    remarks.extend(backups(report).map(|text| ("Backup", text)));
     remarks.extend(rollbacks(report).map(|text| ("Rollback", text)));
+    remarks.extend(differing(report).map(|text| ("Differs", text)));
     remarks.extend(spills(report).map(|text| ("Spilled", text)));
     remarks
 }
@@ -144,6 +146,26 @@ fn lost(report: &JobReport) -> Option<String> {
     Some(text)
 }
 
+fn backups(report: &JobReport) -> Option<String> {
+    (report.backups > 0).then(|| {
+        format!(
+            "{} got a second attempt on another worker, of which {} ended first",
+            counted(report.backups, "straggler"),
+            report.backups_won,
+        )
+    })
+}
+
+fn differing(report: &JobReport) -> Option<String> {
+    let tasks: Vec<String> = report.differing.iter().map(ToString::to_string).collect();
+    (!tasks.is_empty()).then(|| {
+        format!(
+            "the job is not deterministic: two attempts at {} left different results; what counts is of one of them",
+            tasks.join(", "),
+        )
+    })
+}
+
 fn rollbacks(report: &JobReport) -> Option<String> {
     (report.rollbacks > 0).then(|| {
         format!(
@@ -250,6 +272,9 @@ mod tests {
                 report.workers_lost = 1;
                 report.maps_rerun = 3;
                 report.rollbacks = 1;
+                report.backups = 2;
+                report.backups_won = 1;
+                report.differing = vec![TaskId::map(3), TaskId::reduce(0)];
             },
             &[
                 ("Retried", "1 attempt failed (16 started in all)"),
@@ -258,9 +283,17 @@ mod tests {
                     "1 worker, 2 attempts with them; 3 map tasks ran again because their run was lost",
                 ),
                 (
+                    "Backup",
+                    "2 stragglers got a second attempt on another worker, of which 1 ended first",
+                ),
+                (
                     "Rollback",
                     "results were rolled back 1 time: a map task that ran again gave other records, so the job is \
                      not deterministic",
+                ),
+                (
+                    "Differs",
+                    "the job is not deterministic: two attempts at m3, r0 left different results; what counts is of one of them",
                 ),
             ],
         );

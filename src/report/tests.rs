@@ -40,6 +40,9 @@ pub(super) fn ordinary() -> JobReport {
         stale_reports: 0,
         rollbacks: 0,
         workers_lost: 0,
+        backups: 0,
+        backups_won: 0,
+        differing: Vec::new(),
         slowest: vec![
             task(TaskId::map(3), 612, 88, "books/moby.txt"),
             task(TaskId::reduce(1), 320, 10, ""),

@@ -47,6 +47,7 @@ pub(crate) fn carry_out(
     let attempt = running.attempt();
     let span = info_span!("attempt", job = %attempt.job, %attempt, token = %attempt.token);
     let _entered = span.enter();
+    running.begin();
     let run = || match work {
         Work::Map(split) => map::attempt(site, life, running, brief, split),
         Work::Reduce(partition) => reduce::attempt(site, life, running, brief, *partition),

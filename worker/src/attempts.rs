@@ -122,6 +122,8 @@ pub(crate) struct Running {
     started: Instant,
     records: AtomicU64,
     bytes: AtomicU64,
+    bytes_total: AtomicU64,
+    steps: AtomicU64,
     cancelled: AtomicBool,
 }
 
@@ -132,6 +134,8 @@ impl Running {
             started: Instant::now(),
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            bytes_total: AtomicU64::new(0),
+            steps: AtomicU64::new(0),
             cancelled: AtomicBool::new(false),
         }
     }
@@ -146,6 +150,16 @@ impl Running {
         self.started.elapsed()
     }
 
+    /// It has a slot from now on.
+    pub(crate) fn begin(&self) {
+        self.steps.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How much it has to do in all is known from now on.
+    pub(crate) fn expect(&self, bytes_total: u64) {
+        self.bytes_total.store(bytes_total, Ordering::Relaxed);
+    }
+
     /// Asks it to stop; it does so at the next block.
     pub(crate) fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
@@ -156,6 +170,8 @@ impl Running {
             attempt: self.attempt,
             records: self.records.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
+            bytes_total: self.bytes_total.load(Ordering::Relaxed),
+            steps: self.steps.load(Ordering::Relaxed),
         }
     }
 }
@@ -164,6 +180,7 @@ impl Monitor for Running {
     fn progress(&self, records: u64, bytes: u64) {
         self.records.fetch_max(records, Ordering::Relaxed);
         self.bytes.fetch_max(bytes, Ordering::Relaxed);
+        self.steps.fetch_add(1, Ordering::Relaxed);
     }
 
     fn cancelled(&self) -> bool {
@@ -234,10 +251,14 @@ mod tests {
     fn an_attempt_is_listed_until_its_report_is_acknowledged() {
         let attempts = Attempts::default();
         let running = attempts.start(attempt(1));
+        assert_eq!(attempts.holds().0[0].steps, 0);
+        running.begin();
+        running.expect(200);
         running.progress(10, 100);
         running.progress(5, 50);
         let (progress, ended) = attempts.holds();
         assert_eq!((progress[0].records, progress[0].bytes), (10, 100));
+        assert_eq!((progress[0].bytes_total, progress[0].steps), (200, 3));
         assert!(ended.is_empty());
         attempts.end(attempt(1), Outcome::Cancelled);
         assert_eq!(attempts.holds(), (vec![], vec![attempt(1)]));

@@ -65,6 +65,8 @@ pub(crate) fn gather(
             };
             match fetcher.fetch(input.attempt, &input.location, &fetching) {
                 Ok(fetched) => {
+                    // No record is through yet, but something was done.
+                    stop.progress(0, 0);
                     let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
                     results.push((index, fetched));
                 }

@@ -18,6 +18,7 @@ pub(crate) fn attempt(
     if is_moot(life, running) {
         return Outcome::Cancelled;
     }
+    running.expect(split.bytes());
     let attempt = running.attempt();
     let runner = match life.runners.get(&*site.catalog, brief) {
         Ok(runner) => runner,

@@ -107,6 +107,7 @@ impl Reduce<'_> {
             in_memory,
         } = gathered;
         let fetch_elapsed = fetch_started.elapsed();
+        self.running.expect(bytes.bytes());
         // A staging folder that is gone must stay so, and the part's writer makes folders as it needs them.
         if !self.brief.staging.as_path().is_dir() {
             return Err(failed_here(&NoStaging(self.brief.staging.clone())).into());

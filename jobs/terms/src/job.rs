@@ -5,6 +5,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -101,6 +102,10 @@ pub struct JobSpec {
     /// Records that may be put aside because `map` fails on them; one more fails the job. At most
     /// [`Skipped::MAX`](crate::Skipped::MAX).
     pub skip_bad: u32,
+    /// Whether stragglers get a second attempt on another worker.
+    pub backup: bool,
+    /// An attempt that makes no progress for so long has failed; zero for no such limit.
+    pub task_timeout: Duration,
     /// What rows hold, from the catalog ([`JobInfo::key`]); for the manifest alone.
     pub row_key: String,
     /// The same of the value ([`JobInfo::value`]).

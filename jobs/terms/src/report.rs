@@ -39,6 +39,11 @@ pub struct Progress {
     pub records: u64,
     /// Bytes handled so far (map: input as stored; reduce: runs); never decreases.
     pub bytes: u64,
+    /// Bytes to handle in all; 0 while that is not known.
+    pub bytes_total: u64,
+    /// Grows with whatever the attempt gets done, fetched segments included; 0 until it has a slot. An attempt whose steps
+    /// stand still makes no progress.
+    pub steps: u64,
 }
 
 /// Where a job is.
@@ -95,6 +100,10 @@ pub enum NoticeKind {
     Rollback,
     /// The job waits for something, such as workers.
     Waiting,
+    /// A straggler got a second attempt beside it.
+    Backup,
+    /// Two attempts of one task left different results: the job is not deterministic.
+    Differs,
 }
 
 /// A snapshot of a job for whoever waits for it.
@@ -215,6 +224,12 @@ pub struct JobReport {
     pub rollbacks: u32,
     /// Workers that died during the job.
     pub workers_lost: u32,
+    /// Backup attempts started for stragglers.
+    pub backups: u64,
+    /// Those that won.
+    pub backups_won: u64,
+    /// Tasks of which two attempts left different results, the first few: the job is not deterministic.
+    pub differing: Vec<TaskId>,
     /// The slowest tasks of each kind, slowest first; at most 5 each.
     pub slowest: Vec<TaskTiming>,
     /// Median wall time of map tasks.

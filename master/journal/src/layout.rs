@@ -100,13 +100,13 @@ fields! {
     InputName { typed, absolute }
     JobSpec {
         key, job, params, inputs, format, split_size, reducers, parts, partitioning, output, overwrite,
-        max_attempts, skip_bad, row_key, row_value
+        max_attempts, skip_bad, backup, task_timeout, row_key, row_value
     }
     Fingerprint { inode, len, modified_ns, changed_ns }
     InputFile { name, path, codec, fingerprint }
     Piece { file, start, end }
     Split { index, pieces }
-    Planned { maps, reducers, files, bytes, split_size, max_attempts, skip_bad, staging, inputs }
+    Planned { maps, reducers, files, bytes, split_size, max_attempts, skip_bad, backup, task_timeout, staging, inputs }
     RunSummary { records, bytes, digest }
     MapReport { records_in, bytes_in, records_out, run, spilled, spills, counters, elapsed, skipped }
     Skipped { file, offset, record, bytes, excerpt, error }
@@ -124,7 +124,7 @@ fields! {
         end, elapsed, plan_elapsed, map_elapsed, reduce_elapsed, commit_elapsed, files, maps, reduces,
         records_in, bytes_in, records_mapped, records_shuffled, bytes_shuffled, bytes_remote, bytes_spilled,
         groups, rows, bytes_out, attempts, attempts_failed, attempts_lost, maps_rerun, stale_reports,
-        rollbacks, workers_lost, slowest, map_median, reduce_median, largest, counters, skipped, failed
+        rollbacks, workers_lost, backups, backups_won, differing, slowest, map_median, reduce_median, largest, counters, skipped, failed
     }
 }
 

@@ -5,6 +5,8 @@
 //! runs, how often a task has failed. Any prefix of a journal is a state that the master was in, so it does not
 //! matter where power was lost.
 
+use std::time::Duration;
+
 use mapfold_terms::{
     AttemptId, JobId, JobReport, JobSpec, MapReport, MasterEpoch, PhaseStatus, RawPath,
     ReduceReport, Split, TaskId, WorkerId,
@@ -125,6 +127,10 @@ pub struct Planned {
     pub max_attempts: u32,
     /// Records that may be put aside.
     pub skip_bad: u32,
+    /// Whether stragglers get backup attempts.
+    pub backup: bool,
+    /// An attempt that makes no progress for so long has failed; zero for no such limit.
+    pub task_timeout: Duration,
     /// The staging folder.
     pub staging: RawPath,
     /// The inputs as the manifest lists them, in its JSON.

@@ -53,6 +53,8 @@ pub(crate) fn records_of(job: JobId) -> Vec<Record> {
                 split_size: 10,
                 max_attempts: 4,
                 skip_bad: 5,
+                backup: true,
+                task_timeout: Duration::from_secs(6),
                 staging: path("/out/.staging"),
                 inputs: "{}".to_owned(),
             },
@@ -152,6 +154,8 @@ fn spec(job: JobId) -> JobSpec {
         overwrite: true,
         max_attempts: NonZeroU32::MIN,
         skip_bad: 2,
+        backup: true,
+        task_timeout: Duration::from_secs(3),
         row_key: "text".to_owned(),
         row_value: "u64".to_owned(),
     }
@@ -247,6 +251,9 @@ fn report() -> JobReport {
         stale_reports: 23,
         rollbacks: 24,
         workers_lost: 25,
+        backups: 32,
+        backups_won: 33,
+        differing: vec![TaskId::reduce(34)],
         slowest: vec![TaskTiming {
             task: TaskId::map(0),
             worker: WorkerId(1),

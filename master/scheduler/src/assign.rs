@@ -15,7 +15,7 @@ use crate::workers::Launched;
 impl Scheduler {
     /// Gives free slots to tasks, one job after the other, until slots or tasks run out.
     pub(crate) fn assign(&mut self) {
-        while self.workers.any_open() && self.launch_one() {}
+        while self.workers.any_open() && (self.launch_one() || self.launch_backup()) {}
     }
 
     /// The next attempt to launch: the first job after the one served last that has a task for a free slot; if none has, a short
@@ -54,35 +54,45 @@ impl Scheduler {
         let Some((id, kind, choice)) = self.choose() else {
             return false;
         };
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.phase_mut(kind).pending.take(&choice);
+        }
+        let index = choice.index;
+        self.launch(id, TaskId { kind, index }, choice.worker, false);
+        true
+    }
+
+    /// Gives a task to a worker, which has room for it.
+    pub(crate) fn launch(
+        &mut self,
+        id: JobId,
+        task: TaskId,
+        on: WorkerId,
+        backup: bool,
+    ) -> AttemptId {
         let token = self.next_token();
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return false;
-        };
-        let attempt = AttemptId {
+        let mut attempt = AttemptId {
             token,
             job: id,
-            task: TaskId {
-                kind,
-                index: choice.index,
-            },
-            number: job.phase_mut(kind).task(choice.index).tries + 1,
+            task,
+            number: 1,
         };
         self.next_counter += 1;
         self.served = id;
-        job.stats.attempts += 1;
-        job.phase_mut(kind).launch(&choice, attempt);
-        let launched = Launched {
-            at: self.clock.counted(),
-            confirmed: false,
-        };
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.stats.attempts += 1;
+            let phase = job.phase_mut(task.kind);
+            attempt.number = phase.task(task.index).tries + 1;
+            phase.launch(attempt, on);
+        }
+        let launched = Launched::new(self.clock.counted(), backup);
         let ahead = self.workers.ahead_per_slot();
-        self.workers.edit(choice.worker, |worker| {
+        self.workers.edit(on, |worker| {
             worker.running.insert(attempt, launched);
             assert!(worker.busy() <= worker.most(ahead), "{attempt} has no slot");
         });
-        let on = choice.worker;
         self.actions.push_back(Action::Launch { attempt, on });
-        true
+        attempt
     }
 
     /// Stops all running attempts of a phase; their tasks go back to the queue.

@@ -24,6 +24,9 @@ impl Scheduler {
         }
         self.check_workers()?;
         self.check_timers()?;
+        if self.backup_waits() {
+            return Err("a backup waits though a slot is free".to_owned());
+        }
         if let Some((id, kind, choice)) = self.choose() {
             let index = choice.index;
             return Err(format!(
@@ -35,13 +38,19 @@ impl Scheduler {
 
     /// Whether nothing is left but live, idle workers: no jobs, no attempts, no runs, no other waits.
     pub fn is_idle(&self) -> bool {
+        self.is_idle_but_for(|_| false)
+    }
+
+    /// The same, if it does not count what runs for ever although it was told to stop.
+    pub(crate) fn is_idle_but_for(&self, forever: impl Fn(AttemptId) -> bool) -> bool {
         let idle = |timer| matches!(timer, Timer::Lease(_) | Timer::Rest(_));
         self.jobs.is_empty()
             && self.timers.iter().all(idle)
-            && self
-                .workers
-                .iter()
-                .all(|(_, w)| w.busy() == 0 && w.held.is_empty())
+            && self.workers.iter().all(|(_, worker)| {
+                worker.running.is_empty()
+                    && worker.stopping.keys().all(|attempt| forever(*attempt))
+                    && worker.held.is_empty()
+            })
     }
 
     /// Something will happen to the job even if nobody says anything.
@@ -116,6 +125,7 @@ impl Scheduler {
                     let job = self.jobs.get(&id);
                     job.is_some_and(|job| !job.awaited.is_empty())
                 }
+                Timer::Stragglers(id) => self.jobs.get(&id).is_some_and(|job| job.backup),
             };
             if !stands {
                 return Err(format!("{timer:?} stands for nothing"));

@@ -10,6 +10,7 @@ use crate::inputs::Change;
 use crate::planted::Bug;
 use crate::scheduler::{Scheduler, name_of};
 use crate::timers::Timer;
+use crate::workers::Launched;
 
 impl Scheduler {
     /// A worker reports the end of an attempt. Only the first report of an attempt that runs, by the live
@@ -18,10 +19,11 @@ impl Scheduler {
         if !self.runs(worker, attempt) {
             return self.late(worker, attempt, &outcome);
         }
-        self.workers.edit(worker, |worker| {
-            worker.running.remove(&attempt);
+        let launched = self.workers.edit(worker, |worker| {
             worker.unconfirmed = 0;
+            worker.running.remove(&attempt)
         });
+        let launched = launched.flatten();
         match (attempt.task.kind, outcome) {
             (TaskKind::Map, Outcome::Mapped(report)) => {
                 let short = report.elapsed < self.settings.ahead_below;
@@ -34,9 +36,11 @@ impl Scheduler {
                 }
                 self.map_won(worker, attempt, report.run.digest);
                 self.skipped(attempt, &report.skipped);
+                self.keep_pace(worker, attempt, launched, report.bytes_in);
             }
             (TaskKind::Reduce, Outcome::Reduced(report)) => {
                 self.reduced(worker, attempt, &report);
+                self.keep_pace(worker, attempt, launched, report.fetched.bytes());
             }
             (TaskKind::Reduce, Outcome::FetchFailed(failure)) => {
                 self.fetch_failed(worker, attempt, &failure);
@@ -48,6 +52,25 @@ impl Scheduler {
                     fault_of("the worker reports an end that this kind of task cannot have");
                 self.worker_fault(worker, attempt, failure, FailReason::Internal);
             }
+        }
+    }
+
+    /// If the attempt won, others are compared with it.
+    fn keep_pace(
+        &mut self,
+        worker: WorkerId,
+        attempt: AttemptId,
+        launched: Option<Launched>,
+        bytes: u64,
+    ) {
+        let now = self.clock.counted();
+        let (Some(job), Some(launched)) = (self.jobs.get_mut(&attempt.job), launched) else {
+            return;
+        };
+        let phase = job.phase_mut(attempt.task.kind);
+        if phase.winner(attempt.task.index) == Some((attempt, worker)) {
+            phase.pace.won(now.0 - launched.at.0, bytes);
+            job.stats.backups_won += u64::from(launched.backup);
         }
     }
 
@@ -68,7 +91,9 @@ impl Scheduler {
         }
         let live = self.workers.edit(worker, |worker| {
             worker.stopping.remove(&attempt);
+            worker.stuck.remove(&attempt);
         });
+        self.compare(attempt, outcome);
         let (Some(()), Some(job)) = (live, self.jobs.get(&attempt.job)) else {
             return;
         };
@@ -79,6 +104,31 @@ impl Scheduler {
         if matches!(outcome, Outcome::Mapped(_)) && !wins {
             let on = worker;
             self.actions.push_back(Action::Discard { attempt, on });
+        }
+    }
+
+    /// A second result of a task that has one: of a backup attempt or its rival, of a worker that was given up.
+    fn compare(&mut self, attempt: AttemptId, outcome: &Outcome) {
+        let Some(job) = self.jobs.get(&attempt.job) else {
+            return;
+        };
+        let index = attempt.task.index;
+        let (winner, same) = match (attempt.task.kind, outcome) {
+            (TaskKind::Map, Outcome::Mapped(report)) => (
+                job.maps.winner(index),
+                job.inputs.digest(index) == Some(report.run.digest),
+            ),
+            (TaskKind::Reduce, Outcome::Reduced(report)) => {
+                let part = job.parts.get(index as usize).copied();
+                // Of other runs, other rows are to be expected.
+                let other_runs = report.consumed != job.inputs.expected();
+                let same = other_runs || part == Some(Some(part_of(report)));
+                (job.reduces.winner(index), same)
+            }
+            _ => return,
+        };
+        if let Some((winner, _)) = winner.filter(|(winner, _)| !same && *winner != attempt) {
+            self.differs(winner, attempt);
         }
     }
 
@@ -101,6 +151,11 @@ impl Scheduler {
         self.tell_won(attempt.job, attempt.task, Some((attempt, worker)));
         for (other, on) in superseded {
             self.stop(other, on);
+        }
+        if change == Change::Other
+            && let Some(job) = self.jobs.get_mut(&attempt.job)
+        {
+            job.stats.note_differing(attempt.task);
         }
         if change == Change::Other && !self.planted(Bug::NoRollback) {
             self.roll_back(attempt);
@@ -153,6 +208,7 @@ impl Scheduler {
         }
         let superseded = job.reduces.win(attempt, worker);
         job.consumed[attempt.task.index as usize] = Some(expected);
+        job.parts[attempt.task.index as usize] = Some(part_of(report));
         self.workers.edit(worker, |worker| worker.faults = 0);
         self.tell_won(attempt.job, attempt.task, Some((attempt, worker)));
         for (other, on) in superseded {
@@ -179,7 +235,7 @@ impl Scheduler {
 
     /// The job's code failed: counted, and after `max_attempts` the job fails with the first failure; at once, if it fails on every worker
     /// there is as it did the time before.
-    fn job_fault(&mut self, worker: WorkerId, attempt: AttemptId, failure: Failure) {
+    pub(crate) fn job_fault(&mut self, worker: WorkerId, attempt: AttemptId, failure: Failure) {
         let reported = failure.clone();
         let failure = told(failure, worker, attempt);
         let Some(job) = self.jobs.get_mut(&attempt.job) else {
@@ -315,8 +371,14 @@ pub(crate) fn fault_of(text: &str) -> Failure {
     }
 }
 
+/// What tells a part from another: eight bytes of its hash.
+pub(crate) fn part_of(report: &ReduceReport) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = report.part.hash;
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
 /// The failure, saying where it happened.
-fn told(mut failure: Failure, worker: WorkerId, attempt: AttemptId) -> Failure {
+pub(crate) fn told(mut failure: Failure, worker: WorkerId, attempt: AttemptId) -> Failure {
     let first = failure.chain.first().cloned().unwrap_or_default();
     failure.chain.splice(
         ..failure.chain.len().min(1),

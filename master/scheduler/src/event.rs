@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use mapfold_terms::{
-    AttemptId, Digest, FailReason, Failure, JobId, NoticeKind, Outcome, TaskId, WorkerId,
+    AttemptId, Digest, FailReason, Failure, JobId, NoticeKind, Outcome, Progress, TaskId, WorkerId,
 };
 
 /// Time since the master started, on its own monotonic clock.
@@ -23,6 +23,10 @@ pub struct JobPlan {
     pub max_attempts: u32,
     /// Records that map tasks may put aside together; one more fails the job.
     pub skip_bad: u32,
+    /// Whether stragglers get backup attempts.
+    pub backup: bool,
+    /// An attempt that makes no progress for so long has failed; zero for no such limit.
+    pub task_timeout: Duration,
 }
 
 /// A fact the shell learned.
@@ -77,6 +81,8 @@ pub enum Event {
         worker: WorkerId,
         /// Attempts that it runs, or that ended and are not acknowledged yet.
         holds: BTreeSet<AttemptId>,
+        /// How far those are that run.
+        progress: Vec<Progress>,
     },
     /// A worker is certainly gone.
     WorkerGone {

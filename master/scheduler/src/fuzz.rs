@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mapfold_terms::{
     AttemptId, Digest, FailClass, FailReason, FetchCause, FetchFailure, JobId, MasterEpoch,
-    Outcome, TaskId, Token, WorkerId,
+    Outcome, Progress, TaskId, Token, WorkerId,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -112,6 +112,8 @@ impl Shell {
                     reduces,
                     max_attempts: 2,
                     skip_bad: 0,
+                    backup: job != 2,
+                    task_timeout: Duration::from_secs(if job == 3 { 0 } else { 3 }),
                 },
             },
             Told::CancelJob(job) => Event::JobCancelled { job: JobId(job) },
@@ -132,10 +134,12 @@ impl Shell {
             Told::Beat { worker, holds } => Event::Heartbeat {
                 worker: WorkerId(worker),
                 holds: holds.iter().map(|place| self.attempt(*place).0).collect(),
+                progress: holds.iter().map(|place| self.progress(*place)).collect(),
             },
             Told::BeatAll { worker } => Event::Heartbeat {
                 worker: WorkerId(worker),
                 holds: self.launched.iter().map(|(attempt, _)| *attempt).collect(),
+                progress: Vec::new(),
             },
             Told::Gone(worker) => Event::WorkerGone {
                 worker: WorkerId(worker),
@@ -176,6 +180,19 @@ impl Shell {
                 })
             }
             How::Cancelled => Outcome::Cancelled,
+        }
+    }
+
+    /// Some of it makes sense.
+    fn progress(&self, place: usize) -> Progress {
+        let (attempt, _) = self.attempt(place);
+        let n = attempt.token.counter;
+        Progress {
+            attempt,
+            records: 0,
+            bytes: n % 7 * 50,
+            bytes_total: n % 3 * 100,
+            steps: n % 2,
         }
     }
 

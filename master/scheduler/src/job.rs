@@ -1,12 +1,14 @@
 //! One job that has not ended.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use mapfold_terms::{InputsDigest, TaskKind, Token};
 
 use crate::inputs::Inputs;
 use crate::pending::Choice;
 use crate::phase::Phase;
+use crate::straggler::Straggler;
 use crate::workers::Workers;
 use crate::{JobPlan, JobStats};
 
@@ -15,11 +17,17 @@ use crate::{JobPlan, JobStats};
 pub(crate) struct Job {
     pub(crate) state: JobState,
     pub(crate) max_attempts: u32,
+    pub(crate) backup: bool,
+    pub(crate) task_timeout: Duration,
+    /// Attempts that should have a backup, as of the last look through.
+    pub(crate) stragglers: BTreeSet<Straggler>,
     pub(crate) maps: Phase,
     pub(crate) reduces: Phase,
     pub(crate) inputs: Inputs,
     /// What the winner of each reduce task consumed.
     pub(crate) consumed: Vec<Option<InputsDigest>>,
+    /// What tells the part of each reduce task's winner from another.
+    pub(crate) parts: Vec<Option<u64>>,
     pub(crate) stats: JobStats,
     /// The first token that was not yet issued when a map task last won or lost its run: attempts from it
     /// on saw the present winners only.
@@ -54,10 +62,14 @@ impl Job {
         Self {
             state: JobState::Running,
             max_attempts: plan.max_attempts.max(1),
+            backup: plan.backup,
+            task_timeout: plan.task_timeout,
+            stragglers: BTreeSet::new(),
             maps: Phase::new(plan.maps),
             reduces: Phase::new(plan.reduces),
             inputs: Inputs::new(plan.maps),
             consumed: vec![None; plan.reduces as usize],
+            parts: vec![None; plan.reduces as usize],
             stats: JobStats::default(),
             winners_since: Token::NONE,
             awaited: BTreeSet::new(),

@@ -18,6 +18,7 @@ mod inputs;
 mod job;
 mod life;
 mod loss;
+mod pace;
 mod pending;
 mod phase;
 mod planted;
@@ -34,6 +35,7 @@ mod settings;
 #[cfg(test)]
 mod simulation;
 mod stats;
+mod straggler;
 mod task;
 mod timers;
 mod workers;

@@ -20,6 +20,7 @@ impl Scheduler {
             return self.stale(None);
         }
         self.jobs.insert(id, Job::new(plan));
+        self.watch_for_stragglers(id);
         if self.workers.len() == 0 {
             self.await_first_worker(id);
         }
@@ -58,6 +59,7 @@ impl Scheduler {
         );
         job.state = JobState::Committing { cancelled: false };
         job.awaited.clear();
+        job.stragglers.clear();
         self.timers.clear_job(id);
         self.stop_running(id, TaskKind::Map);
         self.ask_commit(id);

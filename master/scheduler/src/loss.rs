@@ -134,6 +134,9 @@ impl Scheduler {
             worker
                 .stopping
                 .retain(|attempt, told| holds.contains(attempt) || !overdue(*told));
+            worker
+                .stuck
+                .retain(|attempt| worker.stopping.contains_key(attempt));
             let mut unlisted = Vec::new();
             for (attempt, launched) in &mut worker.running {
                 if holds.contains(attempt) {

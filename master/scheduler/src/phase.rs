@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use mapfold_terms::{AttemptId, WorkerId};
 
 use crate::PhaseCounts;
-use crate::pending::{Choice, Pending};
+use crate::pace::Pace;
+use crate::pending::Pending;
 use crate::task::{Task, TaskState};
 
 /// Tasks of one kind. Every method costs O(log n) unless it says otherwise.
@@ -16,6 +17,7 @@ pub(crate) struct Phase {
     /// Attempts that run, and where; the tasks' states name the same ones.
     pub(crate) running: BTreeMap<AttemptId, WorkerId>,
     pub(crate) won: usize,
+    pub(crate) pace: Pace,
 }
 
 impl Phase {
@@ -26,6 +28,7 @@ impl Phase {
             pending: Pending::new(tasks),
             running: BTreeMap::new(),
             won: 0,
+            pace: Pace::default(),
         }
     }
 
@@ -62,14 +65,22 @@ impl Phase {
         })
     }
 
-    /// Pending to running.
-    pub(crate) fn launch(&mut self, choice: &Choice, attempt: AttemptId) {
-        self.pending.take(choice);
-        let task = self.task(choice.index);
-        assert_eq!(task.state, TaskState::Pending, "{attempt} is not pending");
-        task.state = TaskState::Running(vec![attempt]);
+    /// Pending to running, or one more attempt at a task that runs.
+    pub(crate) fn launch(&mut self, attempt: AttemptId, on: WorkerId) {
+        let task = self.task(attempt.task.index);
+        match &mut task.state {
+            TaskState::Pending => task.state = TaskState::Running(vec![attempt]),
+            TaskState::Running(attempts) => {
+                attempts.push(attempt);
+                assert!(
+                    attempts.len() <= Task::RUNNING_MAX,
+                    "{attempt} is one too many"
+                );
+            }
+            other => panic!("{attempt} is launched at a task that is {other:?}"),
+        }
         task.tries = attempt.number;
-        self.running.insert(attempt, choice.worker);
+        self.running.insert(attempt, on);
     }
 
     /// Running to pending, unless another attempt runs at the task.

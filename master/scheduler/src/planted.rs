@@ -25,6 +25,8 @@ pub(crate) enum Bug {
     NoYield,
     /// The winner's report that comes twice looks like that of a run nobody needs.
     RepeatedReportDiscardsRun,
+    /// An attempt that stands still is waited for.
+    NoTimeout,
     /// A worker that dies keeps the map tasks it has won.
     DeadKeepRuns,
     /// A restarted master counts each map task that was won twice.

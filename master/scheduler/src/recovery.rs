@@ -19,6 +19,7 @@ use mapfold_terms::{
     AttemptId, Digest, FailReason, JobId, MasterEpoch, NoticeKind, TaskId, TaskKind, WorkerId,
 };
 
+use crate::ended::part_of;
 use crate::inputs::Change;
 use crate::job::{Job, JobState};
 use crate::planted::Bug;
@@ -56,6 +57,8 @@ impl Scheduler {
                     reduces: planned.reducers,
                     max_attempts: planned.max_attempts,
                     skip_bad: planned.skip_bad,
+                    backup: planned.backup,
+                    task_timeout: planned.task_timeout,
                 };
                 self.jobs.insert(*job, Job::new(&plan));
             }
@@ -82,6 +85,9 @@ impl Scheduler {
                     job.reduces.replay_win(*attempt, *by);
                     if let Some(consumed) = job.consumed.get_mut(attempt.task.index as usize) {
                         *consumed = Some(report.consumed);
+                    }
+                    if let Some(part) = job.parts.get_mut(attempt.task.index as usize) {
+                        *part = Some(part_of(report));
                     }
                 }
             }
@@ -135,6 +141,7 @@ impl Scheduler {
                 self.arm(Timer::Runs(id), self.settings.runs_awaited);
             }
             self.await_first_worker(id);
+            self.watch_for_stragglers(id);
             if let Some(all) = skipped {
                 // The end that followed from the last win was cut off.
                 let what = format!("`map` fails on {all} records, and fewer may be skipped");
@@ -179,10 +186,12 @@ impl Scheduler {
             wanted
         });
         if adopted {
-            let confirmed = true;
-            self.workers.edit(on, |worker| {
-                worker.running.insert(attempt, Launched { at, confirmed })
-            });
+            let launched = Launched {
+                confirmed: true,
+                ..Launched::new(at, false)
+            };
+            self.workers
+                .edit(on, |worker| worker.running.insert(attempt, launched));
             self.actions.push_back(Action::Adopted { attempt, on });
             self.watch_for_slot(attempt.job);
             return;

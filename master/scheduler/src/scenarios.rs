@@ -93,7 +93,7 @@ fn attempts_of_a_silent_worker_run_elsewhere_and_its_late_report_changes_nothing
          mapped w1 m0.1 7
          beat w1 m0.1
          mapped w2 m0.2 7     -> won m0.2, launch r0.1 w2
-         mapped w1 m0.1 8
+         mapped w1 m0.1 8     -> (differs)
          reduced w1 r0.1
          reduced w2 r0.1      -> won r0.1, commit r0.1
          gone w1
@@ -599,5 +599,123 @@ fn a_lost_map_task_gets_the_slot_of_a_reduce_that_waits_for_it() {
          wait 2100 w2         -> (retry), cancel r1.1 w2
          cancelled w2 r1.1    -> launch m0.2 w2
          mapped w2 m0.2 1     -> won m0.2, launch r0.2 w2",
+    );
+}
+
+#[test]
+fn a_straggler_gets_a_backup_once_no_task_waits_and_the_first_to_report_wins() {
+    let play = check(
+        "join w1 1
+         join w2 1
+         plan j1 3x1          -> launch m0.1 w1, launch m1.1 w2
+         wait 3000 w1 w2
+         mapped w2 m1.1 7     -> won m1.1, launch m2.1 w2
+         at w1 m0.1 5/100
+         wait 3000 w1 w2
+         at w1 m0.1 10/100
+         wait 2000 w1 w2
+         mapped w2 m2.1 7     -> won m2.1, launch m0.2 w2, (backup)
+         mapped w2 m0.2 5     -> won m0.2, cancel m0.1 w1, launch r0.1 w2
+         mapped w1 m0.1 5     -> discard m0.1 w1
+         reduced w2 r0.1      -> won r0.1, commit r0.1",
+    );
+    let stats = play.scheduler.stats(mapfold_terms::JobId(1)).unwrap();
+    assert_eq!((stats.backups, stats.backups_won), (1, 1));
+    assert_eq!(stats.differing, [None; 5]);
+}
+
+#[test]
+fn an_attempt_that_needs_no_longer_than_a_new_one_gets_no_backup() {
+    // The second has five times as much to do, and goes on as fast as the first.
+    check(
+        "join w1 1
+         join w2 1
+         plan j1 2x1          -> launch m0.1 w1, launch m1.1 w2
+         at w2 m1.1 1/0
+         wait 4000 w1 w2
+         mapped w1 m0.1 7     -> won m0.1
+         at w2 m1.1 80/100
+         wait 6000 w1 w2
+         mapped w2 m1.1 7     -> won m1.1, launch r0.1 w1",
+    );
+    // A backup of the only worker's attempt would be beside itself.
+    check(
+        "join w1 2
+         plan j1 2x1          -> launch m0.1 w1, launch m1.1 w1
+         wait 1000 w1
+         mapped w1 m0.1 7     -> won m0.1
+         wait 60000 w1",
+    );
+}
+
+#[test]
+fn a_slower_backup_is_stopped_and_records_that_differ_are_told() {
+    let play = check(
+        "join w1 1
+         join w2 1
+         plan j1 2x1          -> launch m0.1 w1, launch m1.1 w2
+         wait 1000 w1 w2
+         mapped w2 m1.1 7     -> won m1.1
+         wait 6000 w1 w2      -> launch m0.2 w2, (backup)
+         mapped w1 m0.1 5     -> won m0.1, cancel m0.2 w2, launch r0.1 w1
+         mapped w2 m0.2 6     -> (differs), discard m0.2 w2
+         wait 5100 w1 w2
+         reduced w1 r0.1      -> won r0.1, commit r0.1",
+    );
+    let stats = play.scheduler.stats(mapfold_terms::JobId(1)).unwrap();
+    assert_eq!((stats.backups, stats.backups_won), (1, 0));
+    assert_eq!(stats.differing[0], Some(mapfold_terms::TaskId::map(0)));
+}
+
+#[test]
+fn a_task_whose_backup_is_lost_goes_on_and_one_whose_first_attempt_is_lost_too() {
+    let start = "join w1 1
+         join w2 1
+         plan j1 2x1          -> launch m0.1 w1, launch m1.1 w2
+         wait 1000 w1 w2
+         mapped w2 m1.1 7     -> won m1.1
+         wait 6000 w1 w2      -> launch m0.2 w2, (backup)";
+    check(&format!(
+        "{start}
+         failed w2 m0.2 job x -> (retry)
+         wait 6000 w1 w2
+         mapped w1 m0.1 5     -> won m0.1, launch r0.1 w1"
+    ));
+    check(&format!(
+        "{start}
+         gone w1              -> fence w1, (worker)
+         mapped w2 m0.2 5     -> won m0.2, launch r0.1 w2"
+    ));
+}
+
+#[test]
+fn an_attempt_that_stands_still_fails_and_its_task_goes_elsewhere() {
+    let settings = Settings {
+        backup_min_age: std::time::Duration::from_secs(10_000),
+        ..Settings::default()
+    };
+    check_with(
+        settings.clone(),
+        "join w1 2
+         join w2 1
+         plan j1 2x1          -> launch m0.1 w1, launch m1.1 w1
+         at w1 m0.1 0/100
+         at w1 m1.1 1/100
+         wait 500000 w1 w2
+         at w1 m1.1 2/100
+         wait 101000 w1 w2
+         at w1 m1.1 3/100
+         at w1 m0.1 0/100     -> cancel m0.1 w1, (retry), launch m0.2 w2
+         mapped w2 m0.2 7     -> won m0.2
+         mapped w1 m1.1 7     -> won m1.1, launch r0.1 w1",
+    );
+    // There is nobody else to try it.
+    check_with(
+        settings,
+        "join w1 2
+         plan j1 2x1          -> launch m0.1 w1, launch m1.1 w1
+         at w1 m0.1 0/100
+         wait 601000 w1
+         at w1 m0.1 0/100     -> cancel m0.1 w1, cancel m1.1 w1, end TaskFailed: map task m0 stands still; its thread cannot be stopped from outside; and no other worker could try it: attempt m0.1 on worker w1: no progress for 10 min",
     );
 }

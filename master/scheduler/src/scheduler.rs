@@ -5,8 +5,9 @@
 //! | from | on | to |
 //! | --- | --- | --- |
 //! | pending | a slot is free (reduce: and every map task is won) | running |
-//! | running | its attempt reports a run or part | won |
-//! | running | its attempt fails, is lost with its worker, or was never taken by it | pending, or the job fails |
+//! | running | its attempt is far behind, and a slot is free on another worker | running, by two |
+//! | running | an attempt of it reports a run or part | won; the other attempt is stopped |
+//! | running | its only attempt fails, stands still, is lost with its worker, or was never taken by it | pending, or the job fails |
 //! | running (reduce) | a run could not be fetched | pending; waiting, if the holder was unreachable once |
 //! | running (reduce) | a map task was won again with another digest | pending |
 //! | running (reduce) | a lost map task has waited too long for a slot | pending |
@@ -111,7 +112,14 @@ impl Scheduler {
                 holds,
             } => self.worker_returned(worker, slots, &holds),
             Event::RunsHeld { worker, runs } => self.runs_held(worker, &runs),
-            Event::Heartbeat { worker, holds } => self.heartbeat(worker, &holds),
+            Event::Heartbeat {
+                worker,
+                holds,
+                progress,
+            } => {
+                self.heartbeat(worker, &holds);
+                self.progressed(worker, &progress);
+            }
             Event::WorkerGone { worker, why } => self.worker_lost(worker, Lost::Gone(why)),
             Event::AttemptEnded {
                 worker,
@@ -219,6 +227,7 @@ impl Scheduler {
             Timer::Unbegun(job) => self.tell_unbegun(job),
             Timer::Yield(job) => self.yield_slot(job),
             Timer::Runs(job) => self.runs_missed(job),
+            Timer::Stragglers(job) => self.look_for_stragglers(job),
         }
     }
 

@@ -12,6 +12,7 @@
 //! cancelled w1 m0.1       the worker says that it stopped an attempt
 //! beat w1 m0.1 m1.1       a heartbeat and what it lists
 //! beats w1                a heartbeat that lists all that runs or stops there
+//! at w1 m0.1 30/100       a heartbeat that lists all, and that this one has done 30 of 100 bytes; at 0 it stands still
 //! gone w1, left w1        the end of a worker
 //! cancel j1, done j1, undone j1       the user's wish, the commit's end
 //! wait 12000              milliseconds, ticking as a shell does; workers named after it beat meanwhile
@@ -27,8 +28,8 @@ use std::time::Duration;
 
 use mapfold_terms::{
     AttemptId, ByteSize, Counters, Digest, FailClass, FailReason, Failure, FetchCause,
-    FetchFailure, InputsDigest, JobId, MapReport, MasterEpoch, Outcome, PartSummary, RawPath,
-    RecordAt, ReduceReport, RunSummary, Skipped, TaskKind, WorkerId,
+    FetchFailure, InputsDigest, JobId, MapReport, MasterEpoch, Outcome, PartSummary, Progress,
+    RawPath, RecordAt, ReduceReport, RunSummary, Skipped, TaskKind, WorkerId,
 };
 
 use crate::{
@@ -76,6 +77,8 @@ pub(crate) struct Script {
     pub(crate) scheduler: Scheduler,
     pub(crate) now: Moment,
     launched: BTreeMap<String, AttemptId>,
+    /// Told by attempts that go on.
+    steps: u64,
 }
 
 impl Script {
@@ -84,6 +87,7 @@ impl Script {
             scheduler: Scheduler::new(MasterEpoch(1), 1, settings),
             now: Moment(Duration::from_secs(100)),
             launched: BTreeMap::new(),
+            steps: 1,
         }
     }
 
@@ -153,11 +157,28 @@ impl Script {
             ["beat", worker, ref holds @ ..] => Event::Heartbeat {
                 worker: worker_id(worker),
                 holds: holds.iter().map(|name| self.attempt(name)).collect(),
+                progress: Vec::new(),
             },
             ["beats", worker] => Event::Heartbeat {
                 worker: worker_id(worker),
                 holds: self.holds(worker_id(worker)),
+                progress: Vec::new(),
             },
+            ["at", worker, attempt, far] => {
+                let (bytes, bytes_total) = far.split_once('/').unwrap();
+                self.steps += u64::from(bytes != "0");
+                Event::Heartbeat {
+                    worker: worker_id(worker),
+                    holds: self.holds(worker_id(worker)),
+                    progress: vec![Progress {
+                        attempt: self.attempt(attempt),
+                        records: 0,
+                        bytes: bytes.parse().unwrap(),
+                        bytes_total: bytes_total.parse().unwrap(),
+                        steps: if bytes == "0" { 1 } else { self.steps },
+                    }],
+                }
+            }
             [kind, worker, attempt, ref rest @ ..] => {
                 let attempt = self.attempt(attempt);
                 Event::AttemptEnded {
@@ -342,6 +363,8 @@ fn plan(size: &str) -> JobPlan {
         reduces: reduces.parse().unwrap(),
         max_attempts: max_attempts.parse().unwrap(),
         skip_bad: 2,
+        backup: true,
+        task_timeout: Duration::from_secs(600),
     }
 }
 

@@ -46,6 +46,8 @@ pub struct Settings {
     /// won before; the others run again. Default 15 s: workers find a master that is back within a
     /// few seconds.
     pub runs_awaited: Duration,
+    /// An attempt gets no backup before it is so old: what is short is soon over, and its rate not known yet. Default 5 s.
+    pub backup_min_age: Duration,
     /// Map attempts that may wait at a worker for each of its slots, while map tasks are so short that a slot would idle for
     /// most of the time that a report and the next order take. Default 16.
     pub ahead_per_slot: u32,
@@ -73,6 +75,7 @@ impl Default for Settings {
             worker_faults_spare: 3,
             yield_after: Duration::from_secs(2),
             runs_awaited: Duration::from_secs(15),
+            backup_min_age: Duration::from_secs(5),
             ahead_per_slot: 16,
             ahead_below: Duration::from_millis(1),
             ahead_after: 8,
@@ -81,13 +84,14 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The same bounds around another lease; the slack and the time to confirm follow it (the latter
+    /// The same bounds around another lease; the slack, the age at which attempts may get backups and the time to confirm follow it (the latter
     /// not below 2 s: on a busy machine an order may take a second, and a lost one is rare).
     #[must_use]
     pub fn with_lease(lease: Duration) -> Self {
         Self {
             lease,
             lease_slack: lease / 5,
+            backup_min_age: lease / 2,
             confirm_within: (lease / 2).max(Duration::from_secs(2)),
             ..Self::default()
         }

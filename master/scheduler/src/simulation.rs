@@ -100,6 +100,8 @@ impl Summary {
         self.faults += other.faults;
         self.events += other.events;
         self.rollbacks += other.rollbacks;
+        self.backups += other.backups;
+        self.backups_won += other.backups_won;
         self.maps_rerun += other.maps_rerun;
         self.stale += other.stale;
         self.workers_lost += other.workers_lost;
@@ -178,11 +180,11 @@ const MASKED: &str = "";
 
 /// Planted bugs, with which functions they show, and how, in the words that simulations end with: at
 /// the step that breaks an invariant, and, where the checks are switched off, in what comes out.
-const PLANTED: [(&[Bug], bool, &str, &str); 15] = [
+const PLANTED: [(&[Bug], bool, &str, &str); 16] = [
     (
         &[Bug::AnyReportAccepted],
         false,
-        "workers hold",
+        "consumed",
         "wins and is discarded",
     ),
     (&[Bug::NoRollback], false, "consumed", "different runs"),
@@ -195,6 +197,7 @@ const PLANTED: [(&[Bug], bool, &str, &str); 15] = [
     ),
     (&[Bug::FetchFailureKeepsRun], true, "hang", "hang"),
     (&[Bug::NoReconciliation], true, "hang", "hang"),
+    (&[Bug::NoTimeout], true, "hang", "hang"),
     (&[Bug::NoGrace], true, "waits for nothing", "hang"),
     (&[Bug::NoYield], true, "hang", "hang"),
     (

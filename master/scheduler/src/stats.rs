@@ -1,6 +1,6 @@
 //! What can be asked of the scheduler without changing it.
 
-use mapfold_terms::{AttemptId, Digest, WorkerId};
+use mapfold_terms::{AttemptId, Digest, TaskId, WorkerId};
 
 /// Counts of one phase of a job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +31,23 @@ pub struct JobStats {
     pub rollbacks: u32,
     /// Workers that died while the job ran.
     pub workers_lost: u32,
+    /// Backup attempts started.
+    pub backups: u64,
+    /// Backup attempts that won.
+    pub backups_won: u64,
+    /// The first tasks of which two attempts left different results.
+    pub differing: [Option<TaskId>; 5],
+}
+
+impl JobStats {
+    /// Two attempts of the task differ; `false` if there is nothing new in that, or no room for it.
+    pub(crate) fn note_differing(&mut self, task: TaskId) -> bool {
+        if self.differing.contains(&Some(task)) {
+            return false;
+        }
+        let room = self.differing.iter_mut().find(|place| place.is_none());
+        room.map(|place| *place = Some(task)).is_some()
+    }
 }
 
 /// The attempt whose run counts for a map task.

@@ -23,6 +23,8 @@ pub(crate) enum Timer {
     Yield(JobId),
     /// Runs that no worker has brought by then are lost.
     Runs(JobId),
+    /// The running attempts of the job are looked through for stragglers.
+    Stragglers(JobId),
 }
 
 /// All waits. Each operation costs O(log n).
@@ -66,6 +68,7 @@ impl Timers {
         self.clear(Timer::Unbegun(job));
         self.clear(Timer::Yield(job));
         self.clear(Timer::Runs(job));
+        self.clear(Timer::Stragglers(job));
     }
 
     /// Whether the timer is set.

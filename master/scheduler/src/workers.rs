@@ -39,6 +39,8 @@ pub(crate) struct Worker {
     pub(crate) faults: u32,
     /// Runs that reduce attempts found to be gone.
     pub(crate) run_losses: u32,
+    /// Attempts that stood still and were told to stop; each has a slot until it does.
+    pub(crate) stuck: BTreeSet<AttemptId>,
     /// Gets no attempts, after a fault of its own.
     pub(crate) resting: bool,
 }
@@ -49,6 +51,28 @@ pub(crate) struct Launched {
     pub(crate) at: Moment,
     /// A heartbeat has listed it.
     pub(crate) confirmed: bool,
+    /// Bytes done, and to do in all, as told last; 0 while not known.
+    pub(crate) bytes: u64,
+    pub(crate) bytes_total: u64,
+    /// Its steps as told last, and when they grew.
+    pub(crate) steps: Option<u64>,
+    pub(crate) stepped: Moment,
+    /// It was started beside another attempt of its task.
+    pub(crate) backup: bool,
+}
+
+impl Launched {
+    pub(crate) fn new(at: Moment, backup: bool) -> Self {
+        Self {
+            at,
+            confirmed: false,
+            bytes: 0,
+            bytes_total: 0,
+            steps: None,
+            stepped: at,
+            backup,
+        }
+    }
 }
 
 impl Worker {
@@ -153,6 +177,12 @@ impl Workers {
         if self.all_avoided(avoid) {
             return free.next();
         }
+        free.find(|id| !avoid.has(*id))
+    }
+
+    /// The worker with most free slots of those that are not avoided, even if that leaves none.
+    pub(crate) fn choose_other(&self, avoid: &Avoid) -> Option<WorkerId> {
+        let mut free = self.free.iter().map(|(_, id)| *id);
         free.find(|id| !avoid.has(*id))
     }
 

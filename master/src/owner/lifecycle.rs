@@ -192,6 +192,8 @@ impl Owner {
             reduces: work.brief.reducers,
             max_attempts: job.spec.max_attempts.get(),
             skip_bad: job.spec.skip_bad,
+            backup: job.spec.backup,
+            task_timeout: job.spec.task_timeout,
         };
         tracing::info!(
             job = %id, files = work.plan.files, maps = plan.maps, reduces = plan.reduces,

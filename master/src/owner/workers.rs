@@ -146,6 +146,7 @@ impl Owner {
         let event = Event::Heartbeat {
             worker: beat.worker,
             holds: holds(beat),
+            progress: beat.running.clone(),
         };
         self.handle_at(at, event);
         self.give_up_overfull(beat.worker);

@@ -118,6 +118,8 @@ fn progress_counts_while_an_attempt_runs_and_never_decreases() {
     let mut bench = Bench::new(2, 1);
     let attempt = bench.launch(TaskId::map(0));
     let at = |records| Progress {
+        bytes_total: 0,
+        steps: 0,
         attempt,
         records,
         bytes: 0,

@@ -72,6 +72,8 @@ impl Fake {
 
     pub(super) async fn beat(&self, running: &[AttemptId]) -> Result<(), Refusal> {
         let running = running.iter().map(|attempt| Progress {
+            bytes_total: 0,
+            steps: 1,
             attempt: *attempt,
             records: 1,
             bytes: 10,

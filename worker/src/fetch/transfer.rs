@@ -130,6 +130,7 @@ impl<'a> Transfer<'a> {
                 line.ask(&request);
             }
             line.read_piece(piece, head.length)?;
+            self.fetching.monitor.progress(0, 0);
             if piece.is_whole() {
                 self.fetcher
                     .put_idle(self.source.location.holder, line.stream);

@@ -360,6 +360,8 @@ fn heartbeat() -> Heartbeat {
             attempt: map_attempt(),
             records: 1,
             bytes: 2,
+            bytes_total: 3,
+            steps: 4,
         }],
         ended: vec![map_attempt()],
     }
@@ -383,6 +385,8 @@ pub(super) fn job_spec() -> JobSpec {
         overwrite: true,
         max_attempts: NonZeroU32::new(4).unwrap(),
         skip_bad: 10,
+        backup: true,
+        task_timeout: Duration::from_secs(600),
         row_key: "text".to_owned(),
         row_value: "u64".to_owned(),
     }
@@ -455,6 +459,9 @@ fn report(end: JobEnd) -> JobReport {
         stale_reports: 23,
         rollbacks: 24,
         workers_lost: 25,
+        backups: 30,
+        backups_won: 31,
+        differing: vec![TaskId::map(32)],
         slowest: vec![TaskTiming {
             task: TaskId::map(7),
             worker: WorkerId(3),

@@ -22,6 +22,7 @@ pub(super) fn settings() -> Settings {
         retry_max: ms(200),
         yield_after: ms(100),
         runs_awaited: ms(400),
+        backup_min_age: ms(100),
         ahead_per_slot: 1,
         ahead_after: 1,
         ..Settings::default()
@@ -105,10 +106,15 @@ impl World {
                 self.handle(Event::RunsHeld { worker: from, runs })?;
                 Reply::AttachHeard(from)
             }
-            Message::Beat { holds, sent } => {
+            Message::Beat {
+                holds,
+                progress,
+                sent,
+            } => {
                 self.handle(Event::Heartbeat {
                     worker: from,
                     holds,
+                    progress,
                 })?;
                 Reply::BeatHeard { sent }
             }
@@ -259,6 +265,7 @@ impl World {
                 FailReason::NoWorkers => u128::from(workerless) >= grace,
                 FailReason::Rollbacks => !job.function.deterministic,
                 FailReason::Output => job.commit_broken,
+                FailReason::TaskFailed => self.looped.iter().any(|it| it.job == id),
                 _ => false,
             },
         };
@@ -272,6 +279,8 @@ impl World {
         self.summary.succeeded += u64::from(matches!(result, JobResult::Succeeded { .. }));
         let stats = self.scheduler.stats(id).unwrap_or_default();
         self.summary.attempts += stats.attempts;
+        self.summary.backups += stats.backups;
+        self.summary.backups_won += stats.backups_won;
         self.summary.rollbacks += u64::from(stats.rollbacks);
         self.summary.maps_rerun += stats.maps_rerun;
         job.result = Some(result);

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mapfold_terms::{
-    AttemptId, FailClass, FetchCause, FetchFailure, MasterEpoch, Outcome, TaskKind, WorkerId,
+    AttemptId, FailClass, FetchCause, FetchFailure, MasterEpoch, Outcome, Progress, TaskKind,
+    WorkerId,
 };
 
 use super::oracle::{Part, Run};
@@ -38,6 +39,8 @@ pub(super) struct Process {
     pub(super) orders_at: u64,
     heard_at: u64,
     running: BTreeMap<AttemptId, Work>,
+    /// When what runs was begun, and when its present step will be done; never, of one whose code loops for ever.
+    steps: BTreeMap<AttemptId, (u64, Option<u64>)>,
     /// Reports that were not answered yet.
     ended: BTreeMap<AttemptId, Outcome>,
     /// Attempts that it was ever told about: each is executed at most once.
@@ -80,6 +83,7 @@ impl Process {
             orders_at: 0,
             heard_at: 0,
             running: BTreeMap::new(),
+            steps: BTreeMap::new(),
             ended: BTreeMap::new(),
             seen: BTreeSet::new(),
             runs: BTreeMap::new(),
@@ -106,6 +110,7 @@ impl Process {
         self.epoch = None;
         self.attaching = None;
         self.running.clear();
+        self.steps.clear();
         self.ended.clear();
         self.seen.clear();
         self.runs.clear();
@@ -134,6 +139,33 @@ impl Process {
             .keys()
             .nth(usize::try_from(n % len).unwrap())
             .copied()
+    }
+
+    /// Attempts whose code loops for ever.
+    fn looping(&self) -> BTreeSet<AttemptId> {
+        let loops = self.running.keys().filter(|it| self.loops(**it));
+        loops.copied().collect()
+    }
+
+    fn loops(&self, attempt: AttemptId) -> bool {
+        self.running.contains_key(&attempt) && matches!(self.steps.get(&attempt), Some((_, None)))
+    }
+
+    /// How far its attempts are: all but those that loop go on steadily.
+    fn progress(&self, now: u64) -> Vec<Progress> {
+        let of = |attempt: &AttemptId| {
+            let (began, until) = self.steps.get(attempt).copied().unwrap_or((now, None));
+            let bytes_total = until.map_or(1_000, |until| until.max(now) - began + 1);
+            let gone = now - began;
+            Progress {
+                attempt: *attempt,
+                records: 0,
+                bytes: until.map_or(10, |_| gone),
+                bytes_total,
+                steps: until.map_or(1, |_| gone + 1),
+            }
+        };
+        self.running.keys().map(of).collect()
     }
 
     fn holds(&self) -> BTreeSet<AttemptId> {
@@ -190,7 +222,7 @@ impl World {
             Reply::Launch(attempt) => self.launch(process, attempt),
             Reply::Cancel(attempt) => {
                 state.seen.insert(attempt);
-                if state.running.remove(&attempt).is_some() {
+                if !state.loops(attempt) && state.running.remove(&attempt).is_some() {
                     self.report(process, attempt, Outcome::Cancelled);
                 }
             }
@@ -201,7 +233,10 @@ impl World {
                 state
                     .seen
                     .extend(state.running.keys().filter(|a| a.job == job));
-                state.running.retain(|attempt, _| attempt.job != job);
+                let loops: BTreeSet<AttemptId> = state.looping();
+                state
+                    .running
+                    .retain(|attempt, _| attempt.job != job || loops.contains(attempt));
                 state.ended.retain(|attempt, _| attempt.job != job);
                 state.runs.retain(|attempt, _| attempt.job != job);
             }
@@ -258,14 +293,22 @@ impl World {
         let state = &self.processes[process];
         if self.now - state.heard_at > LEASE {
             // Its lease ran out: it stops what it does, and goes on if the master has not given it up.
-            for attempt in state.running.keys().copied().collect::<Vec<_>>() {
+            let loops = state.looping();
+            let stoppable = state.running.keys().filter(|it| !loops.contains(it));
+            for attempt in stoppable.copied().collect::<Vec<_>>() {
                 self.report(process, attempt, Outcome::Cancelled);
             }
         }
         let holds = self.processes[process].holds();
         let sent = self.now;
         if self.processes[process].id.is_some() {
-            self.send(process, &Message::Beat { holds, sent });
+            let progress = self.processes[process].progress(sent);
+            let beat = Message::Beat {
+                holds,
+                progress,
+                sent,
+            };
+            self.send(process, &beat);
         }
         self.own(process, Own::Beat, BEAT_EVERY);
     }
@@ -280,8 +323,26 @@ impl World {
         };
         self.processes[process].running.insert(attempt, work);
         let straggles = self.rng.chance(3);
-        let after = self.rng.range(10, if straggles { 900 } else { 250 });
+        let after = self.rng.range(10, if straggles { 1_500 } else { 250 });
+        let now = self.now;
+        if self.may_loop(process, attempt) {
+            self.note(&format!("{attempt} loops"));
+            self.looped.insert(attempt);
+            self.processes[process].steps.insert(attempt, (now, None));
+            return;
+        }
+        let step = (now, Some(now + after));
+        self.processes[process].steps.insert(attempt, step);
         self.own(process, Own::Step(attempt), after);
+    }
+
+    /// Whether the code of an attempt never comes back: seldom, where there is a limit, and never so that a process has no slot left.
+    fn may_loop(&mut self, process: usize, attempt: AttemptId) -> bool {
+        let state = &self.processes[process];
+        let limit = self.jobs[&attempt.job].function.plan.task_timeout;
+        let spares = state.slots > 1 && state.looping().is_empty();
+        let once = self.looped.iter().all(|it| it.job != attempt.job);
+        self.now < FAULTS_END && !limit.is_zero() && spares && once && self.rng.chance(2)
     }
 
     fn begin_reduce(&mut self, attempt: AttemptId) -> Work {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use mapfold_terms::{AttemptId, Digest, JobId, MasterEpoch, Outcome, Token, WorkerId};
+use mapfold_terms::{AttemptId, Digest, JobId, MasterEpoch, Outcome, Progress, Token, WorkerId};
 
 use super::disk::Disk;
 use super::faults::Fault;
@@ -42,6 +42,8 @@ pub(super) struct Summary {
     pub(super) faults: u64,
     pub(super) events: u64,
     pub(super) rollbacks: u64,
+    pub(super) backups: u64,
+    pub(super) backups_won: u64,
     pub(super) maps_rerun: u64,
     pub(super) stale: u64,
     pub(super) workers_lost: u64,
@@ -64,6 +66,7 @@ pub(super) enum Message {
     Attach(Vec<(AttemptId, Digest)>),
     Beat {
         holds: BTreeSet<AttemptId>,
+        progress: Vec<Progress>,
         sent: u64,
     },
     Ended {
@@ -172,6 +175,8 @@ pub(super) struct World {
     pub(super) tick_at: Option<u64>,
     pub(super) launched: BTreeSet<Token>,
     pub(super) fenced: BTreeSet<WorkerId>,
+    /// Attempts whose code went into a loop.
+    pub(super) looped: BTreeSet<AttemptId>,
     pub(super) workerless_since: Option<u64>,
     pub(super) ended_at: Option<u64>,
     pub(super) extinct: bool,
@@ -209,6 +214,7 @@ impl World {
             tick_at: None,
             launched: BTreeSet::new(),
             fenced: BTreeSet::new(),
+            looped: BTreeSet::new(),
             workerless_since: Some(0),
             ended_at: None,
             extinct: false,
@@ -268,6 +274,8 @@ impl World {
                 reduces: u32::try_from(self.rng.range(1, 5)).unwrap(),
                 max_attempts: 4,
                 skip_bad: 0,
+                backup: self.rng.chance(70),
+                task_timeout: Duration::from_millis(if self.rng.chance(50) { 500 } else { 0 }),
             };
             let job = JobId(job);
             let sim = SimJob {
@@ -369,7 +377,8 @@ impl World {
 
     /// Nothing of the jobs is left.
     fn finish(&mut self) -> Result<Summary, String> {
-        if !self.scheduler.is_idle() {
+        let loops = |attempt| self.looped.contains(&attempt);
+        if !self.scheduler.is_idle_but_for(loops) {
             return Err(format!("left over: {:?}", self.scheduler));
         }
         self.summary.stale = self.scheduler.stale_events();

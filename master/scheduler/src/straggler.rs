@@ -1,0 +1,331 @@
+//! Attempts that are far behind the others, and attempts that stand still.
+//!
+//! A straggler is an attempt that needs longer for what it has left than a new attempt would need for all of it, by
+//! its own rate so far (Zaharia et al., "Improving MapReduce performance in heterogeneous environments", OSDI 2008) and by the
+//! median of those that won. It gets a second attempt on another worker, the backup (Dean and Ghemawat, 3.6), once no other task
+//! wants the slot; the first of the two to report wins, the other is stopped.
+//!
+//! Running attempts are looked through a few times a lease, not at each event; what is found then is all that an event looks at.
+//! Both backups and what is known of progress are forgotten with the master, at the cost of time alone.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::ops::Bound::{Excluded, Unbounded};
+use std::time::Duration;
+
+use mapfold_terms::{
+    AttemptId, FailClass, Failure, JobId, NoticeKind, Progress, TaskId, TaskKind, WorkerId,
+};
+
+use crate::Action;
+use crate::job::{Job, JobState};
+use crate::phase::Phase;
+use crate::planted::Bug;
+use crate::scheduler::{Scheduler, name_of};
+use crate::task::TaskState;
+use crate::timers::Timer;
+use crate::workers::{Launched, Workers};
+use crate::{Moment, Settings};
+
+/// Stragglers of a job that an event tries to find a place for; the others wait for the next event.
+const TRIED_MAX: usize = 4;
+
+/// Of the running attempts of a phase, one in so many may be a backup.
+const BACKUP_SHARE: usize = 10;
+
+/// An attempt that runs so many times as long as it should is behind whatever its progress says: the last steps may be long, and
+/// some attempts cannot tell.
+const OVERDUE_TIMES: u32 = 3;
+
+/// A straggler and where it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Straggler {
+    /// How long it will take; the longest first.
+    left: Reverse<Duration>,
+    attempt: AttemptId,
+    on: WorkerId,
+    /// How long it should take in all.
+    expected: Duration,
+}
+
+impl Scheduler {
+    /// Looks through the running attempts of a job, and will again.
+    pub(crate) fn look_for_stragglers(&mut self, id: JobId) {
+        let now = self.clock.counted();
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        job.stragglers = match job.state {
+            JobState::Running => find(job, &self.workers, now, &self.settings),
+            JobState::Committing { .. } => BTreeSet::new(),
+        };
+        self.watch_for_stragglers(id);
+    }
+
+    /// Sees to it that the running attempts of the job are looked through.
+    pub(crate) fn watch_for_stragglers(&mut self, id: JobId) {
+        let job = self.jobs.get(&id);
+        if job.is_some_and(|job| job.backup && job.state == JobState::Running) {
+            self.arm(Timer::Stragglers(id), self.settings.watch_every());
+        }
+    }
+
+    /// Starts the backup of the worst straggler for which a slot is free on another worker; jobs take turns.
+    pub(crate) fn launch_backup(&mut self) -> bool {
+        let after = self.jobs.range((Excluded(self.served), Unbounded));
+        let found = after
+            .chain(self.jobs.range(..=self.served))
+            .find_map(|(_, job)| {
+                let slow = job.stragglers.iter().take(TRIED_MAX);
+                slow.copied().find_map(|straggler| {
+                    let place = place_of(job, &self.workers, &straggler)?;
+                    Some((straggler, place))
+                })
+            });
+        let Some((straggler, on)) = found else {
+            return false;
+        };
+        let Straggler {
+            attempt, expected, ..
+        } = straggler;
+        if let Some(job) = self.jobs.get_mut(&attempt.job) {
+            job.stragglers.remove(&straggler);
+            job.stats.backups += 1;
+        }
+        let second = self.launch(attempt.job, attempt.task, on, true);
+        let text = format!(
+            "{second} starts on {on} beside {attempt} on {}, which is far behind: the others took about {}",
+            straggler.on,
+            roughly(expected),
+        );
+        self.notice(Some(attempt.job), NoticeKind::Backup, text);
+        true
+    }
+
+    /// Whether any straggler could have its backup now; for checks.
+    pub(crate) fn backup_waits(&self) -> bool {
+        self.jobs.values().any(|job| {
+            let slow = job.stragglers.iter().take(TRIED_MAX);
+            slow.into_iter()
+                .any(|straggler| place_of(job, &self.workers, straggler).is_some())
+        })
+    }
+
+    /// A worker tells how far its attempts are. Those that have stood still for too long fail.
+    pub(crate) fn progressed(&mut self, id: WorkerId, progress: &[Progress]) {
+        let now = self.clock.counted();
+        let jobs = &self.jobs;
+        let stuck = self.workers.edit(id, |worker| {
+            let mut stuck = Vec::new();
+            for told in progress {
+                let Some(launched) = worker.running.get_mut(&told.attempt) else {
+                    continue;
+                };
+                launched.hear(told, now);
+                let limit = jobs
+                    .get(&told.attempt.job)
+                    .map_or(Duration::ZERO, |job| job.task_timeout);
+                if !limit.is_zero() && told.steps > 0 && now.0 - launched.stepped.0 > limit {
+                    stuck.push((told.attempt, limit));
+                }
+            }
+            stuck
+        });
+        for (attempt, limit) in stuck.unwrap_or_default() {
+            self.stands_still(id, attempt, limit);
+        }
+    }
+
+    /// An attempt makes no progress: it is told to stop, and failed. The code that it is in may never look up, so its slot may be lost, and the
+    /// attempts that wait for that slot go elsewhere. If no other worker could try the task, the job fails at once: each try
+    /// would cost a slot for nothing.
+    fn stands_still(&mut self, id: WorkerId, attempt: AttemptId, limit: Duration) {
+        if self.planted(Bug::NoTimeout) {
+            return;
+        }
+        let waiting = self.workers.edit(id, |worker| {
+            worker.stuck.insert(attempt);
+            let waits = |(_, launched): &(&AttemptId, &Launched)| launched.steps == Some(0);
+            let waiting = worker.running.iter().filter(waits);
+            waiting.map(|(waiting, _)| *waiting).collect::<Vec<_>>()
+        });
+        for waiting in waiting.unwrap_or_default() {
+            self.stop(waiting, id);
+            self.requeue(waiting);
+        }
+        let now = self.clock.counted();
+        let running = self.workers.edit(id, |worker| {
+            let running = worker.running.remove(&attempt);
+            worker.stopping.insert(attempt, now);
+            running
+        });
+        // An earlier one of the same beat may have ended the job.
+        if running.flatten().is_none() || !self.jobs.contains_key(&attempt.job) {
+            return;
+        }
+        self.actions.push_back(Action::Cancel { attempt, on: id });
+        let elsewhere = self.can_be_tried_elsewhere(attempt.job, attempt.task, id);
+        let failure = Failure {
+            class: FailClass::Job,
+            chain: vec![format!("no progress for {}", roughly(limit))],
+            at: None,
+            backtrace: None,
+            hint: Some(
+                "--task-timeout sets how long an attempt may stand still; 0 is for ever".to_owned(),
+            ),
+        };
+        if elsewhere {
+            return self.job_fault(id, attempt, failure);
+        }
+        if let Some(job) = self.jobs.get_mut(&attempt.job) {
+            job.stats.attempts_failed += 1;
+        }
+        self.requeue(attempt);
+        let what = format!(
+            "{} stands still, its thread cannot be stopped from outside, and no other worker could try it",
+            name_of(attempt.task)
+        );
+        let failure = crate::ended::told(failure, id, attempt);
+        let reason = mapfold_terms::FailReason::TaskFailed;
+        self.fail_job(attempt.job, what, reason, Some(failure));
+    }
+
+    /// Whether a worker other than this one, on which the task has not failed, has a slot that code has not taken for good.
+    fn can_be_tried_elsewhere(&self, id: JobId, task: TaskId, on: WorkerId) -> bool {
+        let Some(job) = self.jobs.get(&id) else {
+            return false;
+        };
+        let avoid = job.phase(task.kind).tasks[task.index as usize].avoid();
+        self.workers.iter().any(|(other, worker)| {
+            other != on && !avoid.has(other) && worker.stuck.len() < worker.slots as usize
+        })
+    }
+
+    /// Two attempts of a task left different results. It is told once a job.
+    pub(crate) fn differs(&mut self, winner: AttemptId, other: AttemptId) {
+        let Some(job) = self.jobs.get_mut(&winner.job) else {
+            return;
+        };
+        let first = job.stats.differing.iter().all(Option::is_none);
+        if !job.stats.note_differing(winner.task) || !first {
+            return;
+        }
+        let text = format!(
+            "the job is not deterministic: {winner} and {other} left different {}",
+            match winner.task.kind {
+                TaskKind::Map => "records",
+                TaskKind::Reduce => "rows",
+            }
+        );
+        self.notice(Some(winner.job), NoticeKind::Differs, text);
+    }
+}
+
+impl Launched {
+    /// What a heartbeat tells.
+    fn hear(&mut self, told: &Progress, now: Moment) {
+        // Beats may overtake each other.
+        if self.steps.is_none_or(|steps| told.steps > steps) {
+            self.steps = Some(told.steps);
+            self.stepped = now;
+            self.bytes = told.bytes;
+            self.bytes_total = told.bytes_total;
+        }
+    }
+
+    /// By its own rate so far, how long it will still take; `None` if it cannot be told.
+    fn left(&self, age: Duration) -> Option<Duration> {
+        let left = self.bytes_total.checked_sub(self.bytes)?;
+        let nanos = (age.as_nanos().checked_mul(u128::from(left))?)
+            .checked_div(u128::from(self.bytes))
+            .unwrap_or(u128::MAX);
+        (self.bytes_total > 0)
+            .then(|| Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+    }
+}
+
+/// The stragglers of a job, as many as may have backups. Cost: its running attempts.
+fn find(job: &Job, workers: &Workers, now: Moment, settings: &Settings) -> BTreeSet<Straggler> {
+    if !job.backup {
+        return BTreeSet::new();
+    }
+    let phases = [&job.maps, &job.reduces];
+    let mut found = BTreeSet::new();
+    for phase in phases.into_iter().filter(|phase| phase.pending.is_empty()) {
+        let running = phase.running.iter().filter_map(|(attempt, on)| {
+            let launched = workers.get(*on)?.running.get(attempt)?;
+            is_behind(phase, *attempt, *on, launched, now, settings)
+        });
+        let slow: BTreeSet<Straggler> = running.collect();
+        let most = (phase.running.len() / BACKUP_SHARE).max(1);
+        let room = most.saturating_sub(backups(phase));
+        found.extend(slow.into_iter().take(room));
+    }
+    found
+}
+
+/// Attempts beyond one a task.
+fn backups(phase: &Phase) -> usize {
+    let second = |attempt: &AttemptId| {
+        let state = &phase.tasks[attempt.task.index as usize].state;
+        matches!(state, TaskState::Running(both) if both.len() > 1 && both[1] == *attempt)
+    };
+    phase.running.keys().filter(|it| second(it)).count()
+}
+
+fn is_behind(
+    phase: &Phase,
+    attempt: AttemptId,
+    on: WorkerId,
+    launched: &Launched,
+    now: Moment,
+    settings: &Settings,
+) -> Option<Straggler> {
+    let age = now.0 - launched.at.0;
+    if age < settings.backup_min_age || !is_alone(phase, attempt) {
+        return None;
+    }
+    let expected = phase.pace.expected(launched.bytes_total)?;
+    let overdue = age > expected * OVERDUE_TIMES;
+    let left = launched.left(age);
+    let slow = left.is_some_and(|left| left > expected) && age > expected;
+    (overdue || slow).then(|| Straggler {
+        left: Reverse(left.unwrap_or(Duration::MAX)),
+        attempt,
+        on,
+        expected,
+    })
+}
+
+/// Whether it is the only one at its task.
+fn is_alone(phase: &Phase, attempt: AttemptId) -> bool {
+    let task = phase.tasks.get(attempt.task.index as usize);
+    let state = task.map(|task| &task.state);
+    matches!(state, Some(TaskState::Running(attempts)) if attempts.as_slice() == [attempt])
+}
+
+/// Where the backup of a straggler may start now, if it is one still.
+fn place_of(job: &Job, workers: &Workers, straggler: &Straggler) -> Option<WorkerId> {
+    let Straggler { attempt, on, .. } = *straggler;
+    let phase = job.phase(attempt.task.kind);
+    let wanted = job.state == JobState::Running
+        && phase.pending.is_empty()
+        && is_alone(phase, attempt)
+        && phase.running.get(&attempt) == Some(&on)
+        && (attempt.task.kind == TaskKind::Map || job.maps.all_won());
+    if !wanted {
+        return None;
+    }
+    let mut avoid = phase.tasks[attempt.task.index as usize].avoid();
+    avoid.add(on);
+    workers.choose_other(&avoid)
+}
+
+/// Three digits and a unit are more than an estimate has.
+fn roughly(time: Duration) -> String {
+    match time.as_secs() {
+        0 => format!("{} ms", time.as_millis()),
+        seconds if seconds < 120 => format!("{seconds} s"),
+        seconds => format!("{} min", seconds / 60),
+    }
+}
