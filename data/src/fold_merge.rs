@@ -7,6 +7,7 @@
 use mapfold_terms::ByteSize;
 
 use crate::fold_table::{FoldTable, HashedKey, Weigh};
+use crate::key_bytes::KeyBytes;
 use crate::merge::Cursor as _;
 use crate::run::{ReadRunError, Segment, SegmentCursor};
 
@@ -75,7 +76,7 @@ impl<'s, A, W: Weigh<A>> FoldMerge<'s, A, W> {
         &mut self,
         mut first: impl FnMut(&[u8]) -> Result<A, E>,
         mut fold: impl FnMut(&[u8], &mut A, &[u8]) -> Result<(), E>,
-        mut each: impl FnMut(&[u8], &A) -> Result<(), E>,
+        mut each: impl FnMut(&KeyBytes<'_>, &A) -> Result<(), E>,
     ) -> Result<bool, E> {
         let hashes = self.heads.iter().filter_map(Head::hash);
         let Some(lowest) = hashes.min() else {

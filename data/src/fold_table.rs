@@ -24,6 +24,7 @@ use std::convert::Infallible;
 use std::marker::PhantomData;
 
 use crate::hint;
+use crate::key_bytes::KeyBytes;
 use crate::packed_key::PackedKey;
 use crate::partition::long_key_hash;
 use arena::Arena;
@@ -33,7 +34,7 @@ use slot::Slot;
 const SLOTS_MIN: usize = 1 << 10;
 
 /// Keys that wait together. More of them would not hide a miss better: a core has about as many under way at once.
-const BATCH: usize = 32;
+const BATCH: usize = 64;
 
 /// A table that was emptied with fewer keys than one in so many slots is too large for what it does: it is replaced by a smaller one, since
 /// emptying costs time in proportion to the slots.
@@ -73,8 +74,6 @@ pub struct FoldTable<A, W = Flat> {
     waiting: Vec<(Waiting, A)>,
     /// Keys that wait and bring all the same.
     waiting_each: Vec<Waiting>,
-    /// Used while draining; kept for its memory.
-    cluster: Vec<(u64, usize)>,
     weigh: PhantomData<W>,
 }
 
@@ -148,7 +147,6 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
             heap_bytes: 0,
             waiting: Vec::new(),
             waiting_each: Vec::new(),
-            cluster: Vec::new(),
             weigh: PhantomData,
         }
     }
@@ -339,6 +337,12 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
         self.bytes() + grown
     }
 
+    /// Bytes of a run of all its keys at most, roughly: accumulators may be encoded in more than they occupy here.
+    pub fn run_bytes_max(&self) -> usize {
+        let slots = self.len * (size_of::<Slot<A>>() + 2);
+        slots + self.arena.bytes() + self.heap_bytes
+    }
+
     /// Hands over all keys with hash and accumulator, in order of hash, keys of equal hashes in order of the key. The table is empty
     /// afterwards, also after an error; it keeps its memory, unless it was far too large.
     ///
@@ -346,16 +350,13 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
     /// There are keys that wait.
     pub fn drain_by_hash<E>(
         &mut self,
-        mut sink: impl FnMut(u64, &[u8], &A) -> Result<(), E>,
+        sink: impl FnMut(u64, &KeyBytes<'_>, &A) -> Result<(), E>,
     ) -> Result<(), E> {
         assert!(
             self.waiting.is_empty() && self.waiting_each.is_empty(),
             "a table is flushed before it drains"
         );
-        let mut cluster = std::mem::take(&mut self.cluster);
-        let drained = self.drain_clusters(&mut cluster, &mut sink);
-        cluster.clear();
-        self.cluster = cluster;
+        let drained = self.visit_by_hash(sink);
         self.clear();
         drained
     }
@@ -363,50 +364,32 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
     /// Keys stand at or behind the slot that their hash chooses, with no empty slot between. So clusters, which lie between empty slots,
     /// are in order, and only within one its keys must be sorted. The last one may go on at the front of the
     /// table: the keys that are there because the back was full come last.
-    fn drain_clusters<E>(
+    fn visit_by_hash<E>(
         &self,
-        cluster: &mut Vec<(u64, usize)>,
-        sink: &mut impl FnMut(u64, &[u8], &A) -> Result<(), E>,
+        mut sink: impl FnMut(u64, &KeyBytes<'_>, &A) -> Result<(), E>,
     ) -> Result<(), E> {
-        let slots = self.slots.iter().enumerate();
-        let mut slots = slots.map(|(at, slot)| (at, slot.as_ref().map(Slot::hash)));
-        let mut from_the_back = Vec::new();
-        for (at, hash) in &mut slots {
-            let Some(hash) = hash else { break };
+        let mut cluster = Cluster::new(&self.arena);
+        let mut from_the_back = Cluster::new(&self.arena);
+        let mut slots = self.slots.iter().enumerate();
+        for (at, slot) in &mut slots {
+            let Some(slot) = slot else { break };
             // A key of the front cluster is at its home or after it.
-            if self.place.home(hash) <= at {
-                cluster.push((hash, at));
+            if self.place.home(slot.hash()) <= at {
+                cluster.add(slot);
             } else {
-                from_the_back.push((hash, at));
+                from_the_back.add(slot);
             }
         }
-        for (at, hash) in slots {
-            match hash {
-                Some(hash) => cluster.push((hash, at)),
-                None => self.drain_cluster(cluster, sink)?,
+        for (_, slot) in slots {
+            match slot {
+                Some(slot) => cluster.add(slot),
+                None => cluster.leave(&mut sink)?,
             }
         }
-        cluster.append(&mut from_the_back);
-        self.drain_cluster(cluster, sink)
-    }
-
-    #[inline]
-    fn drain_cluster<E>(
-        &self,
-        cluster: &mut Vec<(u64, usize)>,
-        sink: &mut impl FnMut(u64, &[u8], &A) -> Result<(), E>,
-    ) -> Result<(), E> {
-        if cluster.len() > 1 {
-            cluster.sort_unstable_by(|one, two| {
-                let key = |place: &(u64, usize)| self.slot(place.1).key(&self.arena);
-                one.0.cmp(&two.0).then_with(|| key(one).cmp(&*key(two)))
-            });
+        for (_, slot) in from_the_back.slots {
+            cluster.add(slot);
         }
-        for (hash, at) in cluster.drain(..) {
-            let slot = self.slot(at);
-            sink(hash, &slot.key(&self.arena), &slot.acc)?;
-        }
-        Ok(())
+        cluster.leave(&mut sink)
     }
 
     /// Forgets all keys, those that wait too; keeps the memory, unless it was far too much.
@@ -503,10 +486,6 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
         self.full = slots / 8 * 5;
     }
 
-    fn slot(&self, at: usize) -> &Slot<A> {
-        self.slots[at].as_ref().expect("the slot is in use")
-    }
-
     fn slots_bytes(&self) -> usize {
         self.slots.len() * size_of::<Option<Slot<A>>>()
     }
@@ -515,6 +494,47 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
 impl<A, W: Weigh<A>> Default for FoldTable<A, W> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Slots between two that are empty, in order of (hash, key).
+struct Cluster<'a, A> {
+    arena: &'a Arena,
+    slots: Vec<(u64, &'a Slot<A>)>,
+}
+
+impl<'a, A> Cluster<'a, A> {
+    fn new(arena: &'a Arena) -> Self {
+        let slots = Vec::new();
+        Self { arena, slots }
+    }
+
+    /// By insertion, as a cluster has three slots on average, and nearly always they are in order.
+    #[inline]
+    fn add(&mut self, slot: &'a Slot<A>) {
+        let mut at = self.slots.len();
+        self.slots.push((slot.hash(), slot));
+        while at > 0 && self.is_before(self.slots[at], self.slots[at - 1]) {
+            self.slots.swap(at, at - 1);
+            at -= 1;
+        }
+    }
+
+    #[inline]
+    fn is_before(&self, one: (u64, &Slot<A>), two: (u64, &Slot<A>)) -> bool {
+        let key = |slot: &Slot<A>| slot.key(self.arena);
+        one.0 < two.0 || one.0 == two.0 && *key(one.1) < *key(two.1)
+    }
+
+    #[inline]
+    fn leave<E>(
+        &mut self,
+        sink: &mut impl FnMut(u64, &KeyBytes<'_>, &A) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for (hash, slot) in self.slots.drain(..) {
+            sink(hash, &slot.key(self.arena), &slot.acc)?;
+        }
+        Ok(())
     }
 }
 

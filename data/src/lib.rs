@@ -24,6 +24,7 @@ pub mod generate;
 pub mod heap;
 mod hint;
 pub mod input;
+pub mod key_bytes;
 pub mod manifest;
 pub mod merge;
 mod mmap;

@@ -116,6 +116,14 @@ impl PackedKey {
     }
 }
 
+impl PackedBytes {
+    /// The key, and whatever follows it.
+    #[inline]
+    pub(crate) fn sixteen(&self) -> &[u8; 16] {
+        &self.bytes
+    }
+}
+
 impl Deref for PackedBytes {
     type Target = [u8];
 

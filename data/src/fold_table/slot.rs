@@ -1,11 +1,11 @@
 //! One slot of the fold table.
 
 use std::num::NonZeroU64;
-use std::ops::Deref;
 
 use super::arena::Arena;
+use crate::key_bytes::KeyBytes;
 use crate::merge::key_prefix;
-use crate::packed_key::{PackedBytes, PackedKey};
+use crate::packed_key::PackedKey;
 
 /// A key and its accumulator. `Option<Slot<u64>>` has 24 bytes.
 ///
@@ -19,12 +19,6 @@ pub(super) struct Slot<A> {
     high: u64,
     low: NonZeroU64,
     pub(super) acc: A,
-}
-
-/// A key as bytes, wherever it was.
-pub(super) enum KeyBytes<'a> {
-    Packed(PackedBytes),
-    Long(&'a [u8]),
 }
 
 /// What tells a long key: a packed one has a smaller number in that byte, made of its length.
@@ -64,9 +58,9 @@ impl<A> Slot<A> {
     #[inline]
     pub(super) fn key<'a>(&self, arena: &'a Arena) -> KeyBytes<'a> {
         if self.has_long_key() {
-            KeyBytes::Long(arena.key(self.arena_at()))
+            arena.key(self.arena_at()).into()
         } else {
-            KeyBytes::Packed(PackedKey::from_parts(self.high, self.low).bytes())
+            PackedKey::from_parts(self.high, self.low).bytes().into()
         }
     }
 
@@ -102,18 +96,6 @@ impl<A> Slot<A> {
         )]
         {
             self.high as usize
-        }
-    }
-}
-
-impl Deref for KeyBytes<'_> {
-    type Target = [u8];
-
-    #[inline]
-    fn deref(&self) -> &[u8] {
-        match self {
-            Self::Packed(bytes) => bytes,
-            Self::Long(bytes) => bytes,
         }
     }
 }

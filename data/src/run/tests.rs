@@ -5,6 +5,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::key_bytes::KeyBytes;
+use crate::packed_key::PackedKey;
 use crate::scratch::{Scratch, ScratchRoot};
 
 type Record = (u32, Vec<u8>, Vec<u8>);
@@ -76,6 +78,25 @@ const PAYLOAD: usize = 40_000;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn values_encoded_in_place_give_the_same_bytes(records in sorted_records(), room in 0..200_000_usize) {
+        let (_base, scratch) = scratch();
+        for in_memory_max in [IN_MEMORY, ByteSize(0)] {
+            let writer = RunWriter::new(TOKEN, PARTITIONS, scratch.clone(), in_memory_max);
+            let mut writer = writer.with_room(room);
+            for (partition, key, value) in &records {
+                let packed = PackedKey::new(key).map(|packed| packed.bytes().into());
+                let key = packed.unwrap_or_else(|| KeyBytes::from(key.as_slice()));
+                let encode = |out: &mut Vec<u8>| out.extend_from_slice(value);
+                writer.push_with(PartitionId(*partition), &key, encode).unwrap();
+            }
+            let (bytes, summary) = writer.finish().unwrap();
+            let (want_bytes, want_summary) = write(&records, in_memory_max, &scratch);
+            prop_assert_eq!(summary, want_summary);
+            prop_assert!(bytes[..] == want_bytes[..]);
+        }
+    }
 
     #[test]
     fn a_run_reads_back_as_written_from_memory_or_file(records in sorted_records(), max in 0..300_000_u64) {

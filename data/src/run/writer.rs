@@ -10,6 +10,7 @@ use super::layout::{
     write_varint,
 };
 use super::{RunBytes, WriteRunError};
+use crate::key_bytes::KeyBytes;
 use crate::mmap::WINDOW;
 use crate::scratch::{Scratch, ScratchFile};
 use crate::storage::is_no_space;
@@ -73,6 +74,16 @@ impl RunWriter {
         self
     }
 
+    /// The same, with memory for `bytes` at once if the run is to stay in memory. That is faster than to let it grow, and what is not used
+    /// costs nothing.
+    #[must_use]
+    pub fn with_room(mut self, bytes: usize) -> Self {
+        if bytes <= self.in_memory_max {
+            self.out.reserve_exact(bytes);
+        }
+        self
+    }
+
     /// Adds a record. Records come partition by partition, and within one in the order of the run, by key or by hash (see
     /// [`run`](crate::run)); equal keys stay in the order of the calls.
     ///
@@ -92,21 +103,10 @@ impl RunWriter {
         if record > RECORD_BYTES_MAX {
             return Err(WriteRunError::RecordTooLong { bytes: record });
         }
-        debug_assert!(
-            partition.0 < self.header.partitions,
-            "{partition} is not one of the run"
-        );
         let (key_len, value_len) = (length_u32(key.len()), length_u32(value.len()));
         let size = record + varint_len(key_len) + varint_len(value_len);
-        if self
-            .current
-            .is_none_or(|entry| entry.partition != partition)
-        {
-            self.begin_partition(partition)?;
-        }
-        if self.block_records == 0 {
-            self.begin_block();
-        } else if self.out.len() - self.payload + size > PAYLOAD_TARGET {
+        self.begin_record(partition)?;
+        if self.out.len() - self.payload + size > PAYLOAD_TARGET && self.block_records > 0 {
             self.end_block()?;
             self.begin_block();
         }
@@ -115,6 +115,71 @@ impl RunWriter {
         self.out.extend_from_slice(key);
         self.out.extend_from_slice(value);
         self.block_records += 1;
+        Ok(())
+    }
+
+    /// The same, for a value that is encoded where it will be, by appending it.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    ///
+    /// # Panics
+    /// As [`push`](Self::push).
+    #[inline]
+    pub fn push_with(
+        &mut self,
+        partition: PartitionId,
+        key: &KeyBytes<'_>,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), WriteRunError> {
+        self.begin_record(partition)?;
+        let start = self.out.len();
+        // One byte for the length of the value is nearly always enough.
+        if let (Some(sixteen), Ok(len)) = (key.sixteen(), u8::try_from(key.len())) {
+            let mut head = [0; 18];
+            head[0] = len;
+            head[2..].copy_from_slice(sixteen);
+            self.out.extend_from_slice(&head);
+            self.out.truncate(start + 2 + usize::from(len));
+        } else {
+            write_varint(length_u32(key.len()), &mut self.out);
+            self.out.push(0);
+            self.out.extend_from_slice(key);
+        }
+        let value = self.out.len();
+        encode(&mut self.out);
+        let record = key.len().saturating_add(self.out.len() - value);
+        if record > RECORD_BYTES_MAX {
+            return Err(WriteRunError::RecordTooLong { bytes: record });
+        }
+        match u8::try_from(self.out.len() - value) {
+            Ok(len @ ..0x80) => self.out[value - key.len() - 1] = len,
+            _ => self.widen(value - key.len(), value),
+        }
+        self.block_records += 1;
+        if self.out.len() - self.payload > PAYLOAD_TARGET && self.block_records > 1 {
+            self.move_to_next_block(start)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the length of the last value, which needs more than the one byte in front of its key.
+    #[cold]
+    fn widen(&mut self, key: usize, value: usize) {
+        let mut len = Vec::new();
+        write_varint(length_u32(self.out.len() - value), &mut len);
+        self.out.splice(key - 1..key, len);
+    }
+
+    /// Moves the last record, which begins at `start` and is not the first of its block, to a block of its own.
+    #[cold]
+    fn move_to_next_block(&mut self, start: usize) -> Result<(), WriteRunError> {
+        let record = self.out.split_off(start);
+        self.block_records -= 1;
+        self.end_block()?;
+        self.begin_block();
+        self.out.extend_from_slice(&record);
+        self.block_records = 1;
         Ok(())
     }
 
@@ -137,6 +202,25 @@ impl RunWriter {
         let bytes =
             RunBytes::map_scratch(file).map_err(|source| WriteRunError::Io { path, source })?;
         Ok((bytes, summary))
+    }
+
+    /// Makes sure that there is a block of the partition.
+    #[inline]
+    fn begin_record(&mut self, partition: PartitionId) -> Result<(), WriteRunError> {
+        debug_assert!(
+            partition.0 < self.header.partitions,
+            "{partition} is not one of the run"
+        );
+        if self
+            .current
+            .is_none_or(|entry| entry.partition != partition)
+        {
+            self.begin_partition(partition)?;
+        }
+        if self.block_records == 0 {
+            self.begin_block();
+        }
+        Ok(())
     }
 
     #[cold]

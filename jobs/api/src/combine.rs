@@ -1,6 +1,7 @@
 //! Merging runs of one job, with its combiner applied on the way.
 
 use mapfold_data::fold_merge::FoldMerge;
+use mapfold_data::key_bytes::KeyBytes;
 use mapfold_data::merge::{self, Push};
 use mapfold_data::part::WritePartError;
 use mapfold_data::run::{ReadRunError, Run, RunBytes, Segment, WriteRunError};
@@ -83,7 +84,7 @@ pub(crate) fn combine<J: Job>(
 pub(crate) fn fold_bucket<J: Job>(
     job: &J,
     merge: &mut JobMerge<'_, J>,
-    each: impl FnMut(&[u8], &ValueOwned<J>) -> Result<(), MergeError>,
+    each: impl FnMut(&KeyBytes<'_>, &ValueOwned<J>) -> Result<(), MergeError>,
 ) -> Result<bool, MergeError> {
     merge.next_bucket(
         |value| Ok(J::Value::into_owned(J::Value::decode(value)?)),

@@ -236,11 +236,10 @@ impl<J: Job> Emitted<J> {
         let Sink { table, buffer } = &mut self.sink;
         if J::FOLD.is_some() {
             table.flush(|key, sum, acc| fold_owned(job, key, sum, &acc));
-            let mut encoded = Vec::new();
+            writer = writer.with_room(table.run_bytes_max());
             table.drain_by_hash(|hash, key, value| {
-                encoded.clear();
-                J::Value::encode_owned(value, &mut encoded);
-                writer.push(partition_of_hash(hash, budget.partitions), key, &encoded)
+                let partition = partition_of_hash(hash, budget.partitions);
+                writer.push_with(partition, key, |out| J::Value::encode_owned(value, out))
             })?;
         } else {
             writer = writer.expecting(buffer.record_bytes());

@@ -21,8 +21,7 @@ pub fn words(text: &[u8]) -> Words<'_> {
         edges: 0,
         block: 0,
         next: 0,
-        open: 0,
-        crossing: 0,
+        carry: Carry::default(),
     }
 }
 
@@ -36,9 +35,15 @@ pub struct Words<'a> {
     block: usize,
     /// Where the next one begins.
     next: usize,
-    /// 1 if the last byte of the block at hand belongs to a letter, else 0.
+    carry: Carry,
+}
+
+/// What one block leaves to the next.
+#[derive(Clone, Copy, Debug, Default)]
+struct Carry {
+    /// 1 if the last byte of the block belongs to a letter, else 0.
     open: u64,
-    /// Bits of the next block, for the rest of a letter that begins in this one.
+    /// Bits for the rest of a letter that begins in the block.
     crossing: u64,
 }
 
@@ -48,7 +53,7 @@ const BLOCK: usize = 64;
 impl<'a> Iterator for Words<'a> {
     type Item = &'a [u8];
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<&'a [u8]> {
         let start = self.next_edge()?;
         let end = self.next_edge().unwrap_or(self.text.len());
@@ -63,46 +68,46 @@ impl Words<'_> {
     #[inline(always)]
     fn next_edge(&mut self) -> Option<usize> {
         while self.edges == 0 {
-            if self.next >= self.text.len() {
-                return None;
-            }
-            self.advance();
+            let rest = self.text.get(self.next..).filter(|rest| !rest.is_empty())?;
+            (self.edges, self.carry) = edges(rest, self.carry);
+            self.block = self.next;
+            self.next += BLOCK;
         }
         let edge = self.block + self.edges.trailing_zeros() as usize;
         self.edges &= self.edges - 1;
         Some(edge)
     }
+}
 
-    /// Goes to the next block.
-    #[inline(never)]
-    fn advance(&mut self) {
-        let rest = &self.text[self.next..];
-        let letters = match rest.first_chunk() {
-            Some(block) => self.letters(rest, block),
-            None => {
-                let mut padded = [0; BLOCK];
-                padded[..rest.len()].copy_from_slice(rest);
-                self.letters(rest, &padded)
-            }
-        };
-        self.edges = letters ^ (letters << 1 | self.open);
-        self.open = letters >> (BLOCK - 1);
-        self.block = self.next;
-        self.next += BLOCK;
-    }
-
-    /// The bytes of `block`, with which `rest` begins, that belong to letters.
-    #[inline]
-    fn letters(&mut self, rest: &[u8], block: &[u8; BLOCK]) -> u64 {
-        let Seen { letters, wide } = look(block);
-        if wide == 0 {
-            return letters;
+/// Where words begin and end in the block at the front of `rest`. It is given values and returns values, and no call sees a [`Words`]: so the
+/// loop over words has one in registers.
+#[inline(never)]
+fn edges(rest: &[u8], carry: Carry) -> (u64, Carry) {
+    let (letters, crossing) = match rest.first_chunk() {
+        Some(block) => letters(rest, block, carry.crossing),
+        None => {
+            let mut padded = [0; BLOCK];
+            padded[..rest.len()].copy_from_slice(rest);
+            letters(rest, &padded, carry.crossing)
         }
-        let wide = wide_letters(rest, first_bytes(block));
-        let letters = letters | wide.here | self.crossing;
-        self.crossing = wide.beyond;
-        letters
+    };
+    let open = letters >> (BLOCK - 1);
+    (
+        letters ^ (letters << 1 | carry.open),
+        Carry { open, crossing },
+    )
+}
+
+/// The bytes of `block`, with which `rest` begins, that belong to letters; then those of the block after it that do so
+/// as the rest of a letter of this one.
+#[inline]
+fn letters(rest: &[u8], block: &[u8; BLOCK], crossing: u64) -> (u64, u64) {
+    let Seen { letters, wide } = look(block);
+    if wide == 0 {
+        return (letters, crossing);
     }
+    let wide = wide_letters(rest, first_bytes(block));
+    (letters | wide.here | crossing, wide.beyond)
 }
 
 /// A bit for each byte of a block.
