@@ -46,4 +46,8 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
         });
         order
     }
+
+    fn slot(&self, at: usize) -> &Slot<A> {
+        self.slots[at].as_ref().expect("the slot is in use")
+    }
 }
