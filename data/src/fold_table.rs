@@ -175,6 +175,10 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
 
     /// Folds what is waiting. Tells what [`push`](Self::push) does.
     pub fn flush(&mut self, mut fold: impl FnMut(&[u8], &mut A, A)) -> bool {
+        if self.waiting.is_empty() {
+            // A table that is about to be emptied must not grow.
+            return false;
+        }
         let grew = self.make_room();
         let (len, heap_bytes) = (self.len, self.heap_bytes);
         // What the loop needs stays in registers: a write to a slot might change anything behind `self`.
@@ -229,6 +233,9 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
         mut insert: impl FnMut() -> A,
         mut update: impl FnMut(&[u8], &mut A),
     ) -> bool {
+        if self.waiting_each.is_empty() {
+            return false;
+        }
         let mut changed = self.make_room();
         for at in 0..self.waiting_each.len() {
             let Waiting { key, hash } = self.waiting_each[at];

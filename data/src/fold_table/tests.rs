@@ -222,3 +222,17 @@ fn an_error_of_the_sink_ends_the_drain_and_empties_the_table() {
     assert_eq!((drained, calls), (Err("full"), 1));
     assert!(table.is_empty());
 }
+
+#[test]
+fn a_table_without_waiting_keys_does_not_grow() {
+    let mut table = FoldTable::<u64>::new();
+    let mut number = 0_u64;
+    while table.bytes_next() == table.bytes() || table.is_empty() {
+        table.push(&[], &number.to_be_bytes(), 1, |_, n, one| *n += one);
+        number += 1;
+    }
+    let bytes = table.bytes();
+    assert!(!table.flush(|_, n, one| *n += one));
+    assert!(!table.flush_each(|| 1, |_, n| *n += 1));
+    assert_eq!(table.bytes(), bytes);
+}
