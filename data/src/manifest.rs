@@ -210,6 +210,18 @@ fn hash_name(hasher: &mut blake3::Hasher, name: &[u8]) {
     hasher.update(name);
 }
 
+impl Inputs {
+    /// As in the manifest.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("all its keys are texts")
+    }
+
+    /// What [`Inputs::to_json`] wrote; `None` if it is not that.
+    pub fn from_json(json: &str) -> Option<Self> {
+        serde_json::from_str(json).ok()
+    }
+}
+
 impl Manifest {
     /// The bytes of its file. The committer writes them, as part of the steps that make an output durable.
     pub fn to_json(&self) -> Vec<u8> {

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use mapfold_protocol::service::{
-    ClientDesk, ClientDeskRequest, ClientDeskResponse, Heartbeat, JoinReply, JoinRequest, Location,
-    Orders, POLL_MAX, Pulse, PulseRequest, PulseResponse, Refusal, Reports, WorkerDesk,
+    ClientDesk, ClientDeskRequest, ClientDeskResponse, Heartbeat, HeldRuns, JoinReply, JoinRequest,
+    Location, Orders, POLL_MAX, Pulse, PulseRequest, PulseResponse, Refusal, Reports, WorkerDesk,
     WorkerDeskRequest, WorkerDeskResponse,
 };
 use mapfold_protocol::{Answer, Desk};
@@ -43,6 +43,15 @@ impl MasterDesk {
 impl WorkerDesk for MasterDesk {
     async fn join(self, _: Context, hello: JoinRequest) -> Result<JoinReply, Refusal> {
         self.ask(|reply| Message::Join(hello, reply)).await
+    }
+
+    async fn attach(self, _: Context, worker: WorkerId, runs: HeldRuns) -> Result<(), Refusal> {
+        self.ask(|reply| Message::Attach {
+            worker,
+            runs,
+            reply,
+        })
+        .await
     }
 
     async fn poll(self, _: Context, worker: WorkerId, acked: u64) -> Result<Orders, Refusal> {

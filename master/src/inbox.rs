@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mapfold_protocol::service::{
-    Heartbeat, JoinReply, JoinRequest, Location, Orders, Refusal, Reports,
+    Heartbeat, HeldRuns, JoinReply, JoinRequest, Location, Orders, Refusal, Reports,
 };
 use mapfold_scheduler::{CommitOutcome, Moment};
 use mapfold_terms::{JobId, JobSpec, JobStatus, WorkerId, WorkerStatus};
@@ -25,6 +25,12 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
 pub(crate) enum Message {
     /// [`mapfold_protocol::service::WorkerDesk::join`].
     Join(JoinRequest, Reply<JoinReply>),
+    /// [`mapfold_protocol::service::WorkerDesk::attach`].
+    Attach {
+        worker: WorkerId,
+        runs: HeldRuns,
+        reply: Reply<()>,
+    },
     /// [`mapfold_protocol::service::WorkerDesk::poll`]: answered when there is an order.
     Poll {
         worker: WorkerId,

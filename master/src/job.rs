@@ -70,6 +70,8 @@ pub(crate) struct Work {
     pub(crate) split_size: u64,
     pub(crate) brief: JobBrief,
     pub(crate) staging: Option<Staging>,
+    /// The manifest of a commit that an earlier start of the master has begun.
+    pub(crate) manifest: Option<Vec<u8>>,
     pub(crate) tally: Tally,
 }
 

@@ -64,6 +64,18 @@ impl Jobs {
         Ok(Accepted::New(id))
     }
 
+    /// Takes over a job of an earlier start of the master.
+    pub(crate) fn restore(&mut self, job: Job) {
+        self.next = self.next.max(JobId(job.id.0 + 1));
+        self.by_key.insert(job.spec.key, job.id);
+        self.active.insert(job.id, job);
+    }
+
+    /// No job gets an id below this one.
+    pub(crate) fn begin_at(&mut self, next: JobId) {
+        self.next = self.next.max(next);
+    }
+
     /// A job that has ended becomes a memory, and the oldest memory goes.
     pub(crate) fn retire(&mut self, id: JobId) {
         let Some(job) = self.active.remove(&id) else {

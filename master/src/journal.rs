@@ -12,6 +12,7 @@
 //! After one failed write or sync nothing is known of what the disk holds, and asking again would lie (Linux reports a
 //! lost page once). So the first error is the last: the journal refuses everything from then on, and its master ends.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -69,6 +70,8 @@ pub(crate) struct Opened {
     pub(crate) last_worker: WorkerId,
     /// What earlier starts have left.
     pub(crate) records: Vec<Record>,
+    /// Staging folders of jobs that have ended, which may still be there.
+    pub(crate) leftovers: Vec<PathBuf>,
 }
 
 /// Why there is no journal, or no longer.
@@ -118,6 +121,7 @@ impl Journal {
         let lock = lock(folder)?;
         let records = read_file(&*files, &folder.join(FILE))?;
         let began = Began::after(&records, seconds);
+        let leftovers = leftovers(&records);
         let records = compact(records, ENDED_KEPT_MAX);
         let (file, writer, length) = begin(&*files, folder, began, &records)?;
         let journal = Self {
@@ -138,6 +142,7 @@ impl Journal {
             next_job: began.next_job,
             last_worker: began.last_worker,
             records,
+            leftovers,
         })
     }
 
@@ -216,6 +221,21 @@ impl Began {
             _ => {}
         }
     }
+}
+
+fn leftovers(records: &[Record]) -> Vec<PathBuf> {
+    let mut planned = BTreeMap::new();
+    let mut leftovers = Vec::new();
+    for record in records {
+        match record {
+            Record::Planned { job, planned: it } => {
+                planned.insert(*job, it.staging.as_path().to_owned());
+            }
+            Record::Ended { job, .. } => leftovers.extend(planned.remove(job)),
+            _ => {}
+        }
+    }
+    leftovers
 }
 
 /// The length above which a file of `length` bytes, all of them needed, is written anew.

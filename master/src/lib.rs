@@ -23,7 +23,6 @@ mod files;
 mod inbox;
 mod job;
 mod jobs;
-#[cfg(test)]
 mod journal;
 mod master;
 mod notices;
@@ -40,5 +39,6 @@ mod tests;
 mod trim;
 
 pub use desk::MasterDesk;
+pub use journal::JournalError;
 pub use master::{Master, MasterHandle, ServeError};
 pub use settings::Settings;

@@ -1,6 +1,8 @@
 //! A master that runs, and what the process it runs in may do with it.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use mapfold_protocol::{
     Address, BindError, Connector, InProcess, ListenRefused, Listener, check_listen,
@@ -14,7 +16,8 @@ use crate::clock::Clock;
 use crate::desk::MasterDesk;
 use crate::files::{Files, SystemFiles};
 use crate::inbox::{INBOX_MAX, Inbox, Message};
-use crate::owner::Owner;
+use crate::journal::{Journal, JournalError, Opened};
+use crate::owner::{Failed, Owner};
 
 /// Starts masters.
 #[derive(Debug)]
@@ -28,6 +31,7 @@ pub struct MasterHandle {
     inbox: Inbox,
     desk: MasterDesk,
     runtime: Handle,
+    failure: watch::Receiver<Option<Arc<JournalError>>>,
     listeners: Arc<Listeners>,
 }
 
@@ -55,15 +59,62 @@ impl Master {
         Self::start_on(settings, Arc::new(SystemFiles))
     }
 
+    /// Starts a master that keeps a journal in the folder `state`, which is made if need be: it goes on with the jobs
+    /// of an earlier start there. Epoch and first worker are the journal's. Blocks while it reads the journal.
+    ///
+    /// # Errors
+    /// Another master works there, the journal is damaged, or the folder cannot be used.
+    pub fn open(settings: Settings, state: &Path) -> Result<MasterHandle, JournalError> {
+        Self::open_on(settings, state, Arc::new(SystemFiles))
+    }
+
+    pub(crate) fn open_on(
+        settings: Settings,
+        state: &Path,
+        files: Arc<dyn Files>,
+    ) -> Result<MasterHandle, JournalError> {
+        let seconds = SystemTime::UNIX_EPOCH
+            .elapsed()
+            .unwrap_or_default()
+            .as_secs();
+        let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+        let opened = Journal::open(Arc::clone(&files), state, seconds)?;
+        Ok(Self::run(settings, files, Some((opened, state))))
+    }
+
     pub(crate) fn start_on(settings: Settings, files: Arc<dyn Files>) -> MasterHandle {
+        Self::run(settings, files, None)
+    }
+
+    fn run(
+        settings: Settings,
+        files: Arc<dyn Files>,
+        state: Option<(Opened, &Path)>,
+    ) -> MasterHandle {
         let clock = Clock::new();
         let (inbox, receiver) = mpsc::channel(INBOX_MAX);
-        let owner = Owner::new(settings, files, clock, (inbox.clone(), receiver));
+        let failed = Failed::new(None);
+        let failure = failed.subscribe();
+        let inboxes = (inbox.clone(), receiver);
+        let owner = match state {
+            Some((opened, folder)) => {
+                let settings = Settings {
+                    epoch: opened.epoch,
+                    last_worker: opened.last_worker,
+                    ..settings
+                };
+                let mut owner = Owner::new(settings, files, clock, inboxes, failed);
+                owner.recover(opened, folder);
+                owner
+            }
+            None => Owner::new(settings, files, clock, inboxes, failed),
+        };
         tokio::spawn(owner.run());
         MasterHandle {
             desk: MasterDesk::new(inbox.clone(), clock),
             inbox,
             runtime: Handle::current(),
+            failure,
             listeners: Arc::new(Listeners {
                 stop: watch::Sender::new(false),
                 tasks: Mutex::default(),
@@ -105,6 +156,18 @@ impl MasterHandle {
         tasks.unwrap_or_else(PoisonError::into_inner).push(task);
         tracing::info!(address = %local, "listening");
         Ok(local)
+    }
+
+    /// Returns when the journal has failed, and the master with it: it tells nobody anything any more, and only another start can
+    /// go on. Never returns for a master without one.
+    pub async fn failed(&self) -> Arc<JournalError> {
+        let mut failure = self.failure.clone();
+        let failed = failure.wait_for(Option::is_some).await;
+        match failed.as_deref() {
+            Ok(Some(error)) => Arc::clone(error),
+            // It ended in good order.
+            _ => std::future::pending().await,
+        }
     }
 
     /// Says that the process of a local worker has ended, as its parent saw: the master then need not

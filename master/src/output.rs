@@ -199,12 +199,18 @@ pub(crate) fn stage(
     files: &dyn Files,
     output: &Path,
     overwrite: bool,
+    state: Option<&Path>,
 ) -> Result<Staging, OutputRefused> {
     let staging = Staging::create(files, output).map_err(|source| OutputRefused::Staging {
         path: output.to_owned(),
         source,
     })?;
-    match probe(files, &staging, overwrite && output.exists()) {
+    let marked = match state {
+        Some(state) => staging.mark(files, state),
+        None => Ok(()),
+    };
+    let marked = marked.map_err(|error| ("keep a file", error));
+    match marked.and_then(|()| probe(files, &staging, overwrite && output.exists())) {
         Ok(()) => Ok(staging),
         Err((doing, source)) => {
             if let Err(error) = staging.remove(files) {
@@ -315,7 +321,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("out");
         fs::create_dir(&output).unwrap();
-        let staging = stage(&SystemFiles, &output, true).unwrap();
+        let staging = stage(&SystemFiles, &output, true, None).unwrap();
         let names: Vec<_> = fs::read_dir(staging.root())
             .unwrap()
             .map(|entry| entry.unwrap().file_name())

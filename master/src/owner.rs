@@ -9,10 +9,10 @@
 //! bound, applies every action that follows, and only then speaks: answers, orders and commits leave in
 //! [`Owner::settle`] alone (but for polls that end empty or refused, which say nothing). Whatever must
 //! survive a restart (a job accepted, a task won or lost, a commit begun, a job ended) is therefore
-//! known before anybody else can know it: a journal would be appended to where [`Owner::receive`] takes a
-//! submit and [`Owner::apply`] an action, and be fsynced once a round, at the top of `settle`. There is
-//! none yet: a master that dies takes its jobs with it, and leaves at most staging folders, which the
-//! next job for the same output removes.
+//! recorded before anybody else can know it: records are appended where a round decides something, and
+//! synced once a round, at the top of `settle`. While the disk works, messages gather in the inbox, so the
+//! busier the master, the more a sync is shared by. A master without a state folder has no journal: it takes its jobs with
+//! it, and leaves at most staging folders, which the next job for the same output removes.
 //!
 //! Expiry comes last in a round, once the inbox was found empty, so a heartbeat that waits there is
 //! never overtaken by its lease.
@@ -32,13 +32,18 @@ use crate::files::Files;
 use crate::inbox::{Inbox, Message, Reply};
 use crate::jobs::Jobs;
 use crate::session::Session;
+use crate::staging::Staging;
 
 mod committing;
 mod lifecycle;
+mod recording;
+mod recovery;
 mod shutdown;
 mod workers;
 
 use committing::Begun;
+pub(crate) use recording::Failed;
+use recording::Recorder;
 use shutdown::Shutdown;
 
 /// Messages taken in one round.
@@ -59,6 +64,8 @@ pub(crate) struct Owner {
     sessions: BTreeMap<WorkerId, Session>,
     last_worker: WorkerId,
     jobs: Jobs,
+    recorder: Option<Recorder>,
+    failed: Failed,
     /// Workers whose poll may have something to bring.
     unsent: BTreeSet<WorkerId>,
     /// What this round has to say, in order.
@@ -67,6 +74,8 @@ pub(crate) struct Owner {
     commits: Vec<Begun>,
     /// Jobs whose end is told at the end of this round.
     just_ended: Vec<JobId>,
+    /// Staging folders that nobody needs any more, of these jobs.
+    cleanings: Vec<(JobId, Option<Staging>)>,
     shutdown: Option<Shutdown>,
 }
 
@@ -76,6 +85,7 @@ impl Owner {
         files: Arc<dyn Files>,
         clock: Clock,
         (own, inbox): (Inbox, mpsc::Receiver<Message>),
+        failed: Failed,
     ) -> Self {
         Self {
             files,
@@ -86,19 +96,27 @@ impl Owner {
             sessions: BTreeMap::new(),
             last_worker: settings.last_worker,
             jobs: Jobs::new(settings.jobs_remembered_max),
+            recorder: None,
+            failed,
             unsent: BTreeSet::new(),
             answers: Vec::new(),
             commits: Vec::new(),
             just_ended: Vec::new(),
+            cleanings: Vec::new(),
             shutdown: None,
             settings,
         }
     }
 
-    /// Runs until a shutdown is complete.
+    /// Runs until a shutdown is complete, or the journal fails: then nothing is told to anybody any more.
     pub(crate) async fn run(mut self) {
         let mut round = Vec::with_capacity(ROUND_MAX);
         let mut busy_rounds = 0;
+        // What a recovery has led to.
+        if self.sync().await.is_err() {
+            return;
+        }
+        self.settle();
         while !self.is_over() {
             let wake = self.wake_at();
             tokio::select! {
@@ -118,6 +136,9 @@ impl Owner {
                 self.expire();
             }
             self.advance_shutdown();
+            if self.sync().await.is_err() {
+                return;
+            }
             self.settle();
         }
         if let Some(shutdown) = self.shutdown {
@@ -141,6 +162,14 @@ impl Owner {
             Message::Join(hello, reply) => {
                 let joined = self.join(hello);
                 self.answer(reply, joined);
+            }
+            Message::Attach {
+                worker,
+                runs,
+                reply,
+            } => {
+                let attached = self.attach(worker, runs);
+                self.answer(reply, attached);
             }
             Message::Poll {
                 worker,
@@ -237,8 +266,11 @@ impl Owner {
         }
     }
 
-    /// Lets out what the round has led to: commits, answers, orders, news.
+    /// Lets out what the round has led to, which is recorded: commits, answers, orders, news.
     fn settle(&mut self) {
+        for (job, staging) in std::mem::take(&mut self.cleanings) {
+            self.clean(job, staging);
+        }
         for begun in std::mem::take(&mut self.commits) {
             self.begin(begun);
         }

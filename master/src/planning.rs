@@ -1,6 +1,6 @@
 //! From a job as submitted to one that can run: everything that can be refused is refused here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mapfold_data::input::{self, DiscoverError, PlanError};
 use mapfold_data::manifest::Inputs;
@@ -84,10 +84,16 @@ impl PlanRefused {
 }
 
 /// Plans a job: checks its output, lists and cuts its inputs, makes its staging folder. Blocks.
-pub(crate) fn plan(files: &dyn Files, id: JobId, spec: &JobSpec) -> Result<Planned, PlanRefused> {
+/// `state`: where the master keeps its journal, if it keeps one.
+pub(crate) fn plan(
+    files: &dyn Files,
+    id: JobId,
+    spec: &JobSpec,
+    state: Option<&Path>,
+) -> Result<Planned, PlanRefused> {
     let output = spec.output.as_path();
     // First, so that a job that is refused cleans up as well.
-    let swept = staging::sweep(files, output);
+    let swept = staging::sweep(files, output, state);
     if swept > 0 {
         tracing::info!(swept, "removed staging folders of dead masters");
     }
@@ -108,7 +114,7 @@ pub(crate) fn plan(files: &dyn Files, id: JobId, spec: &JobSpec) -> Result<Plann
         &brief(id, spec, &plan, PathBuf::from("x".repeat(longest))),
     )?;
 
-    let staging = output::stage(files, output, spec.overwrite)?;
+    let staging = output::stage(files, output, spec.overwrite, state)?;
     Ok(Planned {
         brief: brief(id, spec, &plan, staging.root().to_owned()),
         plan,
@@ -121,7 +127,7 @@ pub(crate) fn plan(files: &dyn Files, id: JobId, spec: &JobSpec) -> Result<Plann
 /// A staging folder's path is longer than its output's by this at most.
 const STAGING_NAME_MAX: usize = 64;
 
-fn brief(id: JobId, spec: &JobSpec, plan: &Plan, staging: PathBuf) -> JobBrief {
+pub(crate) fn brief(id: JobId, spec: &JobSpec, plan: &Plan, staging: PathBuf) -> JobBrief {
     let maps = u32::try_from(plan.splits.len()).expect("a plan has at most SPLITS_MAX splits");
     JobBrief {
         job: id,

@@ -4,6 +4,7 @@
 //! counts/                        the output, once it is there
 //! .counts.mapfold-5be1.../       staging, mode 0700, beside it and so on the same file system
 //!     lock                       held with flock by the master that lives
+//!     state                      the master's state folder, if it has one: it will come back for the job
 //!     <attempt token>/part-00000 what a reduce attempt left (see mapfold_data::part)
 //!     output/                    what will be renamed to counts/
 //! ```
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::files::Files;
+use crate::journal;
 
 /// A live staging folder; the lock is held until this is dropped.
 #[derive(Debug)]
@@ -64,6 +66,9 @@ const NAME_MAX: usize = 200;
 
 const LOCK: &str = "lock";
 
+/// Names the state folder of a master that comes back for the job.
+const MARK: &str = "state";
+
 /// Follows the name of a folder that is being deleted.
 const DEAD: &str = ".dead";
 
@@ -103,9 +108,20 @@ impl Staging {
         &self.root
     }
 
-    /// What will become the output.
-    pub(crate) fn output(&self) -> PathBuf {
-        self.root.join("output")
+    /// Takes over a folder that a master has left which was killed; `None` if it is gone, or not ours.
+    pub(crate) fn reopen(root: &Path) -> Option<Self> {
+        match lock(root, false) {
+            Ok(Lock::Held(lock)) => Some(Self {
+                root: root.to_owned(),
+                _lock: lock,
+            }),
+            Ok(Lock::Foreign | Lock::Absent) | Err(_) => None,
+        }
+    }
+
+    /// Says that the job will go on when its master, which keeps a journal in `state`, is started again.
+    pub(crate) fn mark(&self, files: &dyn Files, state: &Path) -> io::Result<()> {
+        files.write_synced(&self.root.join(MARK), state.as_os_str().as_bytes())
     }
 
     /// Deletes the folder with all that is in it.
@@ -114,9 +130,15 @@ impl Staging {
     }
 }
 
+/// What will become the output, in a staging folder.
+pub(crate) fn output_in(root: &Path) -> PathBuf {
+    root.join("output")
+}
+
 /// Deletes what dead masters left beside `output` for it, and returns how many folders that were.
-/// Folders that cannot be locked or deleted are left alone: somebody may live in them.
-pub(crate) fn sweep(files: &dyn Files, output: &Path) -> usize {
+/// Folders that cannot be locked or deleted are left alone: somebody may live in them; so are those of jobs that go on when their
+/// master is started again, unless that is the one which keeps its journal in `state`, and they are none of its jobs' (it holds their locks).
+pub(crate) fn sweep(files: &dyn Files, output: &Path, state: Option<&Path>) -> usize {
     let (Some(parent), Some(name)) = (output.parent(), output.file_name()) else {
         return 0;
     };
@@ -130,9 +152,18 @@ pub(crate) fn sweep(files: &dyn Files, output: &Path) -> usize {
         .map(|entry| entry.path());
     let mut swept = 0;
     for root in leftovers {
-        swept += usize::from(remove_dead(files, &root));
+        swept += usize::from(!is_kept(&root, state) && remove_dead(files, &root));
     }
     swept
+}
+
+/// Whether another master than that of `state` may come back for it.
+fn is_kept(root: &Path, state: Option<&Path>) -> bool {
+    let Ok(mark) = fs::read(root.join(MARK)) else {
+        return false;
+    };
+    let marked = PathBuf::from(OsString::from_vec(mark));
+    state != Some(&marked) && journal::is_state(&marked)
 }
 
 /// Deletes a staging folder if it is provably dead, and tells whether it did.
@@ -231,12 +262,12 @@ mod tests {
         let output = folder.path().join("counts");
         let staging = Staging::create(&SystemFiles, &output).unwrap();
         fs::create_dir(staging.root().join("1-1")).unwrap();
-        assert_eq!(sweep(&SystemFiles, &output), 0);
+        assert_eq!(sweep(&SystemFiles, &output, None), 0);
         assert!(staging.root().is_dir());
         // Dropping it releases the lock, as the death of a master does.
         drop(staging);
-        assert_eq!(sweep(&SystemFiles, &folder.path().join("other")), 0);
-        assert_eq!(sweep(&SystemFiles, &output), 1);
+        assert_eq!(sweep(&SystemFiles, &folder.path().join("other"), None), 0);
+        assert_eq!(sweep(&SystemFiles, &output, None), 1);
         assert!(names(folder.path()).is_empty());
     }
 
@@ -252,7 +283,7 @@ mod tests {
             fs::create_dir(folder.path().join(name)).unwrap();
         }
         fs::create_dir(folder.path().join(".counts.mapfold-0123456789abcdef")).unwrap();
-        assert_eq!(sweep(&SystemFiles, &folder.path().join("counts")), 1);
+        assert_eq!(sweep(&SystemFiles, &folder.path().join("counts"), None), 1);
         assert_eq!(names(folder.path()).len(), kept.len());
     }
 
@@ -264,7 +295,7 @@ mod tests {
         let late = staging.root().join("1-1");
         staging.remove(&SystemFiles).unwrap();
         fs::create_dir_all(late).unwrap();
-        assert_eq!(sweep(&SystemFiles, &output), 1);
+        assert_eq!(sweep(&SystemFiles, &output, None), 1);
         assert!(names(folder.path()).is_empty());
     }
 
@@ -283,6 +314,6 @@ mod tests {
         let output = folder.path().join("x".repeat(255));
         let staging = Staging::create(&SystemFiles, &output).unwrap();
         drop(staging);
-        assert_eq!(sweep(&SystemFiles, &output), 1);
+        assert_eq!(sweep(&SystemFiles, &output, None), 1);
     }
 }

@@ -233,6 +233,36 @@ impl Tally {
         }
     }
 
+    /// A task was won before the master started anew. The order of calls is that of events then: a map task that is won with other
+    /// records than before rolls back the reduce tasks.
+    pub(crate) fn restore(&mut self, attempt: AttemptId, worker: WorkerId, reported: Reported) {
+        let now = Instant::now();
+        if let Reported::Mapped(report) = &reported {
+            let before = self.maps.get(attempt.task.index as usize);
+            let before = before.and_then(|win| Some(win.as_ref()?.report.run.digest));
+            if before.is_some_and(|digest| digest != report.run.digest) {
+                let reduces = 0..length(&self.reduces);
+                reduces.for_each(|index| self.lost(TaskId::reduce(index)));
+            }
+        }
+        self.lost(attempt.task);
+        self.times.first_order.get_or_insert(now);
+        self.reported = Some((attempt, reported));
+        self.won(attempt, worker, now);
+    }
+
+    /// The winner of a map task: who ran it, and what it reported.
+    pub(crate) fn map_win(&self, map: usize) -> Option<(WorkerId, &MapReport)> {
+        let win = self.maps.get(map)?.as_ref()?;
+        Some((win.worker, &win.report))
+    }
+
+    /// The same of a reduce task.
+    pub(crate) fn reduce_win(&self, reduce: usize) -> Option<(WorkerId, &ReduceReport)> {
+        let win = self.reduces.get(reduce)?.as_ref()?;
+        Some((win.worker, &win.report))
+    }
+
     /// The run of a winner is at this worker.
     pub(crate) fn moved(&mut self, attempt: AttemptId, at: WorkerId) {
         let win = self.maps.get_mut(attempt.task.index as usize);

@@ -42,6 +42,7 @@ pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, ServerError>> + Send>
 /// # #[derive(Clone)] struct Master;
 /// # impl WorkerDesk for Master {
 /// # async fn join(self, _: Context, _: JoinRequest) -> Result<JoinReply, Refusal> { Err(Refusal::ShuttingDown) }
+/// # async fn attach(self, _: Context, _: WorkerId, _: HeldRuns) -> Result<(), Refusal> { Err(Refusal::ShuttingDown) }
 /// # async fn poll(self, _: Context, _: WorkerId, _: u64) -> Result<Orders, Refusal> { Err(Refusal::ShuttingDown) }
 /// # async fn ended(self, _: Context, _: WorkerId, _: Reports) -> Result<(), Refusal> { Err(Refusal::ShuttingDown) }
 /// # async fn locate(self, _: Context, _: WorkerId, _: JobId, _: u32) -> Result<Vec<Location>, Refusal> { Err(Refusal::ShuttingDown) }

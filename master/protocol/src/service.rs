@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use mapfold_terms::{
-    AttemptId, ByteSize, Digest, JobId, JobSpec, JobStatus, Order, Outcome, Progress, RawPath,
-    WorkerId, WorkerStatus,
+    AttemptId, ByteSize, Digest, JobId, JobSpec, JobStatus, MasterEpoch, Order, Outcome, Progress,
+    RawPath, WorkerId, WorkerStatus,
 };
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -17,6 +17,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub trait WorkerDesk {
     /// Registers a worker (a new life of it) and returns its id and the terms of its lease.
     async fn join(hello: JoinRequest) -> Result<JoinReply, Refusal>;
+    /// A worker that returned tells what runs it holds, before it says anything else; in parts, if need
+    /// be.
+    async fn attach(worker: WorkerId, runs: HeldRuns) -> Result<(), Refusal>;
     /// Bounded long poll for orders: returns those numbered above `acked`, at once if there are any,
     /// else as soon as there are, else empty after [`POLL_MAX`]. Orders up to `acked` are dropped.
     /// Changes nothing else, so a cut poll loses nothing.
@@ -72,7 +75,33 @@ pub struct JoinRequest {
     pub data: DataAddress,
     /// Must accompany each request for a run; drawn at random by the worker.
     pub data_secret: u128,
+    /// Set by a worker whose master does not know it any more.
+    pub returning: Option<Returning>,
 }
+
+/// Attempts in one [`Returning`]; more are left to heartbeats, which cancel them.
+pub const HOLDS_MAX: usize = 4096;
+
+/// What a worker has that worked for some start of a master. A master that has started anew since takes it over; the very start
+/// that it worked for has declared it dead, and takes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Returning {
+    /// Which start that was.
+    pub epoch: MasterEpoch,
+    /// Attempts that run, or ended and were not acknowledged. At most [`HOLDS_MAX`].
+    #[serde(deserialize_with = "at_most::<_, AttemptId, HOLDS_MAX>")]
+    pub holds: Vec<AttemptId>,
+}
+
+/// Runs in one call of `attach`. About 50 bytes each.
+pub const RUNS_MAX: usize = 8192;
+
+/// Some of the runs that a worker holds. At most [`RUNS_MAX`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldRuns(
+    #[serde(deserialize_with = "at_most::<_, (AttemptId, Digest), RUNS_MAX>")]
+    pub  Vec<(AttemptId, Digest)>,
+);
 
 /// Where a worker serves its runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +123,8 @@ pub struct JoinReply {
     pub lease: Duration,
     /// How often it must beat.
     pub beat_every: Duration,
+    /// This start of the master.
+    pub epoch: MasterEpoch,
 }
 
 /// Attempts in one call of `ended`.

@@ -38,7 +38,7 @@ fn stage(overwrite: bool) -> Stage {
         })
         .collect();
     let commit = Commit {
-        staged: staging.output(),
+        staged: crate::staging::output_in(staging.root()),
         output,
         overwrite,
         parts,

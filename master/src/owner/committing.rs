@@ -12,14 +12,13 @@ use super::Owner;
 use crate::commit::{Commit, Part};
 use crate::inbox::Message;
 use crate::job::{Stage, Work};
-use crate::staging::Staging;
+use crate::staging;
 
 /// A commit that can begin.
 pub(super) struct Begun {
     id: JobId,
-    /// Lacks the bytes of its manifest.
     commit: Commit,
-    manifest: Manifest,
+    root: B3,
 }
 
 impl Owner {
@@ -37,52 +36,46 @@ impl Owner {
                 return;
             }
         };
-        let staged = describe(&work, parts).map(|parts| {
+        let described = describe(&work, parts).map(|parts| {
             let (skipped, quarantine) = manifest::quarantine(work.tally.skipped()).unzip();
             let manifest = manifest_of(&job.spec, &work, &parts, skipped);
             (parts, manifest, quarantine)
         });
-        let staged_folder = work.staging.as_ref().map(Staging::output);
-        let (output, overwrite) = (job.spec.output.clone(), job.spec.overwrite);
-        job.stage = Stage::Committing(work);
-        let (Some((parts, manifest, quarantine)), Some(staged)) = (staged, staged_folder) else {
+        let Some((parts, manifest, quarantine)) = described else {
+            job.stage = Stage::Committing(work);
             let outcome = broken("a winning reduce attempt left no report");
             return self.handle(Event::CommitEnded { job: id, outcome });
         };
+        let root = manifest.root;
+        // One that was recorded may be in place already, so it is repeated to the byte.
+        let recorded = work.manifest.clone();
+        let is_new = recorded.is_none();
+        let manifest = recorded.unwrap_or_else(|| manifest.to_json());
         let commit = Commit {
-            staged,
-            output: output.as_path().to_owned(),
-            overwrite,
+            staged: staging::output_in(work.brief.staging.as_path()),
+            output: job.spec.output.as_path().to_owned(),
+            overwrite: job.spec.overwrite,
             parts,
             skipped: quarantine.unwrap_or_default(),
-            manifest: Vec::new(),
-        };
-        self.commits.push(Begun {
-            id,
-            commit,
             manifest,
-        });
+        };
+        job.stage = Stage::Committing(work);
+        if is_new {
+            self.record_commit(id, &commit.manifest);
+        }
+        self.commits.push(Begun { id, commit, root });
     }
 
     /// Commits on a thread of its own.
     pub(super) fn begin(&self, begun: Begun) {
-        let Begun {
-            id,
-            mut commit,
-            manifest,
-        } = begun;
+        let Begun { id, commit, root } = begun;
         let files = Arc::clone(&self.files);
-        let commit = move || {
-            commit.manifest = manifest.to_json();
-            match commit.run(&*files) {
-                Ok(()) => CommitOutcome::Done {
-                    root: manifest.root.0,
-                },
-                Err(error) => CommitOutcome::Failed {
-                    reason: error.reason(),
-                    failure: Failure::new(FailClass::Worker, &error),
-                },
-            }
+        let commit = move || match commit.run(&*files) {
+            Ok(()) => CommitOutcome::Done { root: root.0 },
+            Err(error) => CommitOutcome::Failed {
+                reason: error.reason(),
+                failure: Failure::new(FailClass::Worker, &error),
+            },
         };
         self.spawn(commit, move |outcome| {
             let outcome = outcome.unwrap_or_else(|| broken("the commit ended without a result"));

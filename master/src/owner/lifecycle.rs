@@ -3,19 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mapfold_journal::Record;
 use mapfold_protocol::service::Refusal;
 use mapfold_scheduler::{Action, Event, JobPlan, JobResult, JobStats};
 use mapfold_terms::{
-    AttemptId, JobEnd, JobId, JobReport, JobSpec, JobStatus, NoticeKind, Order, PartitionId, Plan,
-    TaskKind, WorkerId,
+    AttemptId, JobEnd, JobId, JobReport, JobSpec, JobStatus, NoticeKind, Order, PartitionId,
+    PhaseStatus, Plan, TaskKind, WorkerId,
 };
 use tokio::time::{Instant, timeout};
 
-use super::Owner;
+use super::{Owner, recording};
 use crate::inbox::{Message, Reply};
 use crate::job::{Stage, Work};
 use crate::jobs::Accepted;
 use crate::planning::{self, PlanRefused, Planned};
+use crate::staging::Staging;
 use crate::tally::Tally;
 use crate::trim::{cut, trim, trim_counters};
 
@@ -33,12 +35,22 @@ impl Owner {
             Accepted::New(id) => id,
         };
         tracing::info!(job = %id, name = spec.job, output = %spec.output.display(), "job accepted");
+        self.record(|| Record::Accepted {
+            job: id,
+            at_ms: recording::milliseconds(),
+            spec: Box::new(JobSpec::clone(&spec)),
+        });
+        self.plan(id, spec);
+        Ok(id)
+    }
+
+    pub(super) fn plan(&self, id: JobId, spec: Arc<JobSpec>) {
         let files = Arc::clone(&self.files);
+        let state = self.recorder.as_ref().map(|it| it.folder().to_owned());
         self.spawn(
-            move || planning::plan(&*files, id, &spec).map(Box::new),
+            move || planning::plan(&*files, id, &spec, state.as_deref()).map(Box::new),
             move |planned| Message::Planned(id, planned.unwrap_or(Err(PlanRefused::Panicked))),
         );
-        Ok(id)
     }
 
     pub(super) fn watch(
@@ -60,7 +72,10 @@ impl Owner {
 
     pub(super) fn cancel(&mut self, id: JobId) -> Result<(), Refusal> {
         match &mut self.jobs.get_mut(id)?.stage {
-            Stage::Planning { cancelled } => *cancelled = true,
+            Stage::Planning { cancelled } => {
+                *cancelled = true;
+                self.record(|| Record::Cancelled { job: id });
+            }
             Stage::Running(_) | Stage::Committing(_) => {
                 self.handle(Event::JobCancelled { job: id });
             }
@@ -105,8 +120,13 @@ impl Owner {
                 match (job.work_mut(), by) {
                     (Some(work), Some((attempt, worker))) => {
                         work.tally.won(attempt, worker, Instant::now());
+                        self.record_win(attempt);
                     }
-                    (Some(work), None) => work.tally.lost(task),
+                    (Some(work), None) => {
+                        work.tally.lost(task);
+                        let job = job.id;
+                        self.record(|| Record::Lost { job, task });
+                    }
                     (None, _) => {}
                 }
             }
@@ -203,7 +223,10 @@ impl Owner {
         job.changed(Instant::now());
         match cancelled {
             true => self.close(id, JobEnd::Cancelled, JobStats::default()),
-            false => self.handle(Event::JobPlanned { job: id, plan }),
+            false => {
+                self.record_plan(id);
+                self.handle(Event::JobPlanned { job: id, plan });
+            }
         }
     }
 
@@ -222,12 +245,17 @@ impl Owner {
         };
         let report = Tally::new(0, 0).report(&plan, JobStats::default(), end, job.accepted, now);
         tracing::info!(job = %id, end = word(&report.end), "job ended");
+        let phase = PhaseStatus::default();
+        self.record_end(id, &report, phase, phase);
+        let Some(job) = self.jobs.active_job(id) else {
+            return;
+        };
         job.end(report, now);
         self.just_ended.push(id);
     }
 
     /// The job's end is decided; its staging folder goes before anybody hears of it.
-    fn close(&mut self, id: JobId, end: JobEnd, stats: JobStats) {
+    pub(super) fn close(&mut self, id: JobId, end: JobEnd, stats: JobStats) {
         let Some(job) = self.jobs.active_job(id) else {
             return;
         };
@@ -243,10 +271,20 @@ impl Owner {
         let mut report = tally.report(&work.plan, stats, end, job.accepted, Instant::now());
         trim_counters(&mut report);
         let staging = work.staging.take();
+        let (map, reduce) = work.tally.phases(&work.plan);
+        self.record_end(id, &report, map, reduce);
+        let Some(job) = self.jobs.active_job(id) else {
+            return;
+        };
         job.stage = Stage::Closing {
             work,
             report: Box::new(report),
         };
+        self.cleanings.push((id, staging));
+    }
+
+    /// Removes the staging folder of a job that has ended, which is recorded.
+    pub(super) fn clean(&self, id: JobId, staging: Option<Staging>) {
         let files = Arc::clone(&self.files);
         let own = self.own.clone();
         let remove = tokio::task::spawn_blocking(move || match staging {
@@ -307,6 +345,7 @@ fn work_of(planned: Planned) -> Work {
         split_size: planned.split_size,
         brief: planned.brief,
         staging: Some(planned.staging),
+        manifest: None,
     }
 }
 

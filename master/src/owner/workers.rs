@@ -2,8 +2,8 @@
 
 use mapfold_protocol::codec::prefix_that_fits;
 use mapfold_protocol::service::{
-    DataAddress, Heartbeat, JoinReply, JoinRequest, LOCATIONS_MAX, Location, Orders, Refusal,
-    Report, Reports,
+    DataAddress, Heartbeat, HeldRuns, JoinReply, JoinRequest, LOCATIONS_MAX, Location, Orders,
+    Refusal, Report, Reports,
 };
 use mapfold_scheduler::{Event, Moment, WorkerGone};
 use mapfold_terms::{AttemptId, ByteSize, Digest, JobId, Order, Outcome, WorkerId, WorkerStatus};
@@ -15,7 +15,7 @@ use crate::session::{Session, holds};
 use crate::tally::Reported;
 
 impl Owner {
-    pub(super) fn join(&mut self, hello: JoinRequest) -> Result<JoinReply, Refusal> {
+    pub(super) fn join(&mut self, mut hello: JoinRequest) -> Result<JoinReply, Refusal> {
         if self.shutdown.is_some() {
             return Err(Refusal::ShuttingDown);
         }
@@ -31,13 +31,26 @@ impl Owner {
             Some((worker, true)) => self.gone(worker, WorkerGone::Exited),
             None => {}
         }
+        // What worked for this very start was declared dead, and has nothing that counts.
+        let returning = hello.returning.take();
+        let returning = returning.filter(|it| it.epoch < self.settings.epoch);
         let session = Session::new(hello, Instant::now())?;
         let slots = session.hello.slots;
         self.last_worker = WorkerId(self.last_worker.0 + 1);
         let worker = self.last_worker;
-        tracing::info!(%worker, name = session.hello.name, slots, "worker joined");
+        self.record_worker(worker);
+        tracing::info!(
+            %worker, name = session.hello.name, slots, returning = returning.is_some(), "worker joined"
+        );
         self.sessions.insert(worker, session);
-        self.handle(Event::WorkerJoined { worker, slots });
+        self.handle(match returning {
+            Some(returning) => Event::WorkerReturned {
+                worker,
+                slots,
+                holds: returning.holds.into_iter().collect(),
+            },
+            None => Event::WorkerJoined { worker, slots },
+        });
         self.workers_changed();
         Ok(self.terms(worker))
     }
@@ -47,7 +60,18 @@ impl Owner {
             worker,
             lease: self.settings.scheduler.lease,
             beat_every: self.settings.beat_every,
+            epoch: self.settings.epoch,
         }
+    }
+
+    pub(super) fn attach(&mut self, worker: WorkerId, runs: HeldRuns) -> Result<(), Refusal> {
+        let Some(session) = self.sessions.get_mut(&worker) else {
+            return Err(Refusal::UnknownWorker(worker));
+        };
+        session.hear(Instant::now());
+        let runs = runs.0;
+        self.handle(Event::RunsHeld { worker, runs });
+        Ok(())
     }
 
     pub(super) fn poll(&mut self, worker: WorkerId, acked: u64, reply: Reply<Orders>) {

@@ -211,6 +211,7 @@ pub(super) fn hello(name: &str, slots: u32) -> JoinRequest {
         machine: "machine".to_owned(),
         data: DataAddress::InProcess,
         data_secret: u128::from(getrandom::u64().unwrap()),
+        returning: None,
     }
 }
 

@@ -19,9 +19,9 @@ use serde::de::DeserializeOwned;
 
 use super::{Ask, CONFIG, Reply, decode, put_frame};
 use crate::service::{
-    ClientDeskRequest, ClientDeskResponse, DataAddress, Heartbeat, JoinReply, JoinRequest,
-    Location, Orders, PulseRequest, PulseResponse, Refusal, Report, Reports, WorkerDeskRequest,
-    WorkerDeskResponse,
+    ClientDeskRequest, ClientDeskResponse, DataAddress, Heartbeat, HeldRuns, JoinReply,
+    JoinRequest, Location, Orders, PulseRequest, PulseResponse, Refusal, Report, Reports,
+    Returning, WorkerDeskRequest, WorkerDeskResponse,
 };
 
 /// A frame of one message.
@@ -66,6 +66,17 @@ pub(super) fn samples() -> Vec<Sample> {
     vec![
         ask("cancel of a call", None::<PulseRequest>),
         ask("join", Some(WorkerAsk::Join { hello: hello() })),
+        ask(
+            "join: returning",
+            Some(WorkerAsk::Join { hello: returning() }),
+        ),
+        ask(
+            "attach",
+            Some(WorkerAsk::Attach {
+                worker,
+                runs: held_runs(),
+            }),
+        ),
         ask("poll", Some(WorkerAsk::Poll { worker, acked: 7 })),
         ask("ended: mapped", Some(ended(Outcome::Mapped(map_report())))),
         ask(
@@ -88,6 +99,7 @@ pub(super) fn samples() -> Vec<Sample> {
         ),
         ask("leave", Some(WorkerAsk::Leave { worker })),
         reply("joined", WorkerReply::Join(Ok(join_reply()))),
+        reply("attached", WorkerReply::Attach(Ok(()))),
         reply("orders", WorkerReply::Poll(Ok(orders))),
         reply("ended: noted", WorkerReply::Ended(Ok(()))),
         reply("locations", WorkerReply::Locate(Ok(locations()))),
@@ -175,7 +187,22 @@ pub(super) fn hello() -> JoinRequest {
         machine: "boot".to_owned(),
         data: DataAddress::Tcp("127.0.0.1:7713".to_owned()),
         data_secret: 0x0123_4567_89ab_cdef,
+        returning: None,
     }
+}
+
+fn returning() -> JoinRequest {
+    JoinRequest {
+        returning: Some(Returning {
+            epoch: MasterEpoch(3),
+            holds: vec![map_attempt()],
+        }),
+        ..hello()
+    }
+}
+
+fn held_runs() -> HeldRuns {
+    HeldRuns(vec![(map_attempt(), Digest(0x77))])
 }
 
 fn join_reply() -> JoinReply {
@@ -183,6 +210,7 @@ fn join_reply() -> JoinReply {
         worker: WorkerId(3),
         lease: Duration::from_secs(10),
         beat_every: Duration::from_millis(1500),
+        epoch: MasterEpoch(4),
     }
 }
 

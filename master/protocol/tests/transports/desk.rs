@@ -72,7 +72,12 @@ impl WorkerDesk for TestDesk {
             worker: WorkerId(hello.slots),
             lease: Duration::from_secs(10),
             beat_every: Duration::from_secs(1),
+            epoch: MasterEpoch(1),
         })
+    }
+
+    async fn attach(self, _: Context, _: WorkerId, _: HeldRuns) -> Result<(), Refusal> {
+        Ok(())
     }
 
     async fn poll(self, _: Context, _: WorkerId, acked: u64) -> Result<Orders, Refusal> {
@@ -288,6 +293,7 @@ pub(crate) fn hello(name: String) -> JoinRequest {
         machine: String::new(),
         data: DataAddress::InProcess,
         data_secret: 0,
+        returning: None,
     }
 }
 
