@@ -57,8 +57,10 @@ fn identified(lease: Duration) -> Result<Settings, Problem> {
         .elapsed()
         .unwrap_or_default()
         .as_secs();
+    let epoch = MasterEpoch(u32::try_from(seconds).unwrap_or(u32::MAX));
     Ok(Settings {
-        epoch: MasterEpoch(u32::try_from(seconds).unwrap_or(u32::MAX)),
+        epoch,
+        since: epoch,
         last_worker: WorkerId(random % WORKERS),
         ..Settings::new(mapfold_scheduler::Settings::with_lease(lease))
     })

@@ -55,6 +55,7 @@ pub(crate) struct Journal {
 #[derive(Clone, Copy, Debug)]
 struct Began {
     epoch: MasterEpoch,
+    since: MasterEpoch,
     next_job: JobId,
     last_worker: WorkerId,
 }
@@ -64,6 +65,8 @@ pub(crate) struct Opened {
     pub(crate) journal: Journal,
     /// Of this start.
     pub(crate) epoch: MasterEpoch,
+    /// Of the first start with this journal.
+    pub(crate) since: MasterEpoch,
     /// The first job id that was never given.
     pub(crate) next_job: JobId,
     /// The last worker id that may have been given.
@@ -139,6 +142,7 @@ impl Journal {
         Ok(Opened {
             journal,
             epoch: began.epoch,
+            since: began.since,
             next_job: began.next_job,
             last_worker: began.last_worker,
             records,
@@ -194,12 +198,16 @@ impl Began {
     fn after(records: &[Record], seconds: u32) -> Self {
         let mut began = Self {
             epoch: MasterEpoch(0),
+            since: MasterEpoch(0),
             next_job: JobId(1),
             last_worker: WorkerId(0),
         };
         records.iter().for_each(|record| began.note(record));
         let next = began.epoch.0.checked_add(1).expect("2^32 starts");
         began.epoch = MasterEpoch(seconds.max(next));
+        if records.is_empty() {
+            began.since = began.epoch;
+        }
         began
     }
 
@@ -207,9 +215,11 @@ impl Began {
         match record {
             Record::Began {
                 epoch,
+                since,
                 next_job,
                 last_worker,
             } => {
+                self.since = *since;
                 self.epoch = self.epoch.max(*epoch);
                 self.next_job = self.next_job.max(*next_job);
                 self.last_worker = self.last_worker.max(*last_worker);
@@ -259,11 +269,13 @@ fn begin(
     let mut writer = Writer::new(began.epoch, &mut bytes);
     let Began {
         epoch,
+        since,
         next_job,
         last_worker,
     } = began;
     let first = Record::Began {
         epoch,
+        since,
         next_job,
         last_worker,
     };

@@ -100,6 +100,7 @@ impl Master {
             Some((opened, folder)) => {
                 let settings = Settings {
                     epoch: opened.epoch,
+                    since: opened.since,
                     last_worker: opened.last_worker,
                     ..settings
                 };

@@ -10,6 +10,8 @@ pub struct Settings {
     /// Must be larger than that of any earlier start that could still have workers: it is half of every
     /// attempt's token. Without a state folder each master's workers are its own, and 1 is right.
     pub epoch: MasterEpoch,
+    /// The epoch of the first start that this one goes on from; its own, if there was none.
+    pub since: MasterEpoch,
     /// Its workers' ids follow this one. Another at each start where workers of an earlier start may call, so
     /// that none is taken for another.
     pub last_worker: WorkerId,
@@ -35,6 +37,7 @@ impl Settings {
     pub fn new(scheduler: mapfold_scheduler::Settings) -> Self {
         Self {
             epoch: MasterEpoch(1),
+            since: MasterEpoch(1),
             last_worker: WorkerId(0),
             beat_every: (scheduler.lease / 5).min(Duration::from_secs(1)),
             scheduler,

@@ -6,6 +6,7 @@
 mod commits;
 mod fake;
 mod jobs;
+mod restart;
 mod sockets;
 mod speed;
 mod workers;

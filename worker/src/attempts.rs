@@ -83,6 +83,19 @@ impl Attempts {
         (running.collect(), held.ended.keys().copied().collect())
     }
 
+    /// For a start of the master that does not know them: what runs, and what has ended unacknowledged. Attempts that were
+    /// stopped are forgotten: nobody waits for them.
+    pub(crate) fn survey(&self) -> Vec<AttemptId> {
+        let mut held = self.lock();
+        held.ended
+            .retain(|_, outcome| *outcome != Outcome::Cancelled);
+        held.running
+            .keys()
+            .chain(held.ended.keys())
+            .copied()
+            .collect()
+    }
+
     /// Stops one attempt, if it runs.
     pub(crate) fn cancel(&self, attempt: AttemptId) {
         if let Some(running) = self.lock().running.get(&attempt) {

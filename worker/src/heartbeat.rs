@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 
 use mapfold_protocol::service::{Heartbeat, PulseClient, Refusal};
 use mapfold_protocol::{CallError, Connector, Link};
+use mapfold_terms::WorkerId;
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, warn};
 
-use crate::life::{Life, LifeEnd};
+use crate::life::Life;
 
 /// Attempts listed as ended in one beat. More than are ever unacknowledged, unless the master is gone;
 /// then no beat gets through either.
@@ -42,18 +43,25 @@ pub(crate) fn start(connector: Connector, life: Arc<Life>) -> io::Result<JoinHan
 }
 
 async fn beat(link: &Link<PulseClient>, life: &Life) {
-    let mut ticks = tokio::time::interval(life.terms.beat_every.max(BEAT_EVERY_MIN));
+    let mut me = life.identity();
+    let mut ticks = tokio::time::interval(me.terms.beat_every.max(BEAT_EVERY_MIN));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut lease = Lease::new(life.joined, life.terms.lease);
+    let mut lease = Lease::new(me.joined, me.terms.lease);
     loop {
         tokio::select! {
             biased;
             () = life.over() => return,
             _ = ticks.tick() => {}
         }
+        let now = life.identity();
+        if now.terms.worker != me.terms.worker {
+            me = now;
+            lease = Lease::new(me.joined, me.terms.lease);
+        }
         lease.enforce(life);
         let sent = Instant::now();
-        let beat = what_is_held(life);
+        let worker = me.terms.worker;
+        let beat = what_is_held(life, worker);
         let answer = link.call(lease.answer_max(sent), |pulse, context| async move {
             pulse.beat(context, beat).await
         });
@@ -64,17 +72,18 @@ async fn beat(link: &Link<PulseClient>, life: &Life) {
         };
         match answer {
             Ok(()) => lease.renew(sent),
-            Err(CallError::Refused(Refusal::UnknownWorker(_))) => life.finish(LifeEnd::Unknown),
+            // The lease goes on: its end must not wait for another id.
+            Err(CallError::Refused(Refusal::UnknownWorker(_))) => life.is_unknown(worker),
             Err(error) => debug!(%error, "a heartbeat was not acknowledged"),
         }
     }
 }
 
-fn what_is_held(life: &Life) -> Heartbeat {
+fn what_is_held(life: &Life, worker: WorkerId) -> Heartbeat {
     let (running, mut ended) = life.attempts.holds();
     ended.truncate(ENDED_MAX);
     Heartbeat {
-        worker: life.worker,
+        worker,
         running,
         ended,
     }
@@ -102,7 +111,7 @@ impl Lease {
         if self.renewed.elapsed() > self.length {
             let stopped = life.attempts.cancel_all();
             if stopped > 0 {
-                warn!(worker = %life.worker, stopped, "the lease ran out");
+                warn!(worker = %life.worker(), stopped, "the lease ran out");
             }
         }
     }

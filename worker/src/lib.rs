@@ -34,6 +34,7 @@ mod map;
 mod memory;
 mod orders;
 mod outcome;
+mod reattach;
 mod reduce;
 mod runners;
 mod serve;

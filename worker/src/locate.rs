@@ -86,13 +86,19 @@ impl Locator {
 /// Answers questions, one after the other, until the master is lost or does not know us.
 pub(crate) async fn answer(life: &Life, desk: &Desk, mut questions: Questions) {
     while let Some(question) = questions.recv().await {
-        let answer = match ask(life.worker, desk, &question).await {
-            Ok(locations) => Ok(locations),
-            Err(DeskError::Refused(Refusal::UnknownWorker(_))) => {
-                return life.finish(LifeEnd::Unknown);
+        let answer = loop {
+            let worker = life.worker();
+            match ask(worker, desk, &question).await {
+                Ok(locations) => break Ok(locations),
+                Err(DeskError::Refused(Refusal::UnknownWorker(_))) => {
+                    life.unknown(worker).await;
+                    if life.is_over() {
+                        return;
+                    }
+                }
+                Err(DeskError::Refused(refusal)) => break Err(refusal),
+                Err(DeskError::Lost(error)) => return life.finish(LifeEnd::Lost(error)),
             }
-            Err(DeskError::Refused(refusal)) => Err(refusal),
-            Err(DeskError::Lost(error)) => return life.finish(LifeEnd::Lost(error)),
         };
         match question.answer.try_send(answer) {
             // The asker may have been cancelled meanwhile; there is room for its one answer.

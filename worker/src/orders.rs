@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mapfold_protocol::codec::prefix_that_fits;
 use mapfold_protocol::service::{POLL_MAX, REPORTS_MAX, Refusal, Reports};
-use mapfold_terms::{AttemptId, JobBrief, Order};
+use mapfold_terms::{AttemptId, JobBrief, Order, WorkerId};
 use tracing::{debug, error, warn};
 
 use crate::attempt::Work;
@@ -15,7 +15,7 @@ use crate::slots::Slots;
 
 /// Polls for orders and hands them on, until the life is over.
 pub(crate) async fn follow(life: &Arc<Life>, desk: &Desk, slots: &Slots) {
-    let worker = life.worker;
+    let mut worker = life.worker();
     let mut acked = 0;
     while !life.is_over() {
         let poll = desk.call(POLL_MAX, |desk, context| async move {
@@ -28,8 +28,13 @@ pub(crate) async fn follow(life: &Arc<Life>, desk: &Desk, slots: &Slots) {
                 }
                 acked = orders.upto;
             }
-            Err(error) => lose(life, error),
+            Err(error) => {
+                lose(life, worker, error).await;
+                // Another start of the master numbers its orders anew.
+                acked = 0;
+            }
         }
+        worker = life.worker();
     }
 }
 
@@ -73,17 +78,21 @@ pub(crate) async fn report(life: &Life, desk: &Desk) {
     while !life.is_over() {
         life.attempts.wait_ended().await;
         while let Some(reports) = batch(life) {
-            let told = tell(life, desk, &reports).await;
+            let worker = life.worker();
+            let told = tell(worker, desk, &reports).await;
             match told {
                 Ok(()) => {}
-                Err(DeskError::Refused(refusal @ Refusal::UnknownWorker(_))) => {
-                    return lose(life, DeskError::Refused(refusal));
-                }
-                Err(DeskError::Refused(refusal)) => {
+                Err(DeskError::Refused(refusal)) if !is_unknown(&refusal) => {
                     // Repeating it would change nothing.
                     warn!(%refusal, "the master does not take outcomes");
                 }
-                Err(error) => return lose(life, error),
+                Err(error) => {
+                    lose(life, worker, error).await;
+                    if life.is_over() {
+                        return;
+                    }
+                    continue;
+                }
             }
             let reported = reports.0.iter().map(|report| report.attempt);
             life.attempts.acknowledge(reported);
@@ -99,8 +108,7 @@ fn batch(life: &Life) -> Option<Reports> {
     (!reports.is_empty()).then_some(Reports(reports))
 }
 
-async fn tell(life: &Life, desk: &Desk, reports: &Reports) -> Result<(), DeskError> {
-    let worker = life.worker;
+async fn tell(worker: WorkerId, desk: &Desk, reports: &Reports) -> Result<(), DeskError> {
     desk.call(Duration::ZERO, |desk, context| {
         let reports = reports.clone();
         async move { desk.ended(context, worker, reports).await }
@@ -108,9 +116,14 @@ async fn tell(life: &Life, desk: &Desk, reports: &Reports) -> Result<(), DeskErr
     .await
 }
 
-fn lose(life: &Life, error: DeskError) {
+const fn is_unknown(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::UnknownWorker(_))
+}
+
+/// What was said as `worker` was not taken. Returns when it may be said again, under another id, or the life is over.
+async fn lose(life: &Life, worker: WorkerId, error: DeskError) {
     match error {
-        DeskError::Refused(Refusal::UnknownWorker(_)) => life.finish(LifeEnd::Unknown),
+        DeskError::Refused(refusal) if is_unknown(&refusal) => life.unknown(worker).await,
         DeskError::Refused(refusal) => {
             error!(%refusal, "the master refuses this worker");
             life.finish(LifeEnd::Unknown);

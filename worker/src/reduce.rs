@@ -179,7 +179,7 @@ impl Reduce<'_> {
                 number: 0,
                 ..self.running.attempt()
             },
-            holder: self.life.worker,
+            holder: self.life.worker(),
             cause: FetchCause::NotFound,
             message: format!("map task m{map} has no run at present"),
         })

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use mapfold_data::run::{ReadRunError, Run, RunBytes};
-use mapfold_terms::{AttemptId, ByteSize, JobId, Token};
+use mapfold_terms::{AttemptId, ByteSize, Digest, JobId, Token};
 
 /// A run that is larger goes to a file even when there is room: the page cache serves it as well.
 const RUN_IN_MEMORY_MAX: ByteSize = ByteSize::mib(64);
@@ -24,7 +24,7 @@ pub(crate) struct RunStore {
 /// A finished run.
 #[derive(Debug)]
 pub(crate) struct HeldRun {
-    job: JobId,
+    attempt: AttemptId,
     run: Run,
     /// Given back when the last reader is done.
     _room: Option<Room>,
@@ -96,7 +96,7 @@ impl RunStore {
             room
         });
         let held = HeldRun {
-            job: attempt.job,
+            attempt,
             run: Run::open(bytes)?,
             _room: room,
         };
@@ -108,7 +108,16 @@ impl RunStore {
     /// The run of a map attempt of `job`, if it is here.
     pub(crate) fn get(&self, job: JobId, token: Token) -> Option<Arc<HeldRun>> {
         let runs = self.runs.read().unwrap_or_else(PoisonError::into_inner);
-        runs.get(&token).filter(|held| held.job == job).cloned()
+        runs.get(&token)
+            .filter(|held| held.attempt.job == job)
+            .cloned()
+    }
+
+    /// All runs, and what each holds.
+    pub(crate) fn inventory(&self) -> Vec<(AttemptId, Digest)> {
+        let runs = self.runs.read().unwrap_or_else(PoisonError::into_inner);
+        let held = runs.values().map(|held| (held.attempt, held.run.digest()));
+        held.collect()
     }
 
     /// Lets go of one run.
@@ -120,7 +129,7 @@ impl RunStore {
     /// Lets go of all runs of a job.
     pub(crate) fn forget(&self, job: JobId) -> Dropped {
         let mut runs = self.runs.write().unwrap_or_else(PoisonError::into_inner);
-        let forgotten = runs.extract_if(.., |_, held| held.job == job);
+        let forgotten = runs.extract_if(.., |_, held| held.attempt.job == job);
         Dropped(forgotten.map(|(_, held)| held).collect())
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use mapfold_data::scratch::{ScratchError, ScratchRoot};
 use mapfold_job::Catalog;
-use mapfold_protocol::service::{JoinReply, JoinRequest, Refusal};
+use mapfold_protocol::service::{JoinReply, JoinRequest, Refusal, Returning};
 use mapfold_protocol::{Backoff, CallError, Connector};
 use mapfold_terms::ByteSize;
 use rayon::ThreadPoolBuildError;
@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use crate::attempt::Site;
 use crate::desk::{Desk, DeskError};
-use crate::life::{Life, LifeEnd};
+use crate::life::{Identity, Life, LifeEnd};
 use crate::locate::{self, Locator};
 use crate::machine::machine_id;
 use crate::memory::Shares;
@@ -24,7 +24,7 @@ use crate::serve::{ServeError, Server};
 use crate::settings::Settings;
 use crate::slots::Slots;
 use crate::store::RunStore;
-use crate::{heartbeat, orders};
+use crate::{heartbeat, orders, reattach};
 
 /// How long attempts of a life that is over may take to notice. One that has not ended then (code that
 /// loops within a record) costs its slot for good.
@@ -131,6 +131,7 @@ struct Worker {
 /// A life that has just begun, and the questions its attempts will ask.
 struct Begun {
     life: Arc<Life>,
+    slots: NonZeroUsize,
     questions: locate::Questions,
 }
 
@@ -174,14 +175,8 @@ impl Worker {
 
     /// Becomes a worker of the master's, under a new id.
     async fn join(&self, slots: NonZeroUsize) -> Result<Begun, WorkerError> {
-        let request = JoinRequest {
-            name: self.name.clone(),
-            slots: u32::try_from(slots.get()).unwrap_or(u32::MAX),
-            machine: self.machine.clone(),
-            data: self.server.address().clone(),
-            data_secret: self.server.secret(),
-        };
         let joined = Instant::now();
+        let request = self.hello(slots, None);
         let reply = self.desk.call(Duration::ZERO, |desk, context| {
             let request = request.clone();
             async move { desk.join(context, request).await }
@@ -194,11 +189,24 @@ impl Worker {
         let runs = Arc::new(RunStore::new(self.memory_for_runs, slots.get()));
         self.server.show(Some(Arc::clone(&runs)));
         let (locator, questions) = Locator::new();
-        let life = Life::new(terms, joined, self.machine.clone(), runs, locator);
+        let identity = Identity { terms, joined };
+        let life = Life::new(identity, self.machine.clone(), runs, locator);
         Ok(Begun {
             life: Arc::new(life),
+            slots,
             questions,
         })
+    }
+
+    fn hello(&self, slots: NonZeroUsize, returning: Option<Returning>) -> JoinRequest {
+        JoinRequest {
+            name: self.name.clone(),
+            slots: u32::try_from(slots.get()).unwrap_or(u32::MAX),
+            machine: self.machine.clone(),
+            data: self.server.address().clone(),
+            data_secret: self.server.secret(),
+            returning,
+        }
     }
 
     /// Lives until the life is over, and clears up after it.
@@ -207,7 +215,11 @@ impl Worker {
         begun: Begun,
         stop: impl Future<Output = ()>,
     ) -> Result<Ended, WorkerError> {
-        let Begun { life, questions } = begun;
+        let Begun {
+            life,
+            slots,
+            questions,
+        } = begun;
         let _guard = EndsWithUs(Arc::clone(&life));
         let beating = heartbeat::start(self.connector.clone(), Arc::clone(&life));
         let beating = beating.map_err(WorkerError::Heartbeat)?;
@@ -218,6 +230,7 @@ impl Worker {
             () = orders::follow(&life, &self.desk, &self.slots) => {}
             () = orders::report(&life, &self.desk) => {}
             () = locate::answer(&life, &self.desk, questions) => {}
+            () = reattach::stay_known(&life, &self.desk, |returning| self.hello(slots, Some(returning))) => {}
         }
         self.server.show(None);
         let why = life.take_end();
@@ -234,7 +247,7 @@ impl Worker {
     }
 
     async fn leave(&self, life: &Life) {
-        let worker = life.worker;
+        let worker = life.worker();
         let left = self.desk.call_once(LEAVE_MAX, |desk, context| async move {
             desk.leave(context, worker).await
         });

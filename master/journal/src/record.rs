@@ -21,6 +21,8 @@ pub enum Record {
     Began {
         /// Above that of all earlier starts.
         epoch: MasterEpoch,
+        /// The epoch of the first start with this journal.
+        since: MasterEpoch,
         /// No job has had this id or a higher one.
         next_job: JobId,
         /// No worker has had a higher id.
@@ -196,11 +198,13 @@ impl Record {
         match self {
             Self::Began {
                 epoch,
+                since,
                 next_job,
                 last_worker,
             } => {
                 out.push(1);
                 epoch.put(out);
+                since.put(out);
                 next_job.put(out);
                 last_worker.put(out);
             }
@@ -283,6 +287,7 @@ impl Record {
         let record = match u8::take(&mut from)? {
             1 => Self::Began {
                 epoch: Layout::take(&mut from)?,
+                since: Layout::take(&mut from)?,
                 next_job: Layout::take(&mut from)?,
                 last_worker: Layout::take(&mut from)?,
             },

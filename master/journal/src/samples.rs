@@ -19,6 +19,7 @@ pub(crate) fn start() -> Vec<Record> {
     vec![
         Record::Began {
             epoch: MasterEpoch(3),
+            since: MasterEpoch(2),
             next_job: JobId(4),
             last_worker: WorkerId(5),
         },

@@ -82,8 +82,8 @@ pub struct JoinRequest {
 /// Attempts in one [`Returning`]; more are left to heartbeats, which cancel them.
 pub const HOLDS_MAX: usize = 4096;
 
-/// What a worker has that worked for some start of a master. A master that has started anew since takes it over; the very start
-/// that it worked for has declared it dead, and takes nothing.
+/// What a worker has that worked for some start of a master. A later start that goes on from there takes it over; the very
+/// start that it worked for has declared it dead, and takes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Returning {
     /// Which start that was.
@@ -125,6 +125,8 @@ pub struct JoinReply {
     pub beat_every: Duration,
     /// This start of the master.
     pub epoch: MasterEpoch,
+    /// The first start that it goes on from: what a worker had of that one or a later one still counts.
+    pub since: MasterEpoch,
 }
 
 /// Attempts in one call of `ended`.

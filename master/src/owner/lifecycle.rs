@@ -221,12 +221,11 @@ impl Owner {
         );
         job.stage = Stage::Running(Box::new(work));
         job.changed(Instant::now());
+        // Of a job that ends at once, so that its staging folder is known.
+        self.record_plan(id);
         match cancelled {
             true => self.close(id, JobEnd::Cancelled, JobStats::default()),
-            false => {
-                self.record_plan(id);
-                self.handle(Event::JobPlanned { job: id, plan });
-            }
+            false => self.handle(Event::JobPlanned { job: id, plan }),
         }
     }
 

@@ -63,6 +63,12 @@ impl Owner {
             self.plan(id, spec);
         }
         self.apply_actions();
+        for record in records {
+            if let Record::Cancelled { job } = record {
+                // One that was planned after that, and whose end was cut off, is cancelled again.
+                let _ = self.cancel(*job);
+            }
+        }
         let files = Arc::clone(&self.files);
         tokio::task::spawn_blocking(move || {
             let staging = opened.leftovers.iter().filter_map(|it| Staging::reopen(it));

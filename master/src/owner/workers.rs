@@ -33,7 +33,8 @@ impl Owner {
         }
         // What worked for this very start was declared dead, and has nothing that counts.
         let returning = hello.returning.take();
-        let returning = returning.filter(|it| it.epoch < self.settings.epoch);
+        let known = self.settings.since..self.settings.epoch;
+        let returning = returning.filter(|it| known.contains(&it.epoch));
         let session = Session::new(hello, Instant::now())?;
         let slots = session.hello.slots;
         self.last_worker = WorkerId(self.last_worker.0 + 1);
@@ -61,6 +62,7 @@ impl Owner {
             lease: self.settings.scheduler.lease,
             beat_every: self.settings.beat_every,
             epoch: self.settings.epoch,
+            since: self.settings.since,
         }
     }
 

@@ -10,7 +10,7 @@ use mapfold_protocol::service::{
 };
 use mapfold_terms::{
     AttemptId, ByteSize, Counters, Digest, FailClass, Failure, InputsDigest, JobBrief, MapReport,
-    Order, Outcome, PartSummary, Progress, ReduceReport, RunSummary, TaskId, WorkerId,
+    MasterEpoch, Order, Outcome, PartSummary, Progress, ReduceReport, RunSummary, TaskId, WorkerId,
 };
 use tarpc::context;
 use tokio::task::JoinHandle;
@@ -51,6 +51,21 @@ impl Fake {
             terms,
             acked: 0,
         }
+    }
+
+    /// A worker that has joined.
+    pub(super) fn of(master: &MasterHandle, terms: JoinReply) -> Self {
+        Self {
+            desk: master.desk(),
+            id: terms.worker,
+            terms,
+            acked: 0,
+        }
+    }
+
+    /// The start of the master that it works for.
+    pub(super) fn epoch(&self) -> MasterEpoch {
+        self.terms.epoch
     }
 
     /// The next orders, acknowledging those before.

@@ -1,9 +1,9 @@
 //! What all reduce attempts of one life of the worker fetch with: it knows which runs are its own, and keeps
 //! connections for the next fetch, since most reduce attempts ask the same few holders.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use mapfold_data::run::Segment;
 use mapfold_data::scratch::Scratch;
@@ -24,7 +24,8 @@ const IDLE_MAX: usize = 64;
 
 /// Fetches for all reduce attempts of one life of the worker, and keeps connections for the next one.
 pub(crate) struct Fetcher {
-    worker: WorkerId,
+    /// All ids that the worker has had in this life.
+    own: RwLock<BTreeSet<WorkerId>>,
     pub(super) machine: String,
     runs: Arc<RunStore>,
     pub(super) idle: Mutex<BTreeMap<WorkerId, Vec<Stream>>>,
@@ -55,7 +56,7 @@ impl Fetcher {
     /// A fetcher of `worker` on `machine`, whose own runs are `runs`.
     pub(crate) fn new(worker: WorkerId, machine: String, runs: Arc<RunStore>) -> Self {
         Self {
-            worker,
+            own: RwLock::new(BTreeSet::from([worker])),
             machine,
             runs,
             idle: Mutex::default(),
@@ -64,7 +65,14 @@ impl Fetcher {
 
     /// Whether a run is in this process.
     pub(crate) fn is_own(&self, location: &Location) -> bool {
-        location.holder == self.worker
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
+        own.contains(&location.holder)
+    }
+
+    /// The worker has another id.
+    pub(crate) fn renamed(&self, worker: WorkerId) {
+        let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
+        own.insert(worker);
     }
 
     /// Gets a segment of the run of `map`, which is at `location`. Blocks.

@@ -10,8 +10,8 @@ use std::sync::atomic::Ordering;
 
 use mapfold_protocol::{Address, InProcess, Listener};
 use mapfold_terms::{
-    AttemptId, Codec, FailClass, FetchCause, Format, InputsDigest, JobBrief, JobId, Order, Outcome,
-    Partitioning, RawPath, ReduceReport, TaskId, WorkerId,
+    AttemptId, Codec, FailClass, FetchCause, Format, InputsDigest, JobBrief, JobId, MasterEpoch,
+    Order, Outcome, Partitioning, RawPath, ReduceReport, TaskId, WorkerId,
 };
 use tempfile::TempDir;
 use tokio::runtime::Handle;
@@ -180,6 +180,47 @@ async fn a_report_is_repeated_until_it_is_taken() {
                 .cloned()
         })
         .await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_goes_on_with_all_it_has_when_its_master_was_started_again() {
+    let staging = tempfile::tempdir().unwrap();
+    let brief = brief("count", 1, staging.path());
+    let (master, running, first) = one_worker().await;
+    let (map, spin) = (attempt(TaskId::map(0), 1), attempt(TaskId::map(1), 2));
+    let report = master.map(first, &brief, map).await;
+    let spinning = JobBrief {
+        job: JobId(9),
+        ..simple("spin")
+    };
+    master.order(first, map_order(&spinning, spin));
+    master.until(spins).await;
+    master.restart();
+    let second = master.joined(2).await;
+    let returning = master.state().joined[1].returning.clone().unwrap();
+    assert_eq!(
+        (returning.epoch, returning.holds),
+        (MasterEpoch(1), vec![spin])
+    );
+    master
+        .until(|state| {
+            let beats = state.beats.iter();
+            beats
+                .filter(|beat| beat.worker == second)
+                .next_back()
+                .cloned()
+        })
+        .await;
+    assert_eq!(master.state().attached, [(map, report.run.digest)]);
+    // It has its run, obeys orders however they are numbered, and still spins.
+    master.change(|state| state.located[0].holder = second);
+    let reduce = attempt(TaskId::reduce(0), 3);
+    let reduced = master.reduce(second, &brief, reduce).await;
+    assert!(matches!(reduced, Outcome::Reduced(_)), "{reduced:?}");
+    master.order(second, Order::Cancel(spin));
+    assert_eq!(master.outcome(spin).await, Outcome::Cancelled);
+    assert_eq!(running.maps(), 2);
     running.stop().await;
 }
 

@@ -211,6 +211,7 @@ fn join_reply() -> JoinReply {
         lease: Duration::from_secs(10),
         beat_every: Duration::from_millis(1500),
         epoch: MasterEpoch(4),
+        since: MasterEpoch(2),
     }
 }
 

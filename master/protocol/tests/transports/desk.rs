@@ -73,6 +73,7 @@ impl WorkerDesk for TestDesk {
             lease: Duration::from_secs(10),
             beat_every: Duration::from_secs(1),
             epoch: MasterEpoch(1),
+            since: MasterEpoch(1),
         })
     }
 

@@ -45,6 +45,7 @@ impl Disk {
         };
         disk.append(&Record::Began {
             epoch,
+            since: MasterEpoch(1),
             next_job: JobId(0),
             last_worker: WorkerId(0),
         });

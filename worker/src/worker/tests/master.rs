@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use mapfold_protocol::service::{
-    ClientDesk, ClientDeskRequest, ClientDeskResponse, DataAddress, Heartbeat, JoinReply,
+    ClientDesk, ClientDeskRequest, ClientDeskResponse, DataAddress, Heartbeat, HeldRuns, JoinReply,
     JoinRequest, Location, Orders, POLL_MAX, Pulse, PulseRequest, PulseResponse, Refusal, Report,
     Reports, WorkerDesk, WorkerDeskRequest, WorkerDeskResponse,
 };
 use mapfold_protocol::{Answer, Desk};
 use mapfold_terms::{
-    AttemptId, ByteSize, Digest, JobBrief, JobId, JobSpec, JobStatus, MapReport, Order, Outcome,
-    PartitionId, Split, WorkerId, WorkerStatus,
+    AttemptId, ByteSize, Digest, JobBrief, JobId, JobSpec, JobStatus, MapReport, MasterEpoch,
+    Order, Outcome, PartitionId, Split, WorkerId, WorkerStatus,
 };
 use tarpc::context::Context;
 use tarpc::server::Serve;
@@ -45,6 +45,8 @@ pub(super) struct State {
     /// So many reports fail before one is taken.
     pub(super) reports_lost: usize,
     pub(super) located: Vec<Location>,
+    pub(super) epoch: MasterEpoch,
+    pub(super) attached: Vec<(AttemptId, Digest)>,
     pub(super) left: Vec<WorkerId>,
 }
 
@@ -63,6 +65,8 @@ impl Master {
                 ended: Vec::new(),
                 reports_lost: 0,
                 located: Vec::new(),
+                epoch: MasterEpoch(1),
+                attached: Vec::new(),
                 left: Vec::new(),
             }),
             changed: Notify::new(),
@@ -104,6 +108,16 @@ impl Master {
                 .entry(worker)
                 .or_default()
                 .push((number, order));
+        });
+    }
+
+    /// Another start of it, which knows no workers, and whose orders are numbered anew.
+    pub(super) fn restart(&self) {
+        self.change(|state| {
+            state.epoch.0 += 1;
+            state.live.clear();
+            state.orders.clear();
+            state.next_order = 0;
         });
     }
 
@@ -210,15 +224,32 @@ impl State {
 impl WorkerDesk for Master {
     async fn join(self, _: Context, hello: JoinRequest) -> Result<JoinReply, Refusal> {
         Ok(self.change(|state| {
-            state.joined.push(hello);
-            let worker = WorkerId(u32::try_from(state.joined.len()).unwrap());
+            let dead = hello.returning.as_ref();
+            // Whoever was declared dead joins once more.
+            let worker = match dead.is_some_and(|it| it.epoch == state.epoch) {
+                true => WorkerId(u32::MAX),
+                false => {
+                    state.joined.push(hello);
+                    WorkerId(u32::try_from(state.joined.len()).unwrap())
+                }
+            };
             state.live.insert(worker);
             JoinReply {
                 worker,
                 lease: state.lease,
                 beat_every: state.beat_every,
+                epoch: state.epoch,
+                since: MasterEpoch(1),
             }
         }))
+    }
+
+    async fn attach(self, _: Context, worker: WorkerId, runs: HeldRuns) -> Result<(), Refusal> {
+        self.change(|state| {
+            state.known(worker)?;
+            state.attached.extend(runs.0);
+            Ok(())
+        })
     }
 
     async fn poll(self, _: Context, worker: WorkerId, acked: u64) -> Result<Orders, Refusal> {
