@@ -80,6 +80,8 @@ impl Owner {
                 split_size: work.split_size,
                 max_attempts: spec.max_attempts.get(),
                 skip_bad: spec.skip_bad,
+                backup: spec.backup,
+                task_timeout: spec.task_timeout,
                 staging: work.brief.staging.clone(),
                 inputs: work.inputs.to_json(),
             },
