@@ -74,7 +74,7 @@ pub(crate) fn ended_early(
 ) -> Outcome {
     match error {
         TaskError::Cancelled => Outcome::Cancelled,
-        TaskError::Failed(failure) => Outcome::Failed(failure),
+        TaskError::Failed(failure) => Outcome::Failed(*failure),
         TaskError::BadRun { map, message } => bad_run(map, message),
     }
 }

@@ -78,7 +78,9 @@ pub(crate) fn fails_alone<J: Job>(
         Some(failure) => Ok(Some(failure)),
         None => match emitted.check().map_err(TaskError::from) {
             Ok(()) => Ok(None),
-            Err(TaskError::Failed(failure)) if failure.class == FailClass::Job => Ok(Some(failure)),
+            Err(TaskError::Failed(failure)) if failure.class == FailClass::Job => {
+                Ok(Some(*failure))
+            }
             Err(error) => Err(error),
         },
     }
@@ -118,7 +120,7 @@ impl Found {
             let mut failure = failure;
             failure.chain.insert(0, too_many);
             failure.at = Some(skipped.at());
-            return Err(TaskError::Failed(failure));
+            return Err(failure.into());
         }
         self.list.push(skipped);
         Ok(())

@@ -37,7 +37,7 @@ impl From<MergeError> for TaskError {
                 FailClass::Worker
             }
         };
-        Self::Failed(Failure::new(class, &error))
+        Failure::new(class, &error).into()
     }
 }
 

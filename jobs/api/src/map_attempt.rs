@@ -149,7 +149,7 @@ pub(crate) fn map_block<J: Job>(
     } else {
         record_at(block, before, emitted.place())
     });
-    Err(TaskError::Failed(failure))
+    Err(failure.into())
 }
 
 /// The records of a block but for those in `skip`, one by one if there are such among them.
@@ -181,7 +181,7 @@ fn map_rest<J: Job>(
         return Ok(emitted.check()?);
     };
     failure.at = Some(record_at(block, before, emitted.place()));
-    Err(TaskError::Failed(failure))
+    Err(failure.into())
 }
 
 /// The record on which a job fails that does not say which one it has at hand.
@@ -224,11 +224,10 @@ pub(crate) fn finish<J: Job>(
     budget: &Budget<'_>,
     emitted: Emitted<J>,
 ) -> Result<Finished<J>, TaskError> {
-    let finished = guard::catch(|| emitted.finish(job, budget))
-        .map_err(|panic| TaskError::Failed(panic.failure()))?;
+    let finished = guard::catch(|| emitted.finish(job, budget)).map_err(|panic| panic.failure())?;
     Ok(finished?)
 }
 
 pub(crate) fn read_failed(error: ReadSplitError) -> TaskError {
-    TaskError::Failed(error.into_failure())
+    error.into_failure().into()
 }

@@ -225,7 +225,7 @@ fn share(bytes_all: u64, records: u64, records_all: u64) -> u64 {
 
 /// Runs the job's code; a panic becomes a failure of the job.
 pub(crate) fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, Stop> {
-    guard::catch(body).map_err(|panic| Stop::Task(TaskError::Failed(panic.failure())))
+    guard::catch(body).map_err(|panic| Stop::Task(panic.failure().into()))
 }
 
 /// What stays from group to group.
@@ -277,5 +277,5 @@ fn failed(error: JobError, key: &[u8]) -> Stop {
     failure
         .chain
         .insert(0, format!("cannot reduce key `{}`", shown.escape_ascii()));
-    Stop::Task(TaskError::Failed(failure))
+    Stop::Task(failure.into())
 }

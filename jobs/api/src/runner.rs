@@ -171,7 +171,7 @@ pub enum TaskError {
     Cancelled,
     /// It failed.
     #[error("{0}")]
-    Failed(Failure),
+    Failed(Box<Failure>),
     /// The run of a map task does not match its checksums.
     #[error("the run of m{map} is damaged: {message}")]
     BadRun {
@@ -180,4 +180,10 @@ pub enum TaskError {
         /// What does not match.
         message: String,
     },
+}
+
+impl From<Failure> for TaskError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(Box::new(failure))
+    }
 }

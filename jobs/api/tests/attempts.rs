@@ -359,7 +359,7 @@ fn sorted(mut rows: Vec<String>) -> Vec<String> {
 
 fn failure(result: Result<Left, TaskError>) -> Failure {
     match result {
-        Err(TaskError::Failed(failure)) => failure,
+        Err(TaskError::Failed(failure)) => *failure,
         other => panic!("{other:?}"),
     }
 }

@@ -89,13 +89,14 @@ impl Runner for Toy {
                 unreachable!("it spins until it is cancelled")
             }
             "panic" => panic!("no luck with split {}", task.split.index),
-            "no-space" => Err(TaskError::Failed(Failure {
+            "no-space" => Err(Failure {
                 class: FailClass::Worker,
                 chain: vec!["no space left to write /tmp/x".to_owned()],
                 at: None,
                 hint: None,
                 backtrace: None,
-            })),
+            }
+            .into()),
             _ => {
                 let token = task.attempt.token;
                 let mut writer = RunWriter::new(
