@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mapfold_terms::{Codec, InputFile, PartSummary, PartitionId};
+use mapfold_terms::{Codec, Counters, InputFile, JobSpec, PartSummary, PartitionId};
 use serde::{Deserialize, Serialize};
 
 use crate::part::part_name;
@@ -222,7 +222,50 @@ impl Inputs {
     }
 }
 
+/// What a manifest is made of.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// The job as it was submitted.
+    pub spec: &'a JobSpec,
+    /// Size of a split in bytes.
+    pub split_size: u64,
+    /// Number of map tasks.
+    pub splits: u64,
+    /// Number of reduce tasks.
+    pub reducers: u32,
+    /// What was read.
+    pub inputs: Inputs,
+    /// Counts that are the same on every run.
+    pub counters: Counters,
+    /// The records that were put aside, if there are any.
+    pub skipped: Option<SkippedFile>,
+    /// The part files in order.
+    pub parts: Vec<Part>,
+}
+
 impl Manifest {
+    /// The manifest of an output folder that this engine makes.
+    pub fn of(facts: Facts<'_>) -> Self {
+        let spec = facts.spec;
+        Self {
+            manifest_version: MANIFEST_VERSION,
+            engine: concat!("mapfold ", env!("CARGO_PKG_VERSION")).to_owned(),
+            job: spec.job.clone(),
+            params: spec.params.clone(),
+            format: spec.format.to_string(),
+            split_size: facts.split_size,
+            splits: facts.splits,
+            reducers: facts.reducers,
+            key: spec.row_key.clone(),
+            value: spec.row_value.clone(),
+            inputs: facts.inputs,
+            counters: facts.counters.0,
+            skipped: facts.skipped,
+            root: root_hash(&facts.parts),
+            parts: facts.parts,
+        }
+    }
+
     /// The bytes of its file. The committer writes them, as part of the steps that make an output durable.
     pub fn to_json(&self) -> Vec<u8> {
         let mut json = serde_json::to_vec_pretty(self).expect("all its keys are texts");

@@ -7,7 +7,7 @@
 //! | `owner` | the one task that owns everything and drives the scheduler |
 //! | `session`, `outbox` | one life of a worker, and its orders |
 //! | `job`, `jobs`, `tally`, `notices`, `trim` | what is known of jobs while they run and when they ended |
-//! | `planning`, `output`, `staging`, `commit` | what a job does to the file system, before and after its tasks |
+//! | `planning`, `output`, `staging`, `commit`, `publish` | what a job does to the file system, before and after its tasks |
 //! | `journal` | the file that a restarted master reads |
 //! | `files` | the one way in which it does that |
 //!
@@ -30,6 +30,7 @@ mod outbox;
 mod output;
 mod owner;
 mod planning;
+mod publish;
 mod session;
 mod settings;
 mod staging;
@@ -41,4 +42,5 @@ mod trim;
 pub use desk::MasterDesk;
 pub use journal::JournalError;
 pub use master::{Master, MasterHandle, ServeError};
+pub use publish::{FinishedPart, Publication, PublishFailed};
 pub use settings::Settings;

@@ -11,11 +11,13 @@ use std::time::Duration;
 
 use mapfold_scheduler::JobStats;
 use mapfold_terms::{
-    AttemptId, ByteSize, Counters, JobEnd, JobReport, MapReport, PartSummary, PartitionId,
-    PhaseStatus, Plan, Progress, ReduceReport, RunSummary, Skipped, TaskId, TaskKind, TaskTiming,
-    WorkerId,
+    AttemptId, ByteSize, Counters, FailClass, FailedAttempt, Failure, JobEnd, JobReport, MapReport,
+    PartSummary, PartitionId, PhaseStatus, Plan, Progress, ReduceReport, RunSummary, Skipped,
+    TaskId, TaskKind, TaskTiming, WorkerId,
 };
 use tokio::time::Instant;
+
+use crate::trim::trim_tight;
 
 /// Tasks and partitions that a report names.
 const NAMED_MAX: usize = 5;
@@ -57,6 +59,8 @@ pub(crate) struct Tally {
     running: BTreeMap<AttemptId, Running>,
     /// The report that the scheduler is judging.
     reported: Option<(AttemptId, Reported)>,
+    /// The first that failed by the job's fault.
+    failed: Vec<FailedAttempt>,
     times: Times,
 }
 
@@ -154,6 +158,7 @@ impl Tally {
             reduce_sum: Sum::default(),
             running: BTreeMap::new(),
             reported: None,
+            failed: Vec::new(),
             times: Times::default(),
         }
     }
@@ -206,6 +211,19 @@ impl Tally {
         self.reported = reported.map(|reported| (attempt, reported));
         if self.running.get(&attempt).is_some_and(|it| it.on == worker) {
             self.running.remove(&attempt);
+        }
+    }
+
+    /// A running attempt ends with a failure; to be told before [`Tally::judged`].
+    pub(crate) fn failed(&mut self, worker: WorkerId, attempt: AttemptId, failure: &Failure) {
+        let ours = self.running.get(&attempt).is_some_and(|it| it.on == worker);
+        let room = self.failed.len() < FailedAttempt::MAX;
+        if ours && room && failure.class == FailClass::Job {
+            self.failed.push(FailedAttempt {
+                attempt,
+                worker,
+                failure: trim_tight(failure.clone()),
+            });
         }
     }
 
@@ -390,7 +408,7 @@ impl Tally {
             largest: self.largest(),
             counters: self.counters(),
             skipped: self.skipped().count() as u64,
-            failed: Vec::new(),
+            failed: self.failed.clone(),
         }
     }
 

@@ -8,6 +8,10 @@ use mapfold_terms::{Failure, JobReport};
 const LINE_MAX: usize = 4096;
 const CHAIN_MAX: usize = 32;
 
+/// The same of each of several failures.
+const LINE_TIGHT_MAX: usize = 1024;
+const CHAIN_TIGHT_MAX: usize = 8;
+
 /// Encoded bytes of the job's own counters in a report. The manifest has them all.
 const COUNTERS_BYTES_MAX: usize = 256 << 10;
 
@@ -16,9 +20,20 @@ pub(crate) fn trim(mut failure: Failure) -> Failure {
     failure.chain.truncate(CHAIN_MAX);
     failure.chain = failure.chain.into_iter().map(cut).collect();
     failure.hint = failure.hint.map(cut);
+    failure.backtrace = failure.backtrace.map(cut);
     failure.at = failure
         .at
         .filter(|at| at.file.as_bytes().len() + at.excerpt.len() <= 2 * LINE_MAX);
+    failure
+}
+
+/// Cuts one of several failures.
+pub(crate) fn trim_tight(failure: Failure) -> Failure {
+    let mut failure = trim(failure);
+    failure.chain.truncate(CHAIN_TIGHT_MAX);
+    for line in &mut failure.chain {
+        line.truncate(line.floor_char_boundary(LINE_TIGHT_MAX));
+    }
     failure
 }
 
@@ -44,7 +59,10 @@ pub(crate) fn trim_counters(report: &mut JobReport) {
 #[cfg(test)]
 mod tests {
     use mapfold_scheduler::JobStats;
-    use mapfold_terms::{FailClass, FailReason, Format, JobEnd, Plan};
+    use mapfold_terms::{
+        AttemptId, FailClass, FailReason, FailedAttempt, Format, JobEnd, JobId, Plan, TaskId,
+        Token, WorkerId,
+    };
     use tokio::time::Instant;
 
     use super::*;
@@ -57,7 +75,17 @@ mod tests {
             chain: vec!["x".repeat(1 << 20); 100],
             at: None,
             hint: Some("y".repeat(1 << 20)),
-            backtrace: None,
+            backtrace: Some("z".repeat(1 << 20)),
+        };
+        let failed = FailedAttempt {
+            attempt: AttemptId {
+                token: Token::NONE,
+                job: JobId(1),
+                task: TaskId::map(0),
+                number: 1,
+            },
+            worker: WorkerId(1),
+            failure: trim_tight(failure.clone()),
         };
         let end = JobEnd::Failed {
             what: cut("é".repeat(1 << 20)),
@@ -73,6 +101,7 @@ mod tests {
         };
         let now = Instant::now();
         let mut report = Tally::new(0, 0).report(&plan, JobStats::default(), end, now, now);
+        report.failed = vec![failed; FailedAttempt::MAX];
         for n in 0..20_000 {
             report
                 .counters

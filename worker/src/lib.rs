@@ -45,7 +45,7 @@ mod stream;
 mod wire;
 mod worker;
 
-pub use memory::memory_least;
+pub use memory::{attempt_memory, memory_least};
 pub use serve::ServeError;
 pub use settings::{ServeAt, Settings};
 pub use worker::{WorkerError, run};

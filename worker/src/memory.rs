@@ -28,6 +28,11 @@ const SLOT_LEAST: u64 = 3 << 20;
 /// The share of the rest that runs may occupy: one part in so many.
 const RUNS_SHARE: u64 = 4;
 
+/// What each attempt may have, of the memory of a process that runs so many at once and keeps no runs in memory for longer.
+pub fn attempt_memory(memory: ByteSize, slots: NonZeroUsize) -> ByteSize {
+    Shares::new(memory, slots).attempt
+}
+
 /// What is left for the work itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shares {

@@ -43,6 +43,9 @@ fn fit_failure(failure: &mut Failure) {
     if let Some(hint) = &mut failure.hint {
         cut(hint);
     }
+    if let Some(backtrace) = &mut failure.backtrace {
+        cut(backtrace);
+    }
     if let Some(at) = &mut failure.at {
         at.excerpt.truncate(RecordAt::EXCERPT_MAX);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mapfold_data::manifest::{self, B3, MANIFEST_VERSION, Manifest, SkippedFile};
+use mapfold_data::manifest::{self, Facts, Manifest, SkippedFile};
 use mapfold_data::part::part_name;
 use mapfold_scheduler::{CommitOutcome, Event};
 use mapfold_terms::{AttemptId, FailClass, FailReason, Failure, JobId, JobSpec, PartitionId};
@@ -105,30 +105,22 @@ fn manifest_of(
     parts: &[Part],
     skipped: Option<SkippedFile>,
 ) -> Manifest {
-    let parts: Vec<manifest::Part> = (0..)
+    let parts = (0..)
         .zip(parts)
         .map(|(index, part)| {
             manifest::Part::new(PartitionId(index), work.brief.parts, &part.summary)
         })
         .collect();
-    let root: B3 = manifest::root_hash(&parts);
-    Manifest {
-        manifest_version: MANIFEST_VERSION,
-        engine: concat!("mapfold ", env!("CARGO_PKG_VERSION")).to_owned(),
-        job: spec.job.clone(),
-        params: spec.params.clone(),
-        format: spec.format.to_string(),
+    Manifest::of(Facts {
+        spec,
         split_size: work.split_size,
         splits: work.plan.splits.len() as u64,
         reducers: work.plan.reducers,
-        key: spec.row_key.clone(),
-        value: spec.row_value.clone(),
         inputs: work.inputs.clone(),
-        counters: work.tally.counters().0,
+        counters: work.tally.counters(),
         skipped,
         parts,
-        root,
-    }
+    })
 }
 
 /// A failure of our own.

@@ -108,6 +108,9 @@ impl Owner {
                 Outcome::Reduced(report) => Some(Reported::Reduced(report.clone())),
                 Outcome::Failed(_) | Outcome::FetchFailed(_) | Outcome::Cancelled => None,
             };
+            if let Outcome::Failed(failure) = &outcome {
+                work.tally.failed(worker, attempt, failure);
+            }
             work.tally.judged(worker, attempt, reported);
         }
         self.handle(Event::AttemptEnded {
