@@ -1,6 +1,7 @@
 //! How a job that was run here ended: a report for whoever waits, an exit code for whoever scripts.
 
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 
 use mapfold_terms::{FailClass, JobEnd, JobReport, JobSpec};
 
@@ -11,23 +12,40 @@ use crate::report;
 use crate::settings::{Place, RunSettings, Shown, Target};
 use crate::stderr::say;
 
-/// Prints the report in the form that was asked for; how the job failed is returned.
+/// Prints the report in the form that was asked for; how the job failed is returned. `replays` are the capsules of
+/// attempts that failed.
 pub(crate) fn tell(
     settings: &RunSettings,
     shown: &Shown,
     spec: &JobSpec,
     followed: &Followed,
+    replays: &[PathBuf],
 ) -> Result<Exit, Problem> {
     let report = &followed.report;
     if settings.json {
-        let json = report::to_json(&spec.job, &spec.output.display().to_string(), report);
+        let json = report::to_json(
+            &spec.job,
+            &spec.output.display().to_string(),
+            report,
+            replays,
+        );
         writeln!(io::stdout(), "{json}").map_err(|error| Problem::stdout(&error))?;
     } else if !shown.quiet {
         say(&text(settings, shown, report));
     }
-    match problem(report, &settings.place, followed.cancelled) {
-        Some(problem) => Err(problem),
-        None => Ok(Exit::Done),
+    let replay = replays
+        .first()
+        .map(|first| format!("mapfold replay {}", first.display()));
+    match (problem(report, &settings.place, followed.cancelled), replay) {
+        (Some(problem), Some(replay)) => {
+            Err(problem.also(&format!("{replay}   runs the task again, here")))
+        }
+        (Some(problem), None) => Err(problem),
+        (None, Some(replay)) if !settings.json && !shown.quiet => {
+            say(&report::replay(replays.len(), &replay, shown.paint));
+            Ok(Exit::Done)
+        }
+        (None, _) => Ok(Exit::Done),
     }
 }
 

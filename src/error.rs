@@ -100,6 +100,15 @@ impl Problem {
         self
     }
 
+    /// A hint after any other.
+    pub(crate) fn also(mut self, hint: &str) -> Self {
+        match &mut self.hint {
+            Some(before) => *before = format!("{before}\n{hint}"),
+            none => *none = Some(hint.to_owned()),
+        }
+        self
+    }
+
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self

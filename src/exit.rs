@@ -19,13 +19,15 @@ pub(crate) enum Exit {
     Cancelled,
     Differs,
     Internal,
+    DoNotRetry,
+    TryAgain,
     Interrupted,
     Terminated,
 }
 
 impl Exit {
     /// Every code, in the order of `--help`.
-    pub(crate) const TABLE: [(Self, &'static str); 12] = [
+    pub(crate) const TABLE: [(Self, &'static str); 14] = [
         (Self::Done, "done"),
         (Self::JobFailed, "the job failed"),
         (Self::Usage, "the command line is wrong"),
@@ -39,6 +41,11 @@ impl Exit {
         (Self::Cancelled, "the job was cancelled"),
         (Self::Differs, "verification found a difference"),
         (Self::Internal, "internal error (please report it)"),
+        (Self::DoNotRetry, "`mapfold task`: do not try again"),
+        (
+            Self::TryAgain,
+            "`mapfold task`: try again, perhaps elsewhere",
+        ),
         (Self::Interrupted, "ended by Ctrl-C"),
         (Self::Terminated, "ended by SIGTERM"),
     ];
@@ -56,6 +63,8 @@ impl Exit {
             Self::Cancelled => 8,
             Self::Differs => 9,
             Self::Internal => 10,
+            Self::DoNotRetry => 20,
+            Self::TryAgain => 75,
             Self::Interrupted => 130,
             Self::Terminated => 143,
         }

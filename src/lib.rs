@@ -8,6 +8,7 @@
 
 mod args;
 mod bench;
+mod capsule;
 mod cat;
 mod client;
 mod cluster;
@@ -19,6 +20,7 @@ mod ending;
 mod error;
 mod exit;
 mod follow;
+mod foreground;
 mod generate;
 mod job;
 mod list;
@@ -29,8 +31,11 @@ mod meter;
 mod nearest;
 mod paint;
 mod place;
+mod plan;
+mod plan_file;
 mod progress;
 mod ranges;
+mod replay;
 mod report;
 mod resources;
 mod rows;
@@ -43,6 +48,7 @@ mod signals;
 mod sorted;
 mod stderr;
 mod stdin;
+mod task;
 mod verify;
 mod worker;
 
@@ -89,6 +95,9 @@ fn command(command: Command, catalog: JobTable, shown: &Shown) -> Result<Exit, P
         Command::Gen(args) => generate::generate(&args, shown),
         Command::Bench(args) => bench::bench(&args, &catalog, shown),
         Command::Sequential(args) => sequential::sequential(&args, &catalog),
+        Command::Replay { file } => replay::replay(&file, &catalog, shown),
+        Command::Plan(args) => plan::plan(*args, &catalog),
+        Command::Task(args) => task::task(args, &catalog),
         Command::Status(args) => cluster::status(&args, shown),
         Command::Cancel { job, cluster } => cluster::cancel(job, &cluster),
         Command::Workers { cluster } => cluster::workers(&cluster),

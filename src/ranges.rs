@@ -38,7 +38,7 @@ pub(crate) fn find(runner: &dyn Runner, spec: &mut JobSpec) -> Result<(), Proble
 }
 
 /// In the words that the master would use.
-fn refused(error: &dyn std::error::Error, hint: Option<String>) -> Problem {
+pub(crate) fn refused(error: &dyn std::error::Error, hint: Option<String>) -> Problem {
     let failure = Failure {
         hint,
         ..Failure::new(FailClass::Input, error)

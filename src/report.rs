@@ -62,6 +62,17 @@ pub(crate) fn ended_early(report: &JobReport, word: &str, paint: Paint) -> Strin
     text.text
 }
 
+/// That attempts failed, though the job did not, and how to see why.
+pub(crate) fn replay(count: usize, command: &str, paint: Paint) -> String {
+    let mut text = Lines {
+        paint,
+        text: String::new(),
+    };
+    let failed = counted(count as u64, "failed attempt");
+    text.warning("Replay", &format!("{failed}: {command}"));
+    text.text
+}
+
 fn figures(report: &JobReport, text: &mut Lines) {
     text.good("Map", &map_line(report));
     text.good("Shuffle", &shuffle_line(report));

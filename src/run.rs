@@ -20,7 +20,7 @@ use crate::runtime::block_on;
 use crate::scratch::PrivateFolder;
 use crate::settings::{Input, RunSettings, Shown, Target};
 use crate::signals::Signals;
-use crate::{ending, job, log, ranges, rows, stdin};
+use crate::{capsule, ending, job, log, ranges, rows, stdin};
 
 pub(crate) fn run(
     settings: &RunSettings,
@@ -56,7 +56,12 @@ pub(crate) fn run(
     if succeeded && settings.target == Target::Stdout {
         print_rows(&files)?;
     }
-    ending::tell(settings, shown, &spec, &followed)
+    // What was piped in is gone.
+    let replays = match files.stdin {
+        Some(_) => Vec::new(),
+        None => capsule::leave(&spec, &followed.report.failed),
+    };
+    ending::tell(settings, shown, &spec, &followed, &replays)
 }
 
 /// The files on this machine that a job reads and leaves, temporary ones included.

@@ -308,6 +308,13 @@ fn parse(path: &Path, json: &[u8]) -> Result<Manifest, ManifestError> {
     serde_json::from_slice(json).map_err(malformed)
 }
 
+impl B3 {
+    /// Of some bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(*blake3::hash(bytes).as_bytes())
+    }
+}
+
 impl From<B3> for String {
     fn from(hash: B3) -> Self {
         blake3::Hash::from_bytes(hash.0).to_hex().to_string()

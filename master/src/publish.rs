@@ -47,17 +47,17 @@ pub struct PublishFailed {
     /// What kind of reason it was.
     pub reason: FailReason,
     /// For people.
-    pub failure: Failure,
+    pub failure: Box<Failure>,
 }
 
 impl From<OutputRefused> for PublishFailed {
     fn from(refused: OutputRefused) -> Self {
         Self {
             reason: refused.reason(),
-            failure: Failure {
+            failure: Box::new(Failure {
                 hint: refused.hint(),
                 ..Failure::new(FailClass::Worker, &refused)
-            },
+            }),
         }
     }
 }
@@ -66,7 +66,7 @@ impl From<CommitError> for PublishFailed {
     fn from(error: CommitError) -> Self {
         Self {
             reason: error.reason(),
-            failure: Failure::new(FailClass::Worker, &error),
+            failure: Box::new(Failure::new(FailClass::Worker, &error)),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! `schema`. Times are seconds, sizes bytes, hashes hexadecimal.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use mapfold_terms::{FailReason, Failure, JobEnd, JobReport, TaskTiming};
@@ -11,8 +12,12 @@ use serde::Serialize;
 const SCHEMA: u32 = 1;
 
 /// The report as one line of JSON, without a line end.
-pub(crate) fn to_json(job: &str, output: &str, report: &JobReport) -> String {
-    let object = Object::new(job, output, report);
+pub(crate) fn to_json(job: &str, output: &str, report: &JobReport, replays: &[PathBuf]) -> String {
+    let mut object = Object::new(job, output, report);
+    object.replays = replays
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
     serde_json::to_string(&object).expect("strings and numbers always serialize")
 }
 
@@ -55,6 +60,8 @@ struct Object<'a> {
     counters: &'a BTreeMap<String, u64>,
     /// Records that were put aside.
     skipped: u64,
+    /// Capsules for `mapfold replay`.
+    replays: Vec<String>,
     remarks: Vec<String>,
 }
 
@@ -164,6 +171,7 @@ impl<'a> Object<'a> {
                 .collect(),
             counters: &report.counters.0,
             skipped: report.skipped,
+            replays: Vec::new(),
             remarks: super::remarks(report)
                 .into_iter()
                 .map(|(label, text)| format!("{}: {text}", label.to_lowercase()))

@@ -16,3 +16,4 @@ mod sandbox;
 mod soak;
 mod sort;
 mod stock;
+mod tasks;

@@ -8,7 +8,7 @@ use crate::sandbox::{Ended, Sandbox, bytes_of};
 fn lines(count: usize) -> String {
     let line = |n: usize| match n {
         _ if n % 100 == 50 => format!("lost{n} panic after{n}\n"),
-        _ if n % 100 == 0 && n > 0 => format!("lost{n} error\n"),
+        _ if n.is_multiple_of(100) && n > 0 => format!("lost{n} error\n"),
         _ => format!("word{} word{} again\n", n % 7, n % 11),
     };
     (0..count).map(line).collect()
@@ -173,4 +173,66 @@ fn the_same_failure_on_the_same_record_fails_the_job_at_the_second_try() {
             }
         }
     }
+}
+
+/// The capsule that a message names.
+fn capsule(said: &str) -> &str {
+    let (_, rest) = said
+        .split_once("mapfold replay ")
+        .unwrap_or_else(|| panic!("{said}"));
+    rest.split_whitespace().next().unwrap()
+}
+
+#[test]
+fn a_failed_attempt_can_be_run_again() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.work("in.txt"), lines(60)).unwrap();
+    let more: [&[&str]; 3] = [
+        &[],
+        &["--workers", "2", "--split-size", "300"],
+        &["-p", "refuse=again", "--skip-bad", "9"],
+    ];
+    for more in more {
+        let failed = run(&sandbox, "lab-fussy-lists", "out", more);
+        assert_eq!(failed.status.code(), Some(1));
+        let capsule = capsule(&failed.stderr);
+        assert!(
+            capsule.starts_with(".mapfold/failed/lab-fussy-lists-"),
+            "{capsule}"
+        );
+        let again = sandbox.start(["replay", capsule]).wait();
+        assert_eq!(again.status.code(), Some(1), "{}", again.stderr);
+        assert!(
+            again.stderr.contains("as it did before"),
+            "{}",
+            again.stderr
+        );
+        let said = match more.contains(&"--skip-bad") {
+            false => "record 51 of its split: \"lost50 panic after50\"",
+            true => "a key that it does not like",
+        };
+        let said = if more.contains(&"--split-size") {
+            "lost50 panic"
+        } else {
+            said
+        };
+        assert!(again.stderr.contains(said), "{}", again.stderr);
+    }
+    assert!(!sandbox.work("out").exists());
+}
+
+#[test]
+fn a_failure_that_does_not_come_again_passes() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.work("in.txt"), "one\nonce\n").unwrap();
+    let ended = run(&sandbox, "lab-fussy", "out", &["-p", "sign=sign"]);
+    assert!(ended.status.success(), "{}", ended.stderr);
+    let said = sandbox.run(["replay", capsule(&ended.stderr)]).stderr;
+    assert!(
+        said.contains("m0 of lab-fussy does not fail here"),
+        "{said}"
+    );
+    fs::write(sandbox.work("in.txt"), "changed\n").unwrap();
+    let changed = sandbox.start(["replay", capsule(&ended.stderr)]).wait();
+    assert_eq!(changed.status.code(), Some(3), "{}", changed.stderr);
 }

@@ -9,6 +9,8 @@ params! {
         pub blocks: bool = false,
         /// The reduce of this key panics.
         pub refuse: String = String::new(),
+        /// A file: the word `once` fails where there is none, and makes it.
+        pub sign: String = String::new(),
     }
 }
 
@@ -50,6 +52,9 @@ impl<const FOLDS: bool> Job for Fussy<FOLDS> {
                 b"" => {}
                 b"panic" => panic!("a word that makes it panic"),
                 b"error" => return Err("a word that it refuses".into()),
+                b"once" if std::fs::File::create_new(&self.params.sign).is_ok() => {
+                    return Err("a word that it refuses once".into());
+                }
                 word => out.emit(word, 1),
             }
         }

@@ -1,0 +1,119 @@
+//! Attempts of a plan's tasks on the calling thread, without a master: what `mapfold task` and `mapfold replay` do.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+
+use mapfold_data::run::Segment;
+use mapfold_data::scratch::Scratch;
+use mapfold_job::{Catalog, MapDone, MapTask, Monitor, ReduceDone, ReduceTask, Runner, TaskError};
+use mapfold_terms::{
+    AttemptId, ByteSize, FailClass, Failure, JobId, MasterEpoch, PartitionId, Partitioning, Split,
+    TaskId, Token,
+};
+
+use crate::error::Problem;
+use crate::exit::Exit;
+use crate::job;
+use crate::plan_file::PlanFile;
+
+/// A job that is ready to run a plan's tasks here.
+pub(crate) struct Foreground<'a> {
+    runner: Arc<dyn Runner>,
+    plan: &'a PlanFile,
+    partitioning: Partitioning,
+    memory: ByteSize,
+}
+
+impl<'a> Foreground<'a> {
+    /// Makes the job of a plan ready, for attempts in a process that may occupy `memory`.
+    pub(crate) fn new(
+        catalog: &dyn Catalog,
+        plan: &'a PlanFile,
+        memory: ByteSize,
+    ) -> Result<Self, Problem> {
+        Ok(Self {
+            runner: job::build(catalog, &plan.job, &plan.params)?,
+            partitioning: plan.partitioning(),
+            memory: mapfold_worker::attempt_memory(memory, NonZeroUsize::MIN),
+            plan,
+        })
+    }
+
+    /// Maps a split; the run goes to a file in `scratch`.
+    pub(crate) fn map(
+        &self,
+        split: &Split,
+        number: u32,
+        scratch: &Scratch,
+    ) -> Result<MapDone, TaskError> {
+        let task = MapTask {
+            attempt: attempt(TaskId::map(split.index), number),
+            split,
+            format: self.plan.format(),
+            partitions: self.plan.reducers,
+            partitioning: &self.partitioning,
+            memory: self.memory,
+            in_memory_max: ByteSize(0),
+            skip_bad: self.plan.skip_bad,
+            scratch,
+        };
+        self.runner.map(&task, &Unwatched)
+    }
+
+    /// Reduces a partition of all runs to a part in `part_folder`, which must not exist.
+    pub(crate) fn reduce(
+        &self,
+        partition: PartitionId,
+        number: u32,
+        inputs: Vec<Segment>,
+        scratch: &Scratch,
+        part_folder: &Path,
+    ) -> Result<ReduceDone, TaskError> {
+        let task = ReduceTask {
+            attempt: attempt(TaskId::reduce(partition.0), number),
+            partition,
+            format: self.plan.format(),
+            partitions: self.plan.reducers,
+            inputs,
+            memory: self.memory,
+            scratch,
+            part_codec: self.plan.parts,
+            part_folder,
+        };
+        self.runner.reduce(task, &Unwatched)
+    }
+}
+
+/// An attempt that no master ordered.
+pub(crate) fn attempt(task: TaskId, number: u32) -> AttemptId {
+    AttemptId {
+        token: Token {
+            epoch: MasterEpoch(0),
+            counter: number.into(),
+        },
+        job: JobId(0),
+        task,
+        number,
+    }
+}
+
+/// The exit code for a task that failed, where each kind of failure asks the caller for something else.
+pub(crate) fn exit_of(failure: &Failure) -> Exit {
+    match failure.class {
+        FailClass::Job => Exit::JobFailed,
+        FailClass::Worker => Exit::TryAgain,
+        FailClass::Input => Exit::DoNotRetry,
+    }
+}
+
+/// Nobody asks how far it is.
+struct Unwatched;
+
+impl Monitor for Unwatched {
+    fn progress(&self, _: u64, _: u64) {}
+
+    fn cancelled(&self) -> bool {
+        false
+    }
+}

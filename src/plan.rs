@@ -1,0 +1,88 @@
+//! `mapfold plan`: how a job's input is divided into tasks, as a file; nothing is run.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mapfold_data::input;
+use mapfold_job::{Catalog, JobTable};
+use mapfold_terms::{ByteSize, InputName, JobKey, JobSpec, Partitioning, RawPath};
+
+use crate::args::PlanArgs;
+use crate::error::Problem;
+use crate::exit::Exit;
+use crate::plan_file::PlanFile;
+use crate::settings::{absolute, codec, params, positive};
+use crate::{job, ranges};
+
+pub(crate) fn plan(args: PlanArgs, catalog: &JobTable) -> Result<Exit, Problem> {
+    let spec = spec(&args, catalog)?;
+    let plan = of_job(&spec)?;
+    write_new(&args.output, &plan.to_json())?;
+    let counts = format!("maps={} reduces={}\n", plan.maps, plan.reducers);
+    io::stdout()
+        .write_all(counts.as_bytes())
+        .map_err(|error| Problem::stdout(&error))?;
+    Ok(Exit::Done)
+}
+
+fn spec(args: &PlanArgs, catalog: &dyn Catalog) -> Result<JobSpec, Problem> {
+    let params = params(args.params.clone())?;
+    let runner = job::build(catalog, &args.job, &params)?;
+    let inputs = args.inputs.iter().map(|typed| {
+        Ok(InputName {
+            typed: RawPath::from(typed.as_path()),
+            absolute: RawPath::from(absolute(typed)?),
+        })
+    });
+    let info = runner.info();
+    let mut spec = JobSpec {
+        key: JobKey(0),
+        job: args.job.clone(),
+        params,
+        inputs: inputs.collect::<Result<_, _>>()?,
+        format: args.format,
+        split_size: args.split_size.map(positive).transpose()?,
+        reducers: args.reducers,
+        parts: codec(args.compress),
+        partitioning: Partitioning::Hash,
+        output: RawPath::from(PathBuf::new()),
+        overwrite: false,
+        max_attempts: std::num::NonZeroU32::MIN,
+        skip_bad: args.skip_bad.unwrap_or(0),
+        backup: false,
+        task_timeout: Duration::ZERO,
+        row_key: info.key.clone(),
+        row_value: info.value.clone(),
+    };
+    ranges::find(&*runner, &mut spec)?;
+    Ok(spec)
+}
+
+/// The plan of a job whose ranges of keys are known. Lists the input, as a master would.
+pub(crate) fn of_job(spec: &JobSpec) -> Result<PlanFile, Problem> {
+    let files =
+        input::discover(&spec.inputs).map_err(|error| ranges::refused(&error, error.hint()))?;
+    let plan = input::plan(files.clone(), spec.format, spec.split_size, spec.reducers)
+        .map_err(|error| ranges::refused(&error, error.hint()))?;
+    let split_size = spec
+        .split_size
+        .unwrap_or_else(|| input::split_size_for(ByteSize(plan.bytes)));
+    Ok(PlanFile::new(spec, split_size, &files, &plan))
+}
+
+/// Writes a file that must not exist, or exist with the same bytes.
+fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    if std::fs::read(path).is_ok_and(|present| present == bytes) {
+        return Ok(());
+    }
+    let mut file = std::fs::File::create_new(path).map_err(|error| cannot_write(path, &error))?;
+    file.write_all(bytes)
+        .map_err(|error| cannot_write(path, &error))
+}
+
+/// A file cannot be made.
+pub(crate) fn cannot_write(path: &Path, error: &io::Error) -> Problem {
+    let what = format!("cannot write {}", path.display());
+    Problem::new(Exit::for_writing(error), what).because(error)
+}
