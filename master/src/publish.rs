@@ -79,28 +79,22 @@ impl Publication<'_> {
     /// The output exists, or cannot be made; nothing is visible under its name then.
     pub fn publish(&self) -> Result<(), PublishFailed> {
         let files = SystemFiles;
-        staging::sweep(&files, self.output);
+        staging::sweep(&files, self.output, None);
         let manifest = self.manifest.to_json();
         let present = files.read(&self.output.join(commit::MANIFEST));
         if present.ok().flatten().as_ref() == Some(&manifest) {
             return Ok(());
         }
         output::check(self.output, self.overwrite)?;
-        let staging = output::stage(&files, self.output, self.overwrite)?;
-        let committed = self.commit(&files, staging.root(), &staging.output(), manifest);
+        let staging = output::stage(&files, self.output, self.overwrite, None)?;
+        let committed = self.commit(&files, staging.root(), manifest);
         if let Err(error) = staging.remove(&files) {
             tracing::warn!(%error, "cannot remove a staging folder");
         }
         Ok(committed?)
     }
 
-    fn commit(
-        &self,
-        files: &dyn Files,
-        root: &Path,
-        staged: &Path,
-        manifest: Vec<u8>,
-    ) -> Result<(), CommitError> {
+    fn commit(&self, files: &dyn Files, root: &Path, manifest: Vec<u8>) -> Result<(), CommitError> {
         let mut parts = Vec::with_capacity(self.parts.len());
         for part in &self.parts {
             let source = root.join(&part.name);
@@ -117,7 +111,7 @@ impl Publication<'_> {
             });
         }
         let commit = Commit {
-            staged: staged.to_owned(),
+            staged: staging::output_in(root),
             output: self.output.to_owned(),
             overwrite: self.overwrite,
             parts,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mapfold_data::manifest::{self, Facts, Manifest, SkippedFile};
+use mapfold_data::manifest::{self, B3, Facts, Manifest, SkippedFile};
 use mapfold_data::part::part_name;
 use mapfold_scheduler::{CommitOutcome, Event};
 use mapfold_terms::{AttemptId, FailClass, FailReason, Failure, JobId, JobSpec, PartitionId};
