@@ -10,7 +10,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use mapfold_data::input::REDUCERS_MAX;
-use mapfold_terms::{ByteSize, Format, JobId, Skipped};
+use mapfold_terms::{ByteSize, Format, JobId, Skipped, WorkerId};
 
 use crate::duration;
 use crate::exit::Exit;
@@ -136,6 +136,22 @@ Examples:
     },
     /// List the workers of a cluster
     Workers {
+        #[command(flatten)]
+        cluster: ClusterArgs,
+    },
+    /// List the jobs of a cluster
+    Jobs {
+        #[command(flatten)]
+        cluster: ClusterArgs,
+    },
+    /// Have a worker leave without losing its work
+    ///
+    /// It gets no more tasks, ends those that it has, serves its runs until no running job needs them, and ends.
+    #[command(arg_required_else_help = true)]
+    Drain {
+        /// Id of the worker, such as w3, as `mapfold workers` shows it
+        #[arg(value_parser = parse_worker_id)]
+        worker: WorkerId,
         #[command(flatten)]
         cluster: ClusterArgs,
     },
@@ -387,6 +403,12 @@ pub(crate) struct WorkerArgs {
     /// Where to serve runs to other workers [default: 127.0.0.1, port 7713 or any free one]
     #[arg(long, value_name = "ADDR")]
     pub(crate) data: Option<String>,
+
+    /// How long SIGTERM may take: until then the worker ends what it runs and serves its runs while jobs need them
+    ///
+    /// A second SIGTERM, or Ctrl-C, ends it at once; its work is then done again by others.
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = duration::parse)]
+    pub(crate) drain_max: Duration,
 
     /// Talk beyond this machine without TLS (private networks only)
     #[arg(long)]
@@ -772,6 +794,13 @@ pub(crate) enum ProgressChoice {
 fn parse_job_id(text: &str) -> Result<JobId, &'static str> {
     text.parse()
         .map_err(|_| "an id is a number after a j, such as j3")
+}
+
+fn parse_worker_id(text: &str) -> Result<WorkerId, &'static str> {
+    let number = text.strip_prefix('w').and_then(|n| n.parse().ok());
+    number
+        .map(WorkerId)
+        .ok_or("an id is a number after a w, such as w3")
 }
 
 /// A slot is a thread with buffers of its own, and one for each CPU is best.

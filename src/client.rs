@@ -6,7 +6,7 @@ use mapfold_protocol::service::{ClientDeskClient, POLL_MAX, Refusal};
 use mapfold_protocol::{
     Address, CallError, ConnectError, Connector, Link, ListenRefused, check_listen,
 };
-use mapfold_terms::{JobId, JobSpec, JobStatus, WorkerStatus};
+use mapfold_terms::{JobEntry, JobId, JobSpec, JobStatus, WorkerId, WorkerStatus};
 
 use crate::error::Problem;
 use crate::exit::Exit;
@@ -74,6 +74,24 @@ impl Client {
             })
             .await
             .map_err(|error| no_answer(&format!("cannot cancel {job}"), &error))
+    }
+
+    pub(crate) async fn drain(&self, worker: WorkerId) -> Result<(), Problem> {
+        self.link
+            .call(Self::ANSWER_MAX, |desk, context| async move {
+                desk.drain_worker(context, worker).await
+            })
+            .await
+            .map_err(|error| no_answer(&format!("cannot drain {worker}"), &error))
+    }
+
+    pub(crate) async fn jobs(&self) -> Result<Vec<JobEntry>, Problem> {
+        self.link
+            .call(Self::ANSWER_MAX, |desk, context| async move {
+                desk.jobs(context).await
+            })
+            .await
+            .map_err(|error| no_answer("the jobs are not known", &error))
     }
 
     pub(crate) async fn workers(&self) -> Result<Vec<WorkerStatus>, Problem> {

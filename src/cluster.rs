@@ -1,9 +1,12 @@
-//! `mapfold status`, `cancel` and `workers`: what a cluster is doing.
+//! `mapfold status`, `jobs`, `cancel`, `workers` and `drain`: what a cluster is doing.
 
 use std::io::{self, Write as _};
 
 use mapfold_protocol::Connector;
-use mapfold_terms::{ByteSize, JobEnd, JobId, JobState, JobStatus, PhaseStatus, WorkerStatus};
+use mapfold_terms::{
+    ByteSize, JobEnd, JobEntry, JobId, JobStage, JobState, JobStatus, PhaseStatus, WorkerId,
+    WorkerState, WorkerStatus,
+};
 
 use crate::args::{ClusterArgs, ProgressChoice, StatusArgs};
 use crate::client::Client;
@@ -61,6 +64,23 @@ pub(crate) fn workers(cluster: &ClusterArgs) -> Result<Exit, Problem> {
     })
 }
 
+/// Lists the jobs.
+pub(crate) fn jobs(cluster: &ClusterArgs) -> Result<Exit, Problem> {
+    block_on(async {
+        let jobs = connect(cluster).await?.jobs().await?;
+        print(&jobs_text(&jobs))?;
+        Ok(Exit::Done)
+    })
+}
+
+/// Has a worker leave without loss.
+pub(crate) fn drain(worker: WorkerId, cluster: &ClusterArgs) -> Result<Exit, Problem> {
+    block_on(async {
+        connect(cluster).await?.drain(worker).await?;
+        Ok(Exit::Done)
+    })
+}
+
 async fn connect(cluster: &ClusterArgs) -> Result<Client, Problem> {
     let address = master_address(&cluster.master, cluster.insecure)?;
     Client::connect(Connector::Net(address)).await
@@ -113,12 +133,17 @@ fn status_text(status: &JobStatus) -> String {
 
 fn workers_text(workers: &[WorkerStatus]) -> String {
     let mut text = format!(
-        "{:8} {:28} {:>5} {:>7}  last heard of\n",
-        "worker", "process", "slots", "running"
+        "{:8} {:28} {:>5} {:>7}  {:8}  last heard of\n",
+        "worker", "process", "slots", "running", "state"
     );
     for worker in workers {
+        let state = match worker.state {
+            WorkerState::Working => "working",
+            WorkerState::Draining => "draining",
+            WorkerState::Excluded => "excluded",
+        };
         text += &format!(
-            "{:8} {:28} {:>5} {:>7}  {} ago\n",
+            "{:8} {:28} {:>5} {:>7}  {state:8}  {} ago\n",
             worker.worker.to_string(),
             worker.name,
             worker.slots,
@@ -129,11 +154,37 @@ fn workers_text(workers: &[WorkerStatus]) -> String {
     text
 }
 
+fn jobs_text(jobs: &[JobEntry]) -> String {
+    let mut text = format!(
+        "{:8} {:16} {:10} {:>10} {:>12} {:>12}  output\n",
+        "job", "name", "state", "time", "map", "reduce"
+    );
+    for job in jobs {
+        let stage = match job.stage {
+            JobStage::Planning => "planning",
+            JobStage::Running => "running",
+            JobStage::Committing => "committing",
+            JobStage::Succeeded => "succeeded",
+            JobStage::Failed => "failed",
+            JobStage::Cancelled => "cancelled",
+        };
+        let of = |(done, all): (u32, u32)| format!("{done} of {all}");
+        text += &format!(
+            "{:8} {:16} {stage:10} {:>10} {:>12} {:>12}  {}\n",
+            job.job.to_string(),
+            job.name,
+            show(job.elapsed),
+            of(job.maps),
+            of(job.reduces),
+            job.output.display(),
+        );
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use mapfold_terms::WorkerId;
 
     use super::*;
 
@@ -145,11 +196,26 @@ mod tests {
             slots: 8,
             running: 3,
             silent: Duration::from_millis(450),
+            state: WorkerState::Draining,
+        }];
+        let jobs = [JobEntry {
+            job: JobId(3),
+            name: "wordcount".to_owned(),
+            stage: JobStage::Running,
+            elapsed: Duration::from_secs(12),
+            maps: (12, 12),
+            reduces: (1, 4),
+            output: std::path::PathBuf::from("/out/counts").into(),
         }];
         assert_eq!(
+            jobs_text(&jobs),
+            "job      name             state            time          map       reduce  output\n\
+             j3       wordcount        running        12.0 s     12 of 12       1 of 4  /out/counts\n"
+        );
+        assert_eq!(
             workers_text(&workers),
-            "worker   process                      slots running  last heard of\n\
-             w2       host-1:4711                      8       3  450 ms ago\n"
+            "worker   process                      slots running  state     last heard of\n\
+             w2       host-1:4711                      8       3  draining  450 ms ago\n"
         );
         let phase = PhaseStatus {
             tasks: 12,

@@ -101,6 +101,8 @@ fn command(command: Command, catalog: JobTable, shown: &Shown) -> Result<Exit, P
         Command::Status(args) => cluster::status(&args, shown),
         Command::Cancel { job, cluster } => cluster::cancel(job, &cluster),
         Command::Workers { cluster } => cluster::workers(&cluster),
+        Command::Jobs { cluster } => cluster::jobs(&cluster),
+        Command::Drain { worker, cluster } => cluster::drain(worker, &cluster),
         Command::Completions { shell } => completions::completions(shell),
     }
 }

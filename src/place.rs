@@ -12,6 +12,7 @@ use mapfold_master::{Master, MasterHandle};
 use mapfold_protocol::{Address, Connector, raise_open_files};
 use mapfold_terms::JobSpec;
 use mapfold_worker::{ServeAt, WorkerError};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::client::Client;
@@ -86,7 +87,13 @@ async fn here(
         patience: PATIENCE,
     };
     // Never told to stop: the master does that.
-    let worker = mapfold_worker::run(settings, catalog, master.connector(), pending());
+    let worker = mapfold_worker::run(
+        settings,
+        catalog,
+        master.connector(),
+        pending(),
+        watch::Sender::new(false).subscribe(),
+    );
     let mut worker = tokio::spawn(worker);
     let client = Client::connect(master.connector()).await?;
     let followed = tokio::select! {

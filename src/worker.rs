@@ -18,7 +18,8 @@ use mapfold_protocol::{
     raise_open_files,
 };
 use mapfold_worker::{ServeAt, ServeError, Settings, WorkerError};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
+use tracing::{info, warn};
 
 use crate::args::WorkerArgs;
 use crate::client::cannot_connect;
@@ -81,6 +82,7 @@ pub(crate) fn worker(
                 Arc::clone(&catalog),
                 connector,
                 &mut signals,
+                args.drain_max,
             )
             .await
             {
@@ -97,13 +99,14 @@ pub(crate) fn worker(
     })
 }
 
-/// Works until the master has no more work. The first signal asks for a good end, a second one soon
-/// after does not wait for it.
+/// Works until the master has no more work. Ctrl-C asks for an end now, in good order; SIGTERM lets the worker drain first, for
+/// `drain_max` at most. A second signal does not wait for either.
 async fn work(
     settings: Settings,
     catalog: Arc<dyn Catalog>,
     connector: Connector,
     signals: &mut Signals,
+    drain_max: Duration,
 ) -> Result<Exit, WorkerError> {
     let (stop, stopped) = oneshot::channel();
     let stopped = async {
@@ -112,18 +115,45 @@ async fn work(
             pending::<()>().await;
         }
     };
-    let mut working = pin!(mapfold_worker::run(settings, catalog, connector, stopped));
+    let (drain, drains) = watch::channel(false);
+    let mut working = pin!(mapfold_worker::run(
+        settings, catalog, connector, stopped, drains
+    ));
     let mut stop = Some(stop);
     let mut exit = Exit::Done;
+    let mut until: Option<(Instant, Exit)> = None;
     loop {
+        let patience = async {
+            match until {
+                Some((until, _)) => tokio::time::sleep_until(until.into()).await,
+                None => pending().await,
+            }
+        };
         tokio::select! {
             ended = &mut working => return ended.map(|()| exit),
+            () = patience => {
+                warn!(?drain_max, "the worker leaves before its runs are done with");
+                exit = until.take().map_or(exit, |(_, exit)| exit);
+                if let Some(stop) = stop.take() {
+                    drop(stop.send(()));
+                }
+            }
             caught = signals.next() => {
-                exit = caught.exit();
-                match (caught, stop.take()) {
-                    (Caught::Again(_), _) => return Ok(exit),
-                    (Caught::Once(_), Some(stop)) => drop(stop.send(())),
-                    (Caught::Once(_), None) => {}
+                let again = until.is_some() || stop.is_none();
+                match caught {
+                    Caught::Again(exit) => return Ok(exit),
+                    Caught::Once(exit) if again => return Ok(exit),
+                    Caught::Once(Exit::Terminated) => {
+                        info!(?drain_max, "draining");
+                        drain.send_replace(true);
+                        until = Some((Instant::now() + drain_max, Exit::Terminated));
+                    }
+                    Caught::Once(signal) => {
+                        exit = signal;
+                        if let Some(stop) = stop.take() {
+                            drop(stop.send(()));
+                        }
+                    }
                 }
             }
         }

@@ -9,7 +9,7 @@ use mapfold_protocol::service::{
     WorkerDeskRequest, WorkerDeskResponse,
 };
 use mapfold_protocol::{Answer, Desk};
-use mapfold_terms::{JobId, JobSpec, JobStatus, WorkerId, WorkerStatus};
+use mapfold_terms::{JobEntry, JobId, JobSpec, JobStatus, WorkerId, WorkerStatus};
 use tarpc::context::Context;
 use tarpc::server::Serve;
 use tokio::sync::oneshot;
@@ -99,6 +99,10 @@ impl WorkerDesk for MasterDesk {
         .await
     }
 
+    async fn drain(self, _: Context, worker: WorkerId) -> Result<(), Refusal> {
+        self.ask(|reply| Message::Drain { worker, reply }).await
+    }
+
     async fn leave(self, _: Context, worker: WorkerId) -> Result<(), Refusal> {
         self.ask(|reply| Message::Leave { worker, reply }).await
     }
@@ -142,6 +146,14 @@ impl ClientDesk for MasterDesk {
 
     async fn cancel(self, _: Context, job: JobId) -> Result<(), Refusal> {
         self.ask(|reply| Message::Cancel(job, reply)).await
+    }
+
+    async fn drain_worker(self, _: Context, worker: WorkerId) -> Result<(), Refusal> {
+        self.ask(|reply| Message::Drain { worker, reply }).await
+    }
+
+    async fn jobs(self, _: Context) -> Result<Vec<JobEntry>, Refusal> {
+        self.ask(Message::Jobs).await
     }
 
     async fn workers(self, _: Context) -> Result<Vec<WorkerStatus>, Refusal> {

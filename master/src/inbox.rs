@@ -6,7 +6,7 @@ use mapfold_protocol::service::{
     Heartbeat, HeldRuns, JoinReply, JoinRequest, Location, Orders, Refusal, Reports,
 };
 use mapfold_scheduler::{CommitOutcome, Moment};
-use mapfold_terms::{JobId, JobSpec, JobStatus, WorkerId, WorkerStatus};
+use mapfold_terms::{JobEntry, JobId, JobSpec, JobStatus, WorkerId, WorkerStatus};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::planning::{PlanRefused, Planned};
@@ -73,6 +73,11 @@ pub(crate) enum Message {
     },
     /// [`mapfold_protocol::service::ClientDesk::cancel`].
     Cancel(JobId, Reply<()>),
+    /// [`mapfold_protocol::service::ClientDesk::drain_worker`], and a worker's own
+    /// [`mapfold_protocol::service::WorkerDesk::drain`].
+    Drain { worker: WorkerId, reply: Reply<()> },
+    /// [`mapfold_protocol::service::ClientDesk::jobs`].
+    Jobs(Reply<Vec<JobEntry>>),
     /// [`mapfold_protocol::service::ClientDesk::workers`].
     Workers(Reply<Vec<WorkerStatus>>),
     /// A local worker process ended; its parent saw it.

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use mapfold_data::manifest::Inputs;
 use mapfold_terms::{
-    JobBrief, JobEnd, JobId, JobReport, JobSpec, JobState, JobStatus, NoticeKind, PhaseStatus, Plan,
+    JobBrief, JobEnd, JobEntry, JobId, JobReport, JobSpec, JobStage, JobState, JobStatus,
+    NoticeKind, PhaseStatus, Plan,
 };
 use tokio::time::Instant;
 
@@ -209,6 +210,30 @@ impl Job {
             workers,
             slots,
             notices: self.notices.since(notices),
+        }
+    }
+
+    /// The job in a list.
+    pub(crate) fn entry(&self, now: Instant) -> JobEntry {
+        let (map, reduce) = self.phases();
+        let (stage, elapsed) = match &self.stage {
+            Stage::Planning { .. } => (JobStage::Planning, now - self.accepted),
+            Stage::Running(_) => (JobStage::Running, now - self.accepted),
+            Stage::Committing(_) | Stage::Closing { .. } => {
+                (JobStage::Committing, now - self.accepted)
+            }
+            Stage::Ended { report, .. } => {
+                (JobState::Ended(report.clone()).stage(), report.elapsed)
+            }
+        };
+        JobEntry {
+            job: self.id,
+            name: self.spec.job.clone(),
+            stage,
+            elapsed,
+            maps: (map.done, map.tasks),
+            reduces: (reduce.done, reduce.tasks),
+            output: self.spec.output.clone(),
         }
     }
 

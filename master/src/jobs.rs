@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use mapfold_protocol::codec::prefix_that_fits;
 use mapfold_protocol::service::Refusal;
-use mapfold_terms::{JobId, JobKey, JobSpec};
+use mapfold_terms::{JobEntry, JobId, JobKey, JobSpec};
 use tokio::time::Instant;
 
 use crate::job::{Job, Work};
@@ -89,6 +90,14 @@ impl Jobs {
         {
             self.by_key.remove(&job.spec.key);
         }
+    }
+
+    /// For people: as many as fit a message, newest first.
+    pub(crate) fn list(&self, now: Instant) -> Vec<JobEntry> {
+        let all: BTreeMap<&JobId, &Job> = self.ended.iter().chain(&self.active).collect();
+        let mut list: Vec<JobEntry> = all.values().rev().map(|job| job.entry(now)).collect();
+        list.truncate(prefix_that_fits(&list, usize::MAX));
+        list
     }
 
     /// A job, in progress or ended.

@@ -222,6 +222,14 @@ impl Owner {
                 let done = self.cancel(job);
                 self.answer(reply, done);
             }
+            Message::Drain { worker, reply } => {
+                let drained = self.drain(worker);
+                self.answer(reply, drained);
+            }
+            Message::Jobs(reply) => {
+                let jobs = self.jobs.list(Instant::now());
+                self.answer(reply, Ok(jobs));
+            }
             Message::Workers(reply) => {
                 let workers = self.workers();
                 self.answer(reply, Ok(workers));

@@ -12,6 +12,7 @@ use mapfold_protocol::service::{JoinReply, JoinRequest, Refusal, Returning};
 use mapfold_protocol::{Backoff, CallError, Connector};
 use mapfold_terms::ByteSize;
 use rayon::ThreadPoolBuildError;
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::attempt::Site;
@@ -65,7 +66,8 @@ pub enum WorkerError {
 }
 
 /// Runs a worker until the master or `stop` says that it should end; whatever happens to its connections or
-/// to its standing with the master in between, it joins again.
+/// to its standing with the master in between, it joins again. Once `drain` is true it takes no more attempts, and ends when the
+/// master says that nobody needs its runs.
 ///
 /// The future is to be driven by a tokio runtime with time and I/O enabled; it never blocks. Attempts,
 /// heartbeats and served runs have threads of their own. When it returns, attempts were told to stop
@@ -78,6 +80,7 @@ pub async fn run(
     catalog: Arc<dyn Catalog>,
     connector: Connector,
     stop: impl Future<Output = ()>,
+    drain: watch::Receiver<bool>,
 ) -> Result<(), WorkerError> {
     let worker = Worker::start(&settings, catalog, connector)?;
     let mut stop = pin!(stop);
@@ -92,7 +95,7 @@ pub async fn run(
             () = &mut stop => return Ok(()),
             joined = worker.join(slots) => joined?,
         };
-        let end = worker.live(life, stop.as_mut()).await?;
+        let end = worker.live(life, stop.as_mut(), drain.clone()).await?;
         match end {
             Ended {
                 why: LifeEnd::Unknown,
@@ -214,6 +217,7 @@ impl Worker {
         &self,
         begun: Begun,
         stop: impl Future<Output = ()>,
+        drain: watch::Receiver<bool>,
     ) -> Result<Ended, WorkerError> {
         let Begun {
             life,
@@ -231,6 +235,7 @@ impl Worker {
             () = orders::report(&life, &self.desk) => {}
             () = locate::answer(&life, &self.desk, questions) => {}
             () = reattach::stay_known(&life, &self.desk, |returning| self.hello(slots, Some(returning))) => {}
+            () = self.drain(&life, drain) => {}
         }
         self.server.show(None);
         let why = life.take_end();
@@ -244,6 +249,27 @@ impl Worker {
         // It ends within moments: it looks up as soon as the life is over.
         drop(tokio::task::spawn_blocking(move || beating.join()).await);
         Ok(Ended { why, still_running })
+    }
+
+    /// Tells the master, once it is wished, and the next master if there comes one. Never returns: the master's order ends the life.
+    async fn drain(&self, life: &Life, mut wished: watch::Receiver<bool>) {
+        /// A master that was started again has forgotten the wish.
+        const LOOK_EVERY: Duration = Duration::from_millis(500);
+        if wished.wait_for(|wished| *wished).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        loop {
+            let worker = life.worker();
+            let told = self.desk.call(Duration::ZERO, |desk, context| async move {
+                desk.drain(context, worker).await
+            });
+            if let Err(error) = told.await {
+                info!(?error, "the master was not told of the drain");
+            }
+            while life.worker() == worker {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        }
     }
 
     async fn leave(&self, life: &Life) {

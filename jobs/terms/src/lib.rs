@@ -29,7 +29,7 @@ pub use partitioning::{Boundaries, Partitioning};
 pub use plan::{Codec, Fingerprint, InputFile, Piece, Plan, Split};
 pub use raw_path::RawPath;
 pub use report::{
-    Counters, FailReason, FailedAttempt, JobEnd, JobReport, JobState, JobStatus, Notice,
-    NoticeKind, PhaseStatus, Progress, TaskTiming, WorkerStatus,
+    Counters, FailReason, FailedAttempt, JobEnd, JobEntry, JobReport, JobStage, JobState,
+    JobStatus, Notice, NoticeKind, PhaseStatus, Progress, TaskTiming, WorkerState, WorkerStatus,
 };
 pub use size::{ByteSize, ByteSizeError};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AttemptId, ByteSize, Failure, JobId, TaskId, WorkerId};
+use crate::{AttemptId, ByteSize, Failure, JobId, RawPath, TaskId, WorkerId};
 
 /// A job's own counts, by name. Sums over the winning attempts, so repeatable.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -290,4 +290,69 @@ pub struct WorkerStatus {
     pub running: u32,
     /// Time since the last heartbeat.
     pub silent: Duration,
+    /// Whether it gets attempts.
+    pub state: WorkerState,
+}
+
+/// Whether a live worker gets attempts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WorkerState {
+    /// It does.
+    Working,
+    /// It does not, and leaves as soon as nobody needs its runs.
+    Draining,
+    /// It does not for a while, as it was lost, failed or could not be reached several times.
+    Excluded,
+}
+
+/// A job in a list of jobs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobEntry {
+    /// Its id.
+    pub job: JobId,
+    /// Name in the catalog.
+    pub name: String,
+    /// Where it is.
+    pub stage: JobStage,
+    /// Since it was accepted, or from that to its end.
+    pub elapsed: Duration,
+    /// Tasks done, of how many.
+    pub maps: (u32, u32),
+    /// Tasks done, of how many.
+    pub reduces: (u32, u32),
+    /// The output folder.
+    pub output: RawPath,
+}
+
+/// Where a job is, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JobStage {
+    /// Its inputs are being listed and cut.
+    Planning,
+    /// Tasks run.
+    Running,
+    /// The output is being put in place.
+    Committing,
+    /// The output is in place.
+    Succeeded,
+    /// There is no output.
+    Failed,
+    /// There is no output, as somebody wished.
+    Cancelled,
+}
+
+impl JobState {
+    /// In one word.
+    pub const fn stage(&self) -> JobStage {
+        match self {
+            Self::Planning => JobStage::Planning,
+            Self::Running => JobStage::Running,
+            Self::Committing => JobStage::Committing,
+            Self::Ended(report) => match report.end {
+                JobEnd::Succeeded { .. } => JobStage::Succeeded,
+                JobEnd::Failed { .. } => JobStage::Failed,
+                JobEnd::Cancelled => JobStage::Cancelled,
+            },
+        }
+    }
 }

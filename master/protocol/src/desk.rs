@@ -46,6 +46,7 @@ pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, ServerError>> + Send>
 /// # async fn poll(self, _: Context, _: WorkerId, _: u64) -> Result<Orders, Refusal> { Err(Refusal::ShuttingDown) }
 /// # async fn ended(self, _: Context, _: WorkerId, _: Reports) -> Result<(), Refusal> { Err(Refusal::ShuttingDown) }
 /// # async fn locate(self, _: Context, _: WorkerId, _: JobId, _: u32) -> Result<Vec<Location>, Refusal> { Err(Refusal::ShuttingDown) }
+/// # async fn drain(self, _: Context, _: WorkerId) -> Result<(), Refusal> { Err(Refusal::ShuttingDown) }
 /// # async fn leave(self, _: Context, _: WorkerId) -> Result<(), Refusal> { Err(Refusal::ShuttingDown) }
 /// # }
 /// # impl Pulse for Master {
@@ -55,6 +56,8 @@ pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, ServerError>> + Send>
 /// # async fn submit(self, _: Context, _: JobSpec) -> Result<JobId, Refusal> { Err(Refusal::ShuttingDown) }
 /// # async fn watch(self, _: Context, _: JobId, _: u64, _: u64) -> Result<JobStatus, Refusal> { Err(Refusal::ShuttingDown) }
 /// # async fn cancel(self, _: Context, _: JobId) -> Result<(), Refusal> { Err(Refusal::ShuttingDown) }
+/// # async fn drain_worker(self, _: Context, _: WorkerId) -> Result<(), Refusal> { Err(Refusal::ShuttingDown) }
+/// # async fn jobs(self, _: Context) -> Result<Vec<JobEntry>, Refusal> { Err(Refusal::ShuttingDown) }
 /// # async fn workers(self, _: Context) -> Result<Vec<WorkerStatus>, Refusal> { Err(Refusal::ShuttingDown) }
 /// # }
 /// use tarpc::server::Serve;

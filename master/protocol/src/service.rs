@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use mapfold_terms::{
-    AttemptId, ByteSize, Digest, JobId, JobSpec, JobStatus, MasterEpoch, Order, Outcome, Progress,
-    RawPath, WorkerId, WorkerStatus,
+    AttemptId, ByteSize, Digest, JobEntry, JobId, JobSpec, JobStatus, MasterEpoch, Order, Outcome,
+    Progress, RawPath, WorkerId, WorkerStatus,
 };
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -30,6 +30,8 @@ pub trait WorkerDesk {
     async fn locate(worker: WorkerId, job: JobId, from: u32) -> Result<Vec<Location>, Refusal>;
     /// The worker leaves in good order; its attempts are given to others.
     async fn leave(worker: WorkerId) -> Result<(), Refusal>;
+    /// The worker wants no more attempts, and an order to stop as soon as nobody needs its runs.
+    async fn drain(worker: WorkerId) -> Result<(), Refusal>;
 }
 
 /// The heartbeat, on a connection of its own that no order, report or run can block.
@@ -51,6 +53,10 @@ pub trait ClientDesk {
     async fn cancel(job: JobId) -> Result<(), Refusal>;
     /// The workers that are alive.
     async fn workers() -> Result<Vec<WorkerStatus>, Refusal>;
+    /// Has a worker leave without loss: it gets no attempts, and stops as soon as nobody needs its runs.
+    async fn drain_worker(worker: WorkerId) -> Result<(), Refusal>;
+    /// The jobs in progress, and the last that ended, newest first; as many as fit a message.
+    async fn jobs() -> Result<Vec<JobEntry>, Refusal>;
 }
 
 /// The longest that a poll waits before it answers empty.

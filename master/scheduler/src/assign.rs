@@ -15,7 +15,14 @@ use crate::workers::Launched;
 impl Scheduler {
     /// Gives free slots to tasks, one job after the other, until slots or tasks run out.
     pub(crate) fn assign(&mut self) {
+        if self.workers.usable() > 0 && std::mem::take(&mut self.starved) {
+            for id in self.jobs.keys() {
+                self.timers.clear(Timer::NoWorkers(*id));
+                self.timers.clear(Timer::Unbegun(*id));
+            }
+        }
         while self.workers.any_open() && (self.launch_one() || self.launch_backup()) {}
+        self.dismiss();
     }
 
     /// The next attempt to launch: the first job after the one served last that has a task for a free slot; if none has, a short

@@ -43,7 +43,7 @@ impl Scheduler {
 
     /// The same, if it does not count what runs for ever although it was told to stop.
     pub(crate) fn is_idle_but_for(&self, forever: impl Fn(AttemptId) -> bool) -> bool {
-        let idle = |timer| matches!(timer, Timer::Lease(_) | Timer::Rest(_));
+        let idle = |timer| matches!(timer, Timer::Lease(_) | Timer::Rest(_) | Timer::Excluded(_));
         self.jobs.is_empty()
             && self.timers.iter().all(idle)
             && self.workers.iter().all(|(_, worker)| {
@@ -64,7 +64,7 @@ impl Scheduler {
             Timer::Retry(job, _) | Timer::NoWorkers(job) | Timer::Runs(job) => job == id,
             _ => false,
         });
-        if committing || running || waits || self.workers.len() > 0 {
+        if committing || running || waits || self.workers.usable() > 0 {
             return Ok(());
         }
         Err(format!("{id} waits for nothing"))
@@ -114,11 +114,12 @@ impl Scheduler {
             let stands = match timer {
                 Timer::Lease(id) => self.is_live(id),
                 Timer::Rest(id) => self.workers.get(id).is_some_and(|worker| worker.resting),
+                Timer::Excluded(id) => self.workers.get(id).is_some_and(|it| it.excluded),
                 Timer::Retry(id, task) => self.jobs.get(&id).is_some_and(|job| {
                     job.phase(task.kind).tasks[task.index as usize].state == TaskState::Waiting
                 }),
                 Timer::NoWorkers(id) | Timer::Unbegun(id) => {
-                    self.jobs.contains_key(&id) && self.workers.len() == 0
+                    self.jobs.contains_key(&id) && self.workers.usable() == 0
                 }
                 Timer::Yield(id) => self.jobs.contains_key(&id),
                 Timer::Runs(id) => {
@@ -134,6 +135,9 @@ impl Scheduler {
         for (id, worker) in self.workers.iter() {
             if !self.timers.is_set(Timer::Lease(id)) {
                 return Err(format!("{id} has no lease"));
+            }
+            if worker.excluded && !self.timers.is_set(Timer::Excluded(id)) {
+                return Err(format!("{id} is excluded for ever"));
             }
             if worker.resting && !self.timers.is_set(Timer::Rest(id)) {
                 return Err(format!("{id} rests for ever"));

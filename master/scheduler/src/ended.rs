@@ -71,6 +71,7 @@ impl Scheduler {
         if phase.winner(attempt.task.index) == Some((attempt, worker)) {
             phase.pace.won(now.0 - launched.at.0, bytes);
             job.stats.backups_won += u64::from(launched.backup);
+            self.blame(attempt, worker);
         }
     }
 
@@ -141,9 +142,6 @@ impl Scheduler {
         let superseded = job.maps.win(attempt, worker);
         let change = job.inputs.win(index, digest);
         job.winners_since = next_token;
-        if let Some(trouble) = &mut job.maps.task(index).trouble {
-            trouble.unreachable = None;
-        }
         self.workers.edit(worker, |worker| {
             worker.held.entry(attempt.job).or_default().insert(index);
             worker.faults = 0;
@@ -210,6 +208,11 @@ impl Scheduler {
         job.consumed[attempt.task.index as usize] = Some(expected);
         job.parts[attempt.task.index as usize] = Some(part_of(report));
         self.workers.edit(worker, |worker| worker.faults = 0);
+        if !self.workers.complaints.is_empty() {
+            // It has just had runs of all.
+            let complaints = &mut self.workers.complaints;
+            complaints.retain(|(_, reader), _| *reader != worker);
+        }
         self.tell_won(attempt.job, attempt.task, Some((attempt, worker)));
         for (other, on) in superseded {
             self.stop(other, on);
@@ -298,7 +301,7 @@ impl Scheduler {
         trouble.avoid.retain(|id| self.workers.is_live(id));
         trouble.avoid.add(worker);
         let faults = trouble.faults;
-        let tries_max = self.workers.len() + self.settings.worker_faults_spare as usize;
+        let tries_max = self.workers.usable() + self.settings.worker_faults_spare as usize;
         let spent = faults as usize >= tries_max && self.workers.all_avoided(&trouble.avoid);
         self.requeue(attempt);
         if spent {

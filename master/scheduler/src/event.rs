@@ -57,6 +57,13 @@ pub enum Event {
         worker: WorkerId,
         /// Attempts it can run at once; at least 1.
         slots: u32,
+        /// Tells its process, over all its lives; 0 if that is not known.
+        process: u128,
+    },
+    /// Somebody wants a worker to leave without loss, or it does itself.
+    WorkerDrains {
+        /// Dead ids are ignored.
+        worker: WorkerId,
     },
     /// A worker that joined an earlier start of this master joins this one, under a new id, and goes on.
     WorkerReturned {
@@ -167,6 +174,11 @@ pub enum Action {
         job: JobId,
         /// How it ended.
         result: JobResult,
+    },
+    /// Tell a draining worker to leave: nobody needs it. Repeated until it has left.
+    Dismiss {
+        /// The worker.
+        worker: WorkerId,
     },
     /// The worker is dead to the master: refuse whatever else it says, until it joins anew.
     Fence {

@@ -40,6 +40,7 @@ enum Told {
         worker: u32,
     },
     Gone(u32),
+    Drain(u32),
     Ended {
         worker: Option<u32>,
         attempt: usize,
@@ -83,6 +84,7 @@ fn told() -> impl Strategy<Value = Told> {
             .prop_map(|(worker, holds)| Told::Beat { worker, holds }),
         3 => worker().prop_map(|worker| Told::BeatAll { worker }),
         1 => worker().prop_map(Told::Gone),
+        1 => worker().prop_map(Told::Drain),
         20 => (prop_oneof![9 => Just(None), 1 => worker().prop_map(Some)], 0..40_usize, how)
             .prop_map(|(worker, attempt, how)| Told::Ended { worker, attempt, how }),
         3 => (1..4_000_u64).prop_map(|millis| Told::Wait { millis }),
@@ -130,6 +132,10 @@ impl Shell {
             Told::Join { worker, slots } => Event::WorkerJoined {
                 worker: WorkerId(worker),
                 slots,
+                process: u128::from(worker % 3),
+            },
+            Told::Drain(worker) => Event::WorkerDrains {
+                worker: WorkerId(worker),
             },
             Told::Beat { worker, holds } => Event::Heartbeat {
                 worker: WorkerId(worker),

@@ -96,6 +96,11 @@ impl Job {
         (all > u64::from(self.skip_bad)).then_some(all)
     }
 
+    /// Whether attempts of it run.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.maps.running.is_empty() || !self.reduces.running.is_empty()
+    }
+
     pub(crate) fn phase(&self, kind: TaskKind) -> &Phase {
         match kind {
             TaskKind::Map => &self.maps,

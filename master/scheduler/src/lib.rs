@@ -10,8 +10,10 @@
 mod assign;
 mod check;
 mod clock;
+mod drain;
 mod ended;
 mod event;
+mod exclusion;
 #[cfg(test)]
 mod fuzz;
 mod inputs;

@@ -21,7 +21,7 @@ impl Scheduler {
         }
         self.jobs.insert(id, Job::new(plan));
         self.watch_for_stragglers(id);
-        if self.workers.len() == 0 {
+        if self.workers.usable() == 0 {
             self.await_first_worker(id);
         }
         self.commit_if_done(id);
@@ -29,6 +29,7 @@ impl Scheduler {
 
     /// There is no worker yet. Those that start, or return, together with the job are not worth a word.
     pub(crate) fn await_first_worker(&mut self, id: JobId) {
+        self.starved = true;
         self.arm(Timer::NoWorkers(id), self.settings.grace_without_workers);
         self.arm(Timer::Unbegun(id), UNBEGUN_TOLD_AFTER);
     }
@@ -127,6 +128,10 @@ impl Scheduler {
     /// The last worker is lost: arms the timer after which the job fails.
     pub(crate) fn wait_for_workers(&mut self, id: JobId) {
         let grace = self.settings.grace_without_workers;
+        if self.timers.is_set(Timer::NoWorkers(id)) {
+            return;
+        }
+        self.starved = true;
         self.arm(Timer::NoWorkers(id), grace);
         self.timers.clear(Timer::Unbegun(id));
         let text = format!("no worker is left; the job fails unless one joins within {grace:?}");

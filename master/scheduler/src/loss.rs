@@ -33,6 +33,7 @@ impl Scheduler {
         };
         self.timers.clear(Timer::Lease(id));
         self.timers.clear(Timer::Rest(id));
+        self.timers.clear(Timer::Excluded(id));
         self.actions.push_back(Action::Fence { worker: id });
         for job in self.jobs.values_mut() {
             job.stats.workers_lost += 1;
@@ -58,15 +59,24 @@ impl Scheduler {
             );
             self.notice(None, NoticeKind::Worker, text);
         }
-        if self.workers.len() == 0 && !self.planted(Bug::NoGrace) {
-            let running = self
-                .jobs
-                .iter()
-                .filter(|(_, job)| job.state == JobState::Running);
-            let jobs: Vec<JobId> = running.map(|(id, _)| *id).collect();
-            for job in jobs {
-                self.wait_for_workers(job);
-            }
+        if matches!(why, Lost::Silent | Lost::TakesNoOrders) && worker.process != 0 {
+            self.note_death(worker.process);
+        }
+        self.workers_dwindled();
+    }
+
+    /// If no worker is left that could be used, running jobs wait for one.
+    pub(crate) fn await_workers(&mut self) {
+        if self.workers.usable() > 0 || self.planted(Bug::NoGrace) {
+            return;
+        }
+        let running = self
+            .jobs
+            .iter()
+            .filter(|(_, job)| job.state == JobState::Running);
+        let jobs: Vec<JobId> = running.map(|(id, _)| *id).collect();
+        for job in jobs {
+            self.wait_for_workers(job);
         }
     }
 
@@ -86,6 +96,8 @@ impl Scheduler {
             return self.stale(None);
         }
         self.arm(Timer::Lease(id), self.settings.silence_max());
+        let now = self.clock.counted();
+        self.workers.edit(id, |worker| worker.heard = now);
         self.cancel_unknown(id, holds);
         let lost = self.unlisted(id, holds);
         if self.planted(Bug::NoReconciliation) {
@@ -181,11 +193,11 @@ impl Scheduler {
         if job.maps.winner(map) != Some((failure.map, failure.holder)) {
             return self.fetched_other(worker, attempt, failure);
         }
-        let trouble = job.maps.task(map).trouble();
-        let first = trouble.unreachable.is_none();
-        if failure.cause == FetchCause::Unreachable && first {
-            trouble.unreachable = Some(attempt);
-            return self.fetch_again(worker, attempt, failure);
+        if failure.cause == FetchCause::Unreachable {
+            if !self.is_out_of_reach(failure.holder, worker) {
+                return self.fetch_again(worker, attempt, failure);
+            }
+            self.exclude(failure.holder, "other workers cannot fetch its runs");
         }
         self.count_lost(attempt.job);
         self.requeue(attempt);
@@ -197,6 +209,33 @@ impl Scheduler {
         if !self.planted(Bug::FetchFailureKeepsRun) {
             self.run_gone(worker, attempt, failure);
         }
+    }
+
+    /// Takes down that a worker could not reach a holder, and judges between them. One reader may itself be cut off, so it is believed
+    /// when a second says so; or, after a second try, if there is no other that could, or the holder does harm as
+    /// it is; or if the master has not heard of the holder for a while either.
+    fn is_out_of_reach(&mut self, holder: WorkerId, reader: WorkerId) -> bool {
+        let times = self.workers.complaints.entry((holder, reader)).or_default();
+        *times += 1;
+        let all = (holder, WorkerId(0))..=(holder, WorkerId(u32::MAX));
+        let complaints = self.workers.complaints.range(all);
+        let usable = |id: WorkerId| self.workers.get(id).is_some_and(|it| it.is_usable());
+        let (mut readers, mut times) = (0, 0);
+        let trusted = |id: WorkerId| self.workers.get(id).is_some_and(|it| !it.excluded);
+        for ((_, by), count) in complaints.filter(|((_, by), _)| trusted(*by)) {
+            readers += usize::from(*by != holder);
+            times += count;
+        }
+        let others = self.workers.usable() - usize::from(usable(holder));
+        let needed = match usable(holder) {
+            true => self.settings.readers_max.min(others).max(1),
+            false => 1,
+        };
+        let silent = self
+            .workers
+            .get(holder)
+            .is_some_and(|it| self.clock.counted().0 - it.heard.0 > self.settings.lease / 2);
+        silent || (times >= 2 && readers >= needed)
     }
 
     /// The run in question was replaced meanwhile, so the reduce task just starts again. If nothing

@@ -25,6 +25,10 @@ pub(crate) enum Bug {
     NoYield,
     /// The winner's report that comes twice looks like that of a run nobody needs.
     RepeatedReportDiscardsRun,
+    /// The last worker that can be used is excluded, and nobody is ever tried again.
+    LastWorkerExcluded,
+    /// A worker that drains is never told to leave.
+    NotDismissed,
     /// An attempt that stands still is waited for.
     NoTimeout,
     /// A worker that dies keeps the map tasks it has won.

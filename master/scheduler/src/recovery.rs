@@ -158,7 +158,8 @@ impl Scheduler {
         slots: u32,
         holds: &BTreeSet<AttemptId>,
     ) {
-        if !self.workers.join(worker, slots) {
+        let now = self.clock.counted();
+        if !self.workers.join(worker, slots, 0, now) {
             return self.stale(None);
         }
         self.arm(Timer::Lease(worker), self.settings.silence_max());

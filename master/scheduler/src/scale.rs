@@ -38,7 +38,12 @@ impl Scale {
         };
         for worker in 1..=workers {
             let worker = WorkerId(worker);
-            scale.handle(Event::WorkerJoined { worker, slots: 4 });
+            let process = u128::from(worker.0);
+            scale.handle(Event::WorkerJoined {
+                worker,
+                slots: 4,
+                process,
+            });
         }
         scale
     }

@@ -386,8 +386,8 @@ fn a_run_out_of_reach_is_tried_from_elsewhere_and_made_again_the_second_time() {
          mapped w2 m1.1 8     -> won m1.1, launch r0.1 w1
          nofetch w1 r0.1 m1.1 w2 unreachable -> (retry)
          wait 300 w1 w2       -> launch r0.2 w2
-         nofetch w2 r0.2 m1.1 w2 unreachable -> (retry), lost m1, launch m1.2 w1
-         mapped w1 m1.2 8     -> won m1.2, launch r0.3 w2",
+         nofetch w2 r0.2 m1.1 w2 unreachable -> (worker), (retry), lost m1, launch m1.2 w1
+         mapped w1 m1.2 8     -> won m1.2, launch r0.3 w1",
     );
 }
 
@@ -717,5 +717,144 @@ fn an_attempt_that_stands_still_fails_and_its_task_goes_elsewhere() {
          at w1 m0.1 0/100
          wait 601000 w1
          at w1 m0.1 0/100     -> cancel m0.1 w1, cancel m1.1 w1, end TaskFailed: map task m0 stands still; its thread cannot be stopped from outside; and no other worker could try it: attempt m0.1 on worker w1: no progress for 10 min",
+    );
+}
+
+#[test]
+fn a_worker_that_alone_cannot_reach_another_is_not_believed_and_excluded_in_the_end() {
+    check(
+        "join w1 1
+         join w2 1
+         join w3 1
+         plan j1 3x6          -> launch m0.1 w1, launch m1.1 w2, launch m2.1 w3
+         mapped w1 m0.1 7     -> won m0.1
+         mapped w2 m1.1 7     -> won m1.1
+         mapped w3 m2.1 7     -> won m2.1, launch r0.1 w1, launch r1.1 w2, launch r2.1 w3
+         nofetch w1 r0.1 m1.1 w2 unreachable -> (retry), launch r3.1 w1
+         reduced w3 r2.1      -> won r2.1, launch r4.1 w3
+         nofetch w1 r3.1 m1.1 w2 unreachable -> (retry), launch r5.1 w1
+         nofetch w1 r5.1 m1.1 w2 unreachable -> (retry)
+         reduced w3 r4.1      -> won r4.1
+         wait 300 w1 w2 w3    -> launch r0.2 w3
+         reduced w3 r0.2      -> won r0.2, launch r3.2 w3
+         reduced w3 r3.2      -> won r3.2, launch r5.2 w3
+         reduced w3 r5.2      -> won r5.2, (worker)
+         reduced w2 r1.1      -> won r1.1, commit r0.2 r1.1 r2.1 r3.2 r4.1 r5.2
+         done j1              -> end ok
+         plan j2 3x1          -> launch j2:m0.1 w2, launch j2:m1.1 w3
+         wait 61000 w1 w2 w3  -> launch j2:m2.1 w1",
+    );
+}
+
+#[test]
+fn a_run_is_out_of_reach_when_two_readers_say_so_or_the_holder_is_silent() {
+    let start = "join w1 1
+         join w2 1
+         join w3 1
+         plan j1 3x2          -> launch m0.1 w1, launch m1.1 w2, launch m2.1 w3
+         mapped w1 m0.1 7     -> won m0.1
+         mapped w2 m1.1 7     -> won m1.1
+         mapped w3 m2.1 7     -> won m2.1, launch r0.1 w1, launch r1.1 w2
+         nofetch w2 r1.1 m0.1 w1 unreachable -> (retry)";
+    check(&format!(
+        "{start}
+         wait 300 w1 w2 w3    -> launch r1.2 w3
+         nofetch w3 r1.2 m0.1 w1 unreachable -> (worker), (retry), lost m0, launch m0.2 w2"
+    ));
+    check(&format!(
+        "{start}
+         wait 300 w2 w3       -> launch r1.2 w3
+         reduced w3 r1.2      -> won r1.2"
+    ));
+    check(
+        "join w1 1
+         join w2 1
+         join w3 1
+         plan j1 3x1          -> launch m0.1 w1, launch m1.1 w2, launch m2.1 w3
+         mapped w1 m0.1 7     -> won m0.1
+         mapped w2 m1.1 7     -> won m1.1
+         mapped w3 m2.1 7     -> won m2.1, launch r0.1 w1
+         wait 6000 w1 w3
+         nofetch w1 r0.1 m1.1 w2 unreachable -> (worker), (retry), lost m1, launch m1.2 w1",
+    );
+}
+
+#[test]
+fn two_workers_that_cannot_reach_each_other_come_down_to_one() {
+    check(
+        "join w1 1
+         join w2 1
+         plan j1 2x2          -> launch m0.1 w1, launch m1.1 w2
+         mapped w1 m0.1 7     -> won m0.1
+         mapped w2 m1.1 7     -> won m1.1, launch r0.1 w1, launch r1.1 w2
+         nofetch w1 r0.1 m1.1 w2 unreachable -> (retry)
+         nofetch w2 r1.1 m0.1 w1 unreachable -> (retry)
+         wait 300 w1 w2       -> launch r0.2 w2, launch r1.2 w1
+         nofetch w1 r1.2 m1.1 w2 unreachable -> (worker), (retry), lost m1, launch m1.2 w1
+         nofetch w2 r0.2 m0.1 w1 unreachable -> (retry)
+         mapped w1 m1.2 7     -> won m1.2, launch r1.3 w1
+         reduced w1 r1.3      -> won r1.3
+         wait 300 w1 w2       -> launch r0.3 w1
+         reduced w1 r0.3      -> won r0.3, commit r0.3 r1.3",
+    );
+}
+
+#[test]
+fn a_worker_that_is_lost_again_and_again_is_excluded_for_longer_each_time() {
+    let settings = Settings {
+        flaps_max: 2,
+        ..Settings::default()
+    };
+    check_with(
+        settings.clone(),
+        "join w1 1 7
+         join w2 1 8
+         plan j1 9x1          -> launch m0.1 w1, launch m1.1 w2
+         wait 12100 w2        -> fence w1, (worker)
+         join w3 1 7          -> (worker), launch m0.2 w3
+         wait 12100 w2        -> fence w3, (worker)
+         join w4 1 7          -> (worker), (worker)
+         wait 59000 w2 w4
+         wait 1100 w2 w4      -> launch m0.3 w4",
+    );
+    // The last one is better than none.
+    check_with(
+        settings,
+        "join w1 1 7
+         plan j1 9x1          -> launch m0.1 w1
+         wait 12100           -> fence w1, (worker), (waiting)
+         join w3 1 7          -> (worker), launch m0.2 w3
+         wait 12100           -> fence w3, (worker), (waiting)
+         join w4 1 7          -> (worker), launch m0.3 w4
+         join w5 1 8          -> (worker), launch m1.1 w5",
+    );
+}
+
+#[test]
+fn a_draining_worker_gets_no_tasks_and_goes_when_nobody_needs_its_runs() {
+    check(
+        "join w1 1
+         join w2 1
+         plan j1 2x1          -> launch m0.1 w1, launch m1.1 w2
+         mapped w1 m0.1 7     -> won m0.1
+         drain w1             -> (worker)
+         drain w1
+         mapped w2 m1.1 7     -> won m1.1, launch r0.1 w2
+         wait 20000 w1 w2
+         reduced w2 r0.1      -> won r0.1, commit r0.1
+         done j1              -> end ok, dismiss w1
+         wait 5600 w1 w2      -> dismiss w1
+         left w1              -> fence w1
+         drain w1
+         drain w2             -> dismiss w2",
+    );
+    // The last one does what it has, and no job waits for ever.
+    check(
+        "join w1 1
+         plan j1 2x1          -> launch m0.1 w1
+         drain w1             -> (worker), (waiting)
+         wait 40000 w1
+         mapped w1 m0.1 7     -> won m0.1
+         wait 21000 w1        -> end NoWorkers: no worker for 30s, dismiss w1",
     );
 }

@@ -52,6 +52,7 @@ use mapfold_terms::{
 };
 
 use crate::clock::Clock;
+use crate::exclusion::Records;
 use crate::job::Job;
 use crate::loss::Lost;
 use crate::timers::{Timer, Timers};
@@ -74,6 +75,10 @@ pub struct Scheduler {
     pub(crate) served: JobId,
     pub(crate) actions: VecDeque<Action>,
     pub(crate) stale: u64,
+    /// Faults of worker processes.
+    pub(crate) records: Records,
+    /// Jobs wait for workers.
+    pub(crate) starved: bool,
     #[cfg(test)]
     pub(crate) planted: std::collections::BTreeSet<crate::planted::Bug>,
 }
@@ -93,6 +98,8 @@ impl Scheduler {
             served: JobId(0),
             actions: VecDeque::new(),
             stale: 0,
+            records: Records::default(),
+            starved: false,
             #[cfg(test)]
             planted: std::collections::BTreeSet::new(),
         }
@@ -105,7 +112,12 @@ impl Scheduler {
             Event::JobPlanned { job, plan } => self.job_planned(job, &plan),
             Event::JobCancelled { job } => self.job_cancelled(job),
             Event::CommitEnded { job, outcome } => self.commit_ended(job, outcome),
-            Event::WorkerJoined { worker, slots } => self.worker_joined(worker, slots),
+            Event::WorkerJoined {
+                worker,
+                slots,
+                process,
+            } => self.worker_joined(worker, slots, process),
+            Event::WorkerDrains { worker } => self.worker_drains(worker),
             Event::WorkerReturned {
                 worker,
                 slots,
@@ -185,12 +197,19 @@ impl Scheduler {
             worker: id,
             slots: worker.slots,
             running: worker.busy(),
+            draining: worker.draining,
+            excluded: worker.excluded,
         })
     }
 
     /// Whether the worker is alive to this master.
     pub fn is_live(&self, worker: WorkerId) -> bool {
         self.workers.is_live(worker)
+    }
+
+    /// Live workers that get attempts.
+    pub fn usable(&self) -> usize {
+        self.workers.usable()
     }
 
     /// Live workers, and their slots in all.
@@ -215,13 +234,19 @@ impl Scheduler {
             Timer::Rest(worker) => {
                 self.workers.edit(worker, |worker| worker.resting = false);
             }
+            Timer::Excluded(worker) => self.readmit(worker),
             Timer::Retry(job, task) => {
                 if let Some(job) = self.jobs.get_mut(&job) {
                     job.phase_mut(task.kind).queue(task.index);
                 }
             }
             Timer::NoWorkers(job) => {
-                let what = format!("no worker for {:?}", self.settings.grace_without_workers);
+                let grace = self.settings.grace_without_workers;
+                if self.jobs.get(&job).is_some_and(Job::is_busy) {
+                    // Workers that take no more still do what they have.
+                    return self.arm(Timer::NoWorkers(job), grace);
+                }
+                let what = format!("no worker for {grace:?}");
                 self.fail_job(job, what, FailReason::NoWorkers, None);
             }
             Timer::Unbegun(job) => self.tell_unbegun(job),
@@ -231,10 +256,12 @@ impl Scheduler {
         }
     }
 
-    fn worker_joined(&mut self, worker: WorkerId, slots: u32) {
-        if !self.workers.join(worker, slots) {
+    fn worker_joined(&mut self, worker: WorkerId, slots: u32, process: u128) {
+        let now = self.clock.counted();
+        if !self.workers.join(worker, slots, process, now) {
             return self.stale(None);
         }
+        self.recall(worker, process);
         self.arm(Timer::Lease(worker), self.settings.silence_max());
         self.worker_came(worker);
     }

@@ -1,7 +1,8 @@
 //! Scenarios as text: each line is an event and, after `->`, the actions it must cause.
 //!
 //! ```text
-//! join w1 2               a worker with 2 slots
+//! join w1 2               a worker with 2 slots; `join w1 2 7` says that it is process 7
+//! drain w1                it is to leave
 //! plan j1 2x1             a job of 2 map tasks and 1 reduce task; `2x1/3` with 3 attempts a task
 //! mapped w1 m0.1 7        a report: a run of digest 7
 //! reduced w1 r0.1         a report: consumed the runs that count; `reduced w1 r0.1 7 8` names digests
@@ -133,6 +134,15 @@ impl Script {
             ["join", worker, slots] => Event::WorkerJoined {
                 worker: worker_id(worker),
                 slots: slots.parse().unwrap(),
+                process: 0,
+            },
+            ["join", worker, slots, process] => Event::WorkerJoined {
+                worker: worker_id(worker),
+                slots: slots.parse().unwrap(),
+                process: process.parse().unwrap(),
+            },
+            ["drain", worker] => Event::WorkerDrains {
+                worker: worker_id(worker),
             },
             ["plan", job, size] => Event::JobPlanned {
                 job: job.parse().unwrap(),
@@ -403,6 +413,7 @@ pub(crate) fn words(action: &Action) -> String {
         },
         Action::Found { attempt, at } => format!("found {} {at}", name(*attempt)),
         Action::Adopted { attempt, on } => format!("adopted {} {on}", name(*attempt)),
+        Action::Dismiss { worker } => format!("dismiss {worker}"),
         Action::Fence { worker } => format!("fence {worker}"),
         Action::Notice { kind, .. } => format!("({kind:?})").to_lowercase(),
         Action::Won { by, task, job } => match by {

@@ -46,6 +46,20 @@ pub struct Settings {
     /// won before; the others run again. Default 15 s: workers find a master that is back within a
     /// few seconds.
     pub runs_awaited: Duration,
+    /// Times that a worker process may be declared dead within [`Settings::flap_window`] before it is excluded. Default 3.
+    pub flaps_max: u32,
+    /// Default 10 min.
+    pub flap_window: Duration,
+    /// Tasks that fail on a worker, and then succeed on another, after which the first is excluded; if it
+    /// wins twenty between, they do not count. Default 3.
+    pub blames_max: u32,
+    /// How long a worker gets no attempts when it is excluded; doubles each time up to
+    /// [`Settings::exclusion_max`]. Default 1 min.
+    pub exclusion_first: Duration,
+    /// Default 30 min.
+    pub exclusion_max: Duration,
+    /// A run is out of reach when so many workers could not fetch it from its live holder (fewer, if there are no more). Default 2.
+    pub readers_max: usize,
     /// An attempt gets no backup before it is so old: what is short is soon over, and its rate not known yet. Default 5 s.
     pub backup_min_age: Duration,
     /// Map attempts that may wait at a worker for each of its slots, while map tasks are so short that a slot would idle for
@@ -75,6 +89,12 @@ impl Default for Settings {
             worker_faults_spare: 3,
             yield_after: Duration::from_secs(2),
             runs_awaited: Duration::from_secs(15),
+            flaps_max: 3,
+            flap_window: Duration::from_secs(600),
+            blames_max: 3,
+            exclusion_first: Duration::from_secs(60),
+            exclusion_max: Duration::from_secs(1800),
+            readers_max: 2,
             backup_min_age: Duration::from_secs(5),
             ahead_per_slot: 16,
             ahead_below: Duration::from_millis(1),
@@ -106,6 +126,12 @@ impl Settings {
     pub(crate) fn back_off(&self, times: u32) -> Duration {
         let doublings = times.saturating_sub(1).min(16);
         (self.retry_first * (1 << doublings)).min(self.retry_max)
+    }
+
+    /// How long a worker is excluded the `times`th time.
+    pub(crate) fn exclusion(&self, times: u32) -> Duration {
+        let doublings = times.saturating_sub(1).min(16);
+        (self.exclusion_first * (1 << doublings)).min(self.exclusion_max)
     }
 
     /// The scheduler asks for a tick at least so often while it watches anything.

@@ -70,4 +70,8 @@ pub struct LiveWorker {
     pub slots: u32,
     /// Attempts that it runs, those that were told to stop included.
     pub running: u32,
+    /// It gets no attempts and is to leave.
+    pub draining: bool,
+    /// It gets no attempts for a while, as it did harm.
+    pub excluded: bool,
 }

@@ -159,6 +159,7 @@ impl Scheduler {
             worker.stopping.insert(attempt, now);
             running
         });
+        self.workers_dwindled();
         // An earlier one of the same beat may have ended the job.
         if running.flatten().is_none() || !self.jobs.contains_key(&attempt.job) {
             return;

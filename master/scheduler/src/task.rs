@@ -47,8 +47,6 @@ pub(crate) struct Trouble {
     pub(crate) avoid: Avoid,
     /// Times that a reduce attempt found its run gone while the holder lives.
     pub(crate) run_losses: u32,
-    /// The first reduce attempt that could not reach the run of the present winner.
-    pub(crate) unreachable: Option<AttemptId>,
 }
 
 impl Trouble {

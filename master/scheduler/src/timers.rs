@@ -13,6 +13,8 @@ pub(crate) enum Timer {
     Lease(WorkerId),
     /// The worker failed by its own fault and gets no attempts until then.
     Rest(WorkerId),
+    /// The worker was excluded, and is tried again then.
+    Excluded(WorkerId),
     /// The task is tried again then.
     Retry(JobId, TaskId),
     /// The job fails unless a worker joins.

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use mapfold_terms::{AttemptId, JobId, WorkerId};
+use mapfold_terms::{AttemptId, JobId, TaskId, WorkerId};
 
 use crate::Moment;
 use crate::task::Avoid;
@@ -21,6 +21,12 @@ pub(crate) struct Workers {
     ahead_per_slot: u32,
     /// Slots of all live workers.
     slots: u32,
+    /// Live workers that can be used.
+    usable: usize,
+    /// Live workers that are to leave.
+    pub(crate) draining: BTreeSet<WorkerId>,
+    /// How often a worker (second) could not reach a holder of runs (first), since it last had all it needed.
+    pub(crate) complaints: BTreeMap<(WorkerId, WorkerId), u32>,
 }
 
 /// One live worker.
@@ -43,6 +49,19 @@ pub(crate) struct Worker {
     pub(crate) stuck: BTreeSet<AttemptId>,
     /// Gets no attempts, after a fault of its own.
     pub(crate) resting: bool,
+    /// Gets no attempts, as it does harm.
+    pub(crate) excluded: bool,
+    /// Gets no attempts, as it is to leave.
+    pub(crate) draining: bool,
+    /// It was told to leave.
+    pub(crate) dismissed: Option<Moment>,
+    /// Tells its process, over all its lives.
+    pub(crate) process: u128,
+    /// When it was heard last.
+    pub(crate) heard: Moment,
+    /// Tasks that failed here and succeeded elsewhere, and how many it has won since the last of them.
+    pub(crate) blamed: BTreeSet<(JobId, TaskId)>,
+    pub(crate) won_since_blame: u32,
 }
 
 /// An attempt that was ordered.
@@ -76,9 +95,14 @@ impl Launched {
 }
 
 impl Worker {
+    /// Whether it gets attempts, now or when it has done or rested enough.
+    pub(crate) fn is_usable(&self) -> bool {
+        !self.excluded && !self.draining && self.stuck.len() < self.slots as usize
+    }
+
     /// Slots for new attempts.
     pub(crate) fn free(&self) -> u32 {
-        if self.resting {
+        if self.resting || self.excluded || self.draining {
             return 0;
         }
         self.slots.saturating_sub(self.busy())
@@ -86,7 +110,7 @@ impl Worker {
 
     /// Attempts that may come to wait there for a slot; 0 while slots are free.
     fn room(&self, ahead_per_slot: u32) -> u32 {
-        if self.resting || self.free() > 0 {
+        if self.resting || self.excluded || self.draining || self.free() > 0 {
             return 0;
         }
         self.most(ahead_per_slot).saturating_sub(self.busy())
@@ -128,16 +152,19 @@ impl Workers {
     }
 
     /// A worker joined; `false` (and nothing changes) if the id was seen before.
-    pub(crate) fn join(&mut self, id: WorkerId, slots: u32) -> bool {
+    pub(crate) fn join(&mut self, id: WorkerId, slots: u32, process: u128, now: Moment) -> bool {
         if self.live.contains_key(&id) || self.dead.contains(&id) {
             return false;
         }
         let worker = Worker {
             slots: slots.max(1),
+            process,
+            heard: now,
             ..Worker::default()
         };
         self.free.insert((Reverse(worker.free()), id));
         self.slots = self.slots.saturating_add(worker.slots);
+        self.usable += 1;
         self.live.insert(id, worker);
         true
     }
@@ -146,6 +173,10 @@ impl Workers {
     pub(crate) fn bury(&mut self, id: WorkerId) -> Option<Worker> {
         let worker = self.live.remove(&id)?;
         self.free.remove(&(Reverse(worker.free()), id));
+        self.usable -= usize::from(worker.is_usable());
+        self.draining.remove(&id);
+        self.complaints
+            .retain(|(holder, reader), _| *holder != id && *reader != id);
         let room = worker.room(self.ahead_per_slot);
         self.room.remove(&(Reverse(room), id));
         self.slots = self
@@ -164,8 +195,11 @@ impl Workers {
         let worker = self.live.get_mut(&id)?;
         let ahead = self.ahead_per_slot;
         let before = (worker.free(), worker.room(ahead));
+        let usable = worker.is_usable();
         let result = change(worker);
         let after = (worker.free(), worker.room(ahead));
+        self.usable -= usize::from(usable);
+        self.usable += usize::from(worker.is_usable());
         reorder(&mut self.free, id, before.0, after.0);
         reorder(&mut self.room, id, before.1, after.1);
         Some(result)
@@ -196,9 +230,15 @@ impl Workers {
         !avoid.has(id) || self.all_avoided(avoid)
     }
 
-    /// Whether no live worker is left that is not avoided.
+    /// Whether no worker is left that can be used and is not avoided.
     pub(crate) fn all_avoided(&self, avoid: &Avoid) -> bool {
-        avoid.iter().filter(|id| self.is_live(*id)).count() == self.live.len()
+        let usable = |id: &WorkerId| self.get(*id).is_some_and(Worker::is_usable);
+        avoid.iter().filter(usable).count() == self.usable
+    }
+
+    /// Live workers that can be used.
+    pub(crate) fn usable(&self) -> usize {
+        self.usable
     }
 
     /// Whether any attempt could go anywhere.
@@ -237,7 +277,11 @@ impl Workers {
                 .filter(|(Reverse(places), _)| *places > 0)
                 .collect::<BTreeSet<_>>()
         };
-        exact(&Worker::free) == self.free
+        let usable = self.iter().filter(|(_, worker)| worker.is_usable());
+        let draining = self.iter().filter(|(_, worker)| worker.draining);
+        usable.count() == self.usable
+            && draining.map(|(id, _)| id).eq(self.draining.iter().copied())
+            && exact(&Worker::free) == self.free
             && exact(&|worker| worker.room(self.ahead_per_slot)) == self.room
     }
 }

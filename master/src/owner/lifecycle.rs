@@ -109,6 +109,7 @@ impl Owner {
                     work.tally.launched(attempt, on, Instant::now());
                 }
             }
+            Action::Dismiss { worker } => self.order(worker, Order::Stop),
             Action::Fence { worker } => self.fence(worker),
             Action::Notice { job, kind, text } => self.notice(job, kind, &text),
             Action::Won { job, task, by } => {

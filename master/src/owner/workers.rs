@@ -6,7 +6,9 @@ use mapfold_protocol::service::{
     Refusal, Report, Reports,
 };
 use mapfold_scheduler::{Event, Moment, WorkerGone};
-use mapfold_terms::{AttemptId, ByteSize, Digest, JobId, Order, Outcome, WorkerId, WorkerStatus};
+use mapfold_terms::{
+    AttemptId, ByteSize, Digest, JobId, Order, Outcome, WorkerId, WorkerState, WorkerStatus,
+};
 use tokio::time::Instant;
 
 use super::Owner;
@@ -37,6 +39,7 @@ impl Owner {
         let returning = returning.filter(|it| known.contains(&it.epoch));
         let session = Session::new(hello, Instant::now())?;
         let slots = session.hello.slots;
+        let process = session.hello.data_secret;
         self.last_worker = WorkerId(self.last_worker.0 + 1);
         let worker = self.last_worker;
         self.record_worker(worker);
@@ -50,7 +53,11 @@ impl Owner {
                 slots,
                 holds: returning.holds.into_iter().collect(),
             },
-            None => Event::WorkerJoined { worker, slots },
+            None => Event::WorkerJoined {
+                worker,
+                slots,
+                process,
+            },
         });
         self.workers_changed();
         Ok(self.terms(worker))
@@ -195,11 +202,26 @@ impl Owner {
                     slots: live.slots,
                     running: live.running,
                     silent: now - session.heard,
+                    state: match (live.draining, live.excluded) {
+                        (true, _) => WorkerState::Draining,
+                        (false, true) => WorkerState::Excluded,
+                        (false, false) => WorkerState::Working,
+                    },
                 })
             })
             .collect();
         workers.truncate(prefix_that_fits(&workers, usize::MAX));
         workers
+    }
+
+    /// The worker is to leave as soon as nobody needs it.
+    pub(super) fn drain(&mut self, worker: WorkerId) -> Result<(), Refusal> {
+        if !self.sessions.contains_key(&worker) {
+            return Err(Refusal::UnknownWorker(worker));
+        }
+        tracing::info!(%worker, "worker drains");
+        self.handle(Event::WorkerDrains { worker });
+        Ok(())
     }
 
     pub(super) fn worker_exited(&mut self, name: &str) {

@@ -15,7 +15,7 @@ use mapfold_terms::{
 };
 use tempfile::TempDir;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use self::master::{Master, State, map_order};
@@ -56,7 +56,13 @@ fn start(connector: Connector, slots: usize, memory: ByteSize) -> Running {
         // A dropped sender stops it too.
         let _ = stopped.await;
     };
-    let task = tokio::spawn(run(settings, catalog, connector, stopped));
+    let task = tokio::spawn(run(
+        settings,
+        catalog,
+        connector,
+        stopped,
+        watch::Sender::new(false).subscribe(),
+    ));
     Running {
         task,
         stop,
@@ -578,7 +584,14 @@ async fn a_master_that_stays_away_is_given_up() {
     };
     let nobody = Connector::Net(Address::Unix(folder.path().join("nobody")));
     let catalog = Arc::new(ToyCatalog(Arc::default()));
-    let ended = run(settings, catalog, nobody, std::future::pending()).await;
+    let ended = run(
+        settings,
+        catalog,
+        nobody,
+        std::future::pending(),
+        watch::Sender::new(false).subscribe(),
+    )
+    .await;
     assert!(matches!(ended, Err(WorkerError::Lost(_))), "{ended:?}");
 }
 

@@ -8,10 +8,10 @@ use std::time::Duration;
 use mapfold_terms::{
     AttemptId, ByteSize, Codec, Counters, Digest, FailClass, FailReason, FailedAttempt, Failure,
     FetchCause, FetchFailure, Fingerprint, Format, InputFile, InputName, InputsDigest, JobBrief,
-    JobEnd, JobId, JobKey, JobReport, JobSpec, JobState, JobStatus, MapReport, MasterEpoch, Notice,
-    NoticeKind, Order, Outcome, PartSummary, PartitionId, Partitioning, PhaseStatus, Piece,
-    Progress, RawPath, RecordAt, ReduceReport, RunSummary, Skipped, Split, TaskId, TaskTiming,
-    Token, WorkerId, WorkerStatus,
+    JobEnd, JobEntry, JobId, JobKey, JobReport, JobSpec, JobStage, JobState, JobStatus, MapReport,
+    MasterEpoch, Notice, NoticeKind, Order, Outcome, PartSummary, PartitionId, Partitioning,
+    PhaseStatus, Piece, Progress, RawPath, RecordAt, ReduceReport, RunSummary, Skipped, Split,
+    TaskId, TaskTiming, Token, WorkerId, WorkerState, WorkerStatus,
 };
 
 use serde::Serialize;
@@ -98,12 +98,14 @@ pub(super) fn samples() -> Vec<Sample> {
             }),
         ),
         ask("leave", Some(WorkerAsk::Leave { worker })),
+        ask("drain", Some(WorkerAsk::Drain { worker })),
         reply("joined", WorkerReply::Join(Ok(join_reply()))),
         reply("attached", WorkerReply::Attach(Ok(()))),
         reply("orders", WorkerReply::Poll(Ok(orders))),
         reply("ended: noted", WorkerReply::Ended(Ok(()))),
         reply("locations", WorkerReply::Locate(Ok(locations()))),
         reply("left", WorkerReply::Leave(Ok(()))),
+        reply("drains", WorkerReply::Drain(Ok(()))),
         reply("refused: unknown worker", unknown_worker),
         reply("refused: unknown job", unknown_job),
         reply("refused: too long", too_long),
@@ -121,6 +123,8 @@ pub(super) fn samples() -> Vec<Sample> {
         ),
         ask("cancel", Some(ClientAsk::Cancel { job: JobId(2) })),
         ask("workers", Some(ClientAsk::Workers {})),
+        ask("drain a worker", Some(ClientAsk::DrainWorker { worker })),
+        ask("jobs", Some(ClientAsk::Jobs {})),
         reply("submitted", ClientReply::Submit(Ok(JobId(2)))),
         reply(
             "status: running",
@@ -137,6 +141,8 @@ pub(super) fn samples() -> Vec<Sample> {
             "worker list",
             ClientReply::Workers(Ok(vec![worker_status()])),
         ),
+        reply("worker drains", ClientReply::DrainWorker(Ok(()))),
+        reply("job list", ClientReply::Jobs(Ok(vec![job_entry()]))),
         sample(
             "failed by the answerer",
             &Reply::<()> {
@@ -518,5 +524,18 @@ fn worker_status() -> WorkerStatus {
         slots: 4,
         running: 2,
         silent: Duration::from_millis(30),
+        state: WorkerState::Draining,
+    }
+}
+
+fn job_entry() -> JobEntry {
+    JobEntry {
+        job: JobId(2),
+        name: "grep".to_owned(),
+        stage: JobStage::Running,
+        elapsed: Duration::from_secs(3),
+        maps: (4, 5),
+        reduces: (6, 7),
+        output: raw("/out"),
     }
 }

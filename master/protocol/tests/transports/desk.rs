@@ -118,6 +118,10 @@ impl WorkerDesk for TestDesk {
         Ok(vec![location; usize::try_from(from).unwrap()])
     }
 
+    async fn drain(self, _: Context, _: WorkerId) -> Result<(), Refusal> {
+        Err(Refusal::ShuttingDown)
+    }
+
     async fn leave(self, _: Context, worker: WorkerId) -> Result<(), Refusal> {
         Err(Refusal::UnknownWorker(worker))
     }
@@ -140,6 +144,14 @@ impl ClientDesk for TestDesk {
 
     async fn cancel(self, _: Context, _: JobId) -> Result<(), Refusal> {
         Ok(())
+    }
+
+    async fn drain_worker(self, _: Context, _: WorkerId) -> Result<(), Refusal> {
+        Err(Refusal::ShuttingDown)
+    }
+
+    async fn jobs(self, _: Context) -> Result<Vec<mapfold_terms::JobEntry>, Refusal> {
+        Err(Refusal::ShuttingDown)
     }
 
     async fn workers(self, _: Context) -> Result<Vec<WorkerStatus>, Refusal> {

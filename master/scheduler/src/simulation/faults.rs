@@ -16,6 +16,7 @@ pub(super) enum Fault {
     LoseAllRuns(usize),
     DamageRun(usize),
     Leave(usize),
+    Drain(usize),
     /// All processes end and none comes back.
     Extinction,
     StallMaster,
@@ -35,9 +36,10 @@ impl World {
             45..53 => Fault::CutPair(a.min(b), a.max(b)),
             53..64 => Fault::LoseRun(a),
             64..67 => Fault::LoseAllRuns(a),
-            67..73 => Fault::DamageRun(a),
-            73..77 => Fault::Leave(a),
-            77..82 => Fault::StallMaster,
+            67..71 => Fault::DamageRun(a),
+            71..74 => Fault::Leave(a),
+            74..78 => Fault::Drain(a),
+            78..82 => Fault::StallMaster,
             82..97 => Fault::CrashMaster,
             97 => Fault::Extinction,
             _ => Fault::CancelJob,
@@ -56,11 +58,14 @@ impl World {
                 }
                 self.restart(process, 1_200);
             }
-            Fault::Leave(process) => {
-                if let Some(worker) = self.processes[process].crash() {
-                    self.push(self.now + 1, Happening::Gone(worker, WorkerGone::Left));
+            Fault::Leave(process) => self.leave(process),
+            Fault::Drain(process) => {
+                if let Some(worker) = self.processes[process].id
+                    && !self.master_down
+                {
+                    self.drained.insert(worker, self.now);
+                    self.handle(Event::WorkerDrains { worker })?;
                 }
-                self.restart(process, 300);
             }
             Fault::Extinction => {
                 self.extinct = true;
@@ -116,6 +121,14 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// The process ends in good order, and comes again.
+    pub(super) fn leave(&mut self, process: usize) {
+        if let Some(worker) = self.processes[process].crash() {
+            self.push(self.now + 1, Happening::Gone(worker, WorkerGone::Left));
+        }
+        self.restart(process, 300);
     }
 
     pub(super) fn restart(&mut self, process: usize, after_max: u64) {

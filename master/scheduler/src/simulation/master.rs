@@ -23,6 +23,9 @@ pub(super) fn settings() -> Settings {
         yield_after: ms(100),
         runs_awaited: ms(400),
         backup_min_age: ms(100),
+        flap_window: ms(2_000),
+        exclusion_first: ms(100),
+        exclusion_max: ms(400),
         ahead_per_slot: 1,
         ahead_after: 1,
         ..Settings::default()
@@ -94,7 +97,11 @@ impl World {
                         slots,
                         holds,
                     },
-                    _ => Event::WorkerJoined { worker, slots },
+                    _ => Event::WorkerJoined {
+                        worker,
+                        slots,
+                        process: 1 + process as u128,
+                    },
                 };
                 self.handle(event)?;
                 if !self.master_down {
@@ -167,7 +174,7 @@ impl World {
             self.note(&words(&action));
             self.perform(action)?;
         }
-        let live = self.scheduler.capacity().0 > 0;
+        let live = self.scheduler.usable() > 0;
         self.workerless_since = if live {
             None
         } else {
@@ -206,6 +213,7 @@ impl World {
             }
             Action::Commit { job, parts } => self.commit(job, &parts)?,
             Action::Finish { job, result } => self.end(job, result)?,
+            Action::Dismiss { worker } => self.order(worker, Reply::Stop),
             Action::Fence { worker } => {
                 self.fenced.insert(worker);
                 self.summary.workers_lost += 1;

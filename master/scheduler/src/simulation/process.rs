@@ -229,6 +229,7 @@ impl World {
             Reply::Discard(attempt) => {
                 state.runs.remove(&attempt);
             }
+            Reply::Stop => self.leave(process),
             Reply::Forget(job) => {
                 state
                     .seen

@@ -90,6 +90,7 @@ pub(super) enum Reply {
     Cancel(AttemptId),
     Discard(AttemptId),
     Forget(JobId),
+    Stop,
 }
 
 /// What a worker does by itself.
@@ -175,6 +176,8 @@ pub(super) struct World {
     pub(super) tick_at: Option<u64>,
     pub(super) launched: BTreeSet<Token>,
     pub(super) fenced: BTreeSet<WorkerId>,
+    /// Workers that were to leave, and since when.
+    pub(super) drained: BTreeMap<WorkerId, u64>,
     /// Attempts whose code went into a loop.
     pub(super) looped: BTreeSet<AttemptId>,
     pub(super) workerless_since: Option<u64>,
@@ -214,6 +217,7 @@ impl World {
             tick_at: None,
             launched: BTreeSet::new(),
             fenced: BTreeSet::new(),
+            drained: BTreeMap::new(),
             looped: BTreeSet::new(),
             workerless_since: Some(0),
             ended_at: None,
@@ -377,6 +381,15 @@ impl World {
 
     /// Nothing of the jobs is left.
     fn finish(&mut self) -> Result<Summary, String> {
+        for worker in self.scheduler.workers().filter(|it| it.draining) {
+            let since = self.drained.get(&worker.worker);
+            let there = self.processes.iter().any(|process| {
+                process.id == Some(worker.worker) && process.stalled_until < self.now
+            });
+            if there && worker.running == 0 && since.is_some_and(|at| at + SETTLE < self.now) {
+                return Err(format!("{} drains for ever", worker.worker));
+            }
+        }
         let loops = |attempt| self.looped.contains(&attempt);
         if !self.scheduler.is_idle_but_for(loops) {
             return Err(format!("left over: {:?}", self.scheduler));

@@ -313,6 +313,10 @@ impl WorkerDesk for Master {
         Ok(page.cloned().collect())
     }
 
+    async fn drain(self, _: Context, _: WorkerId) -> Result<(), Refusal> {
+        Err(Refusal::ShuttingDown)
+    }
+
     async fn leave(self, _: Context, worker: WorkerId) -> Result<(), Refusal> {
         self.change(|state| state.left.push(worker));
         Ok(())
@@ -341,6 +345,14 @@ impl ClientDesk for Master {
     }
 
     async fn cancel(self, _: Context, _: JobId) -> Result<(), Refusal> {
+        Err(Refusal::ShuttingDown)
+    }
+
+    async fn drain_worker(self, _: Context, _: WorkerId) -> Result<(), Refusal> {
+        Err(Refusal::ShuttingDown)
+    }
+
+    async fn jobs(self, _: Context) -> Result<Vec<mapfold_terms::JobEntry>, Refusal> {
         Err(Refusal::ShuttingDown)
     }
 
