@@ -573,6 +573,10 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "CODEC", hide_possible_values = true)]
     pub(crate) compress: Option<CompressChoice>,
 
+    /// Do not start a second attempt of a task that is far behind the others
+    #[arg(long)]
+    pub(crate) no_backup: bool,
+
     /// Run on the cluster of the master at ADDR
     ///
     /// CPU time and memory are those of the client then, not of the cluster.

@@ -12,6 +12,6 @@ files = [
     for name in names
 ]
 lines = pl.scan_csv(files, has_header=False, separator="\x01", quote_char=None, new_columns=["line"])
-words = lines.select(pl.col("line").str.extract_all("[A-Za-z]+").explode(empty_as_null=False).alias("word"))
-counts = words.group_by("word").len()
+words = lines.select(pl.col("line").str.extract_all(r"\p{L}+").explode(empty_as_null=False).alias("word"))
+counts = words.drop_nulls().group_by("word").len()
 counts.sink_csv(out, separator="\t", include_header=False)

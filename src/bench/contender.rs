@@ -203,8 +203,11 @@ fn mapfold_args(args: &BenchArgs) -> Vec<OsString> {
     option("--memory", args.memory.map(|size| size.bytes().to_string()));
     option("--workers", args.workers.map(|n| n.to_string()));
     option("--master", args.master.clone());
-    if args.insecure {
-        words.push("--insecure".into());
+    for (name, given) in [
+        ("--no-backup", args.no_backup),
+        ("--insecure", args.insecure),
+    ] {
+        words.extend(given.then(|| OsString::from(name)));
     }
     words.extend(["--json", "--progress", "none"].map(OsString::from));
     words
@@ -287,7 +290,7 @@ mod tests {
         for (line, want) in [
             ("mawk '{n[$1]++}' x", "mawk"),
             ("LC_ALL=C /usr/bin/sort x | uniq -c", "sort"),
-            ("python3 docs/duckdb.py {out} {in}", "duckdb"),
+            ("python3 docs/duckdb_words.py {out} {in}", "duckdb_words"),
             ("python3 -c 'x'", "python3"),
             ("a-program-with-a-very-long-name", "a-program-with-a"),
         ] {

@@ -54,7 +54,7 @@ fn charts(findings: &Findings<'_>) -> String {
     let fastest = findings.fastest();
     let wall = |one: &Measured| {
         let median = one.wall().median;
-        format!("{}   {}", seconds(median), ratio(median / fastest))
+        format!("{}, {}", seconds(median), ratio(median / fastest))
     };
     let simple =
         |of: fn(&Measured) -> Summary| move |one: &Measured| vec![(of(one).median, "first")];

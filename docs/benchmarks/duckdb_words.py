@@ -1,4 +1,4 @@
-"""Word count in DuckDB: duckdb.py OUT INPUT...   (pip install duckdb)"""
+"""Word count in DuckDB: duckdb_words.py OUT INPUT...   (pip install duckdb)"""
 import os
 import sys
 
@@ -15,6 +15,6 @@ duckdb.sql("PRAGMA threads=%d" % len(os.sched_getaffinity(0)))
 # One column, no quotes: a separator that no text holds.
 lines = duckdb.read_csv(files, header=False, sep="\x01", quotechar="", escapechar="",
                         columns={"line": "VARCHAR"})
-words = lines.query("lines", "SELECT unnest(regexp_extract_all(line, '[A-Za-z]+')) AS word FROM lines")
+words = lines.query("lines", "SELECT unnest(regexp_extract_all(line, '\\p{L}+')) AS word FROM lines")
 counts = words.query("words", "SELECT word, count(*) FROM words GROUP BY word")
 counts.write_csv(out, sep="\t", header=False)
