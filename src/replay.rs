@@ -92,9 +92,10 @@ fn reduce(
                 }
                 error => Problem::new(Exit::Internal, &*cannot).because(error),
             })?;
-        let run = Run::open(done.run)
+        let segment = Run::open(done.run)
+            .and_then(|run| run.segment(partition))
             .map_err(|error| Problem::new(Exit::Internal, &*cannot).because(&error))?;
-        inputs.push(run.segment(partition).with_map(split.index));
+        inputs.push(segment.with_map(split.index));
     }
     // Its part is of no use to anybody.
     let folder = PrivateFolder::make()?;

@@ -102,7 +102,10 @@ fn reduce(place: &TaskPlace, from: &Path, catalog: &dyn Catalog) -> Result<Exit,
             return Err(damaged(index, &OtherRun));
         }
         consumed.add(index, run.digest());
-        inputs.push(run.segment(partition).with_map(index));
+        let segment = run
+            .segment(partition)
+            .map_err(|error| damaged(index, &error))?;
+        inputs.push(segment.with_map(index));
     }
     let fetched = inputs.iter().map(|segment| segment.head().bytes).sum();
     let fetch_elapsed = started.elapsed();

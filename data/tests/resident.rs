@@ -58,7 +58,10 @@ fn a_merge_of_mapped_runs_keeps_within_its_reckoning() {
         .find(|memory| width_for(*memory) >= RUNS as usize)
         .unwrap();
     for partition in (0..PARTITIONS).map(PartitionId) {
-        let segments: Vec<Segment> = runs.iter().map(|run| run.segment(partition)).collect();
+        let segments: Vec<Segment> = runs
+            .iter()
+            .map(|run| run.segment(partition).unwrap())
+            .collect();
         let looked_at = resident().saturating_sub(before);
         assert!(
             looked_at < 2 << 20,

@@ -201,7 +201,7 @@ proptest! {
         let run = Run::open(whole).unwrap();
         let mut read = BTreeMap::new();
         for partition in (0..PARTITIONS).map(PartitionId) {
-            let segment = run.segment(partition);
+            let segment = run.segment(partition).unwrap();
             let mut cursor = segment.cursor();
             while let Some((key, value)) = cursor.next().unwrap() {
                 read.insert((partition, key.to_vec()), number(value));
@@ -243,7 +243,7 @@ fn a_segment_that_travelled_merges_as_the_one_at_home() {
     let (run, _) = run_sorted(&records, PLENTY, &scratch);
     let run = Run::open(run).unwrap();
     for partition in run.present() {
-        let home = run.segment(partition);
+        let home = run.segment(partition).unwrap();
         let head: SegmentHead = home.head();
         let bytes = RunBytes::from(home.bytes().to_vec());
         let away = Segment::from_parts(4, partition, head, bytes).unwrap();

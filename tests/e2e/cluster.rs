@@ -40,7 +40,14 @@ impl Cluster {
     }
 
     pub(crate) fn add_worker(&mut self, sandbox: &Sandbox) {
-        let worker = sandbox.start(["worker", "--master", &self.address, "--slots", "1"]);
+        let address = self.address.clone();
+        self.add_worker_at(sandbox, &address, &[]);
+    }
+
+    /// Adds a worker that knows the master by another address, with more arguments.
+    pub(crate) fn add_worker_at(&mut self, sandbox: &Sandbox, address: &str, more: &[&str]) {
+        let args = ["worker", "--master", address, "--slots", "1"].into_iter();
+        let worker = sandbox.start(args.chain(more.iter().copied()));
         self.workers.push(worker);
     }
 

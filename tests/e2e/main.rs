@@ -5,9 +5,13 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod cluster;
+mod damage;
 mod faults;
+mod inputs;
 mod lab;
+mod line;
 mod memory;
+mod network;
 mod oracle;
 mod packed;
 mod records;

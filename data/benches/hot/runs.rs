@@ -23,7 +23,7 @@ fn write(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn read(bencher: Bencher<'_, '_>) {
     let run = Run::open(run(&keys(), 0, 1)).unwrap();
-    let segment = run.segment(PARTITION);
+    let segment = run.segment(PARTITION).unwrap();
     bencher
         .counter(BytesCount::new(segment.bytes().len()))
         .bench(|| {
@@ -43,6 +43,7 @@ fn merge(bencher: Bencher<'_, '_>, runs: u32) {
             Run::open(run(&keys, number, runs as usize))
                 .unwrap()
                 .segment(PARTITION)
+                .unwrap()
         })
         .collect();
     let bytes: usize = segments.iter().map(|segment| segment.bytes().len()).sum();

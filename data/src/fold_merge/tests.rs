@@ -75,7 +75,7 @@ proptest! {
         let (_base, scratch) = scratch();
         let opened: Vec<Run> = runs.iter().map(|records| run(records, &scratch)).collect();
         for partition in (0..PARTITIONS).map(PartitionId) {
-            let segments: Vec<_> = opened.iter().map(|run| run.segment(partition)).collect();
+            let segments: Vec<_> = opened.iter().map(|run| run.segment(partition).unwrap()).collect();
             let mut want: BTreeMap<(u64, Vec<u8>), Vec<u8>> = BTreeMap::new();
             for (key, value) in runs.iter().flatten() {
                 if partition_of(key, PARTITIONS) == partition {
@@ -94,7 +94,10 @@ fn many_keys_take_many_small_buckets() {
     let keys = (0..100_000_u32).map(|n| n.to_string().into_bytes());
     let records = by_hash(keys.map(|key| (key, 1)).collect());
     let run = run(&records, &scratch);
-    let segments = [run.segment(PartitionId(1)), run.segment(PartitionId(1))];
+    let segments = [
+        run.segment(PartitionId(1)).unwrap(),
+        run.segment(PartitionId(1)).unwrap(),
+    ];
     let mut merge = FoldMerge::<u64, Flat>::new(&segments, PARTITIONS, ByteSize::mib(64)).unwrap();
     let (mut buckets, mut keys) = (0, 0);
     while merge
@@ -115,7 +118,7 @@ fn many_keys_take_many_small_buckets() {
         buckets += 1;
         assert!(merge.table.bytes() < 2 << 20, "{}", merge.table.bytes());
     }
-    assert_eq!(keys, run.segment(PartitionId(1)).records());
+    assert_eq!(keys, run.segment(PartitionId(1)).unwrap().records());
     assert!((4..20).contains(&buckets), "{buckets}");
 }
 
@@ -127,7 +130,7 @@ fn a_run_in_another_order_is_refused() {
     let mut records = by_hash(records);
     records.reverse();
     assert!(records.len() > 1);
-    let segments = [run(&records, &scratch).segment(PartitionId(0))];
+    let segments = [run(&records, &scratch).segment(PartitionId(0)).unwrap()];
     let refused = folded(&segments, ByteSize::mib(1)).unwrap_err();
     assert!(
         matches!(

@@ -48,7 +48,7 @@ pub fn merge_runs<E: From<ReadRunError> + From<WriteRunError>>(
         let mut segments = Vec::new();
         for (run, of_run) in runs.iter().zip(&mut present) {
             if of_run.next_if_eq(&partition).is_some() {
-                segments.push(run.segment(partition));
+                segments.push(run.segment(partition)?);
             }
         }
         let narrowed = reduce_width(segments, width, scratch, &mut combine)?;
@@ -57,6 +57,8 @@ pub fn merge_runs<E: From<ReadRunError> + From<WriteRunError>>(
             writer.push(partition, key, value)
         })?;
     }
+    // What is present was read from them.
+    runs.iter().try_for_each(Run::check_seen)?;
     Ok(spilled)
 }
 
@@ -141,7 +143,7 @@ fn merge_group<E: From<ReadRunError> + From<WriteRunError>>(
     let mut writer = RunWriter::new(token, partition.0 + 1, scratch.clone(), IN_MEMORY_MAX);
     combine(group, &mut |key, value| writer.push(partition, key, value))?;
     let (bytes, _) = writer.finish()?;
-    Ok(Run::open(bytes)?.segment(partition).with_map(map))
+    Ok(Run::open(bytes)?.segment(partition)?.with_map(map))
 }
 
 /// Pushes every record of segments that are in order of key, in that order: what [`reduce_width`] does for a job without a fold.

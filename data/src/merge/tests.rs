@@ -108,6 +108,7 @@ fn segments(runs: &[Vec<Pair>], scratch: &Scratch) -> Vec<Segment> {
         Run::open(bytes)
             .unwrap()
             .segment(PartitionId(2))
+            .unwrap()
             .with_map(map)
     };
     (0..).zip(runs).map(segment).collect()

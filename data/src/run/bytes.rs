@@ -95,6 +95,14 @@ impl RunBytes {
             .map_or(RunPlace::Memory, |path| RunPlace::File(path.to_owned()))
     }
 
+    /// Whether a part of them could not be read, so that zeros were seen in its place: ask after reading.
+    pub(super) fn have_lost(&self) -> bool {
+        match &self.0 {
+            Inner::Memory(_) => false,
+            Inner::File(file) => file.mapped.has_lost(),
+        }
+    }
+
     /// Gives back the memory of a range that has been read, where the bytes are also in a file; but for the end of it, if more
     /// is to be read there.
     pub(super) fn release(&self, range: Range<usize>) {

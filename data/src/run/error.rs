@@ -99,6 +99,9 @@ pub enum Fault {
         /// As written beside them.
         want: u64,
     },
+    /// The disk did not give a page of it, or somebody has cut the file.
+    #[error("a part of it cannot be read from its file")]
+    Lost,
     /// A block's records do not fill it.
     #[error("a record does not fit its block")]
     Record,

@@ -64,16 +64,32 @@ impl Run {
         &self.bytes
     }
 
-    /// The partitions that hold records, in order.
+    /// The partitions that hold records, in order. What comes from a file is certain only once [`segment`](Self::segment) has returned for it.
     pub fn present(&self) -> impl Iterator<Item = PartitionId> {
         self.entries().map(|entry| entry.partition)
     }
 
     /// The blocks of one partition; an empty segment if it has no records. Logarithmic in the number of partitions.
-    pub fn segment(&self, partition: PartitionId) -> Segment {
+    ///
+    /// # Errors
+    /// The index came out of memory meanwhile, and its file does not give it any more.
+    pub fn segment(&self, partition: PartitionId) -> Result<Segment, ReadRunError> {
         let segment = self.find(partition);
+        self.check_seen()?;
         self.bytes.release_touched(self.index..self.bytes.len());
-        segment
+        Ok(segment)
+    }
+
+    /// Whether all bytes that were seen so far came from the file.
+    pub(crate) fn check_seen(&self) -> Result<(), ReadRunError> {
+        if self.bytes.have_lost() {
+            return Err(ReadRunError::Corrupt {
+                place: self.bytes.place(),
+                offset: self.index as u64,
+                fault: Fault::Lost,
+            });
+        }
+        Ok(())
     }
 
     fn find(&self, partition: PartitionId) -> Segment {

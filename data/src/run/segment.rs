@@ -249,6 +249,8 @@ impl<'a> SegmentCursor<'a> {
     /// Goes to the next block and verifies it; false at the end of the segment.
     #[cold]
     fn begin_block(&mut self) -> Result<bool, ReadRunError> {
+        // Of the block before: it may have been verified in memory, and then have come from the disk once more.
+        self.check_seen()?;
         if !self.payload.is_empty() {
             return Err(self.corrupt(Fault::Record));
         }
@@ -263,6 +265,7 @@ impl<'a> SegmentCursor<'a> {
         let (length, records, want, payload) =
             split_block(block).ok_or_else(|| self.corrupt(Fault::Truncated))?;
         let got = block_checksum(self.segment.partition, self.ordinal, records, payload);
+        self.check_seen()?;
         if got != want {
             return Err(self.corrupt(Fault::BlockChecksum { got, want }));
         }
@@ -276,6 +279,14 @@ impl<'a> SegmentCursor<'a> {
         self.payload = payload;
         self.left = records;
         Ok(true)
+    }
+
+    /// Whether all bytes that were seen so far came from the file.
+    fn check_seen(&self) -> Result<(), ReadRunError> {
+        if self.segment.bytes.have_lost() {
+            return Err(self.corrupt(Fault::Lost));
+        }
+        Ok(())
     }
 
     fn check_end(&self) -> Result<bool, ReadRunError> {

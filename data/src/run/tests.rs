@@ -37,7 +37,7 @@ fn read(bytes: RunBytes) -> Result<Vec<Record>, ReadRunError> {
     let run = Run::open(bytes)?;
     let mut records = Vec::new();
     for partition in 0..run.partitions() {
-        let segment = run.segment(PartitionId(partition));
+        let segment = run.segment(PartitionId(partition)).unwrap();
         let mut cursor = segment.cursor();
         while let Some((key, value)) = cursor.next()? {
             records.push((partition, key.to_vec(), value.to_vec()));
@@ -207,7 +207,7 @@ fn blocks_that_were_swapped_dropped_or_doubled_are_errors() {
     let records: Vec<Record> = (0..3).map(|n| (1, vec![n], vec![n; PAYLOAD])).collect();
     let (_base, scratch) = scratch();
     let (bytes, _) = write(&records, IN_MEMORY, &scratch);
-    let segment = Run::open(bytes).unwrap().segment(PartitionId(1));
+    let segment = Run::open(bytes).unwrap().segment(PartitionId(1)).unwrap();
     let blocks: Vec<&[u8]> = segment.bytes().chunks(segment.bytes().len() / 3).collect();
     let check = |order: &[usize], good: bool| {
         let bytes: Vec<u8> = order.iter().flat_map(|n| blocks[*n].to_vec()).collect();
@@ -227,7 +227,7 @@ fn a_block_of_another_run_is_an_error() {
     let write_one = |value: u8| {
         let (_base, scratch) = scratch();
         let (bytes, _) = write(&[(1, vec![1], vec![value])], IN_MEMORY, &scratch);
-        Run::open(bytes).unwrap().segment(PartitionId(1))
+        Run::open(bytes).unwrap().segment(PartitionId(1)).unwrap()
     };
     let (one, two) = (write_one(1), write_one(2));
     assert!(forged(&one, one.bytes().to_vec()).is_ok());
@@ -255,7 +255,7 @@ fn files_are_deleted_with_the_last_clone() {
     let (bytes, _) = write(&[(0, vec![1], vec![2])], ByteSize(0), &scratch);
     let path = bytes.path().unwrap().to_owned();
     let foreign = RunBytes::open(&path).unwrap();
-    let segment = Run::open(bytes).unwrap().segment(PartitionId(0));
+    let segment = Run::open(bytes).unwrap().segment(PartitionId(0)).unwrap();
     assert!(path.exists());
     drop(segment);
     assert!(!path.exists());
@@ -264,6 +264,33 @@ fn files_are_deleted_with_the_last_clone() {
         1,
         "who mapped it still reads it"
     );
+}
+
+/// Somebody cuts the file while it is mapped, or the disk is bad: before the first block is read, and between its verification and
+/// the end of its records.
+#[test]
+fn a_file_that_is_cut_while_it_is_read_is_an_error() {
+    let records: Vec<Record> = (0..40_u8).map(|n| (0, vec![n], vec![n; 5000])).collect();
+    for read_before in [0, 1, 13, 39] {
+        let (_base, scratch) = scratch();
+        let (bytes, _) = write(&records, ByteSize(0), &scratch);
+        let file = bytes.path().unwrap().to_owned();
+        let run = Run::open(bytes).unwrap();
+        let segment = run.segment(PartitionId(0)).unwrap();
+        let mut cursor = segment.cursor();
+        for _ in 0..read_before {
+            assert!(cursor.next().unwrap().is_some());
+        }
+        let file = std::fs::File::options().write(true).open(file).unwrap();
+        file.set_len(10).unwrap();
+        let error = loop {
+            match cursor.next() {
+                Ok(record) => assert!(record.is_some(), "the run reads to its end"),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, ReadRunError::Corrupt { .. }), "{error}");
+    }
 }
 
 #[test]
@@ -301,7 +328,10 @@ fn a_large_run_is_read_with_the_memory_behind_given_back() {
     let path = bytes.path().unwrap().to_owned();
     let run = Run::open(bytes).unwrap();
     let (mut records, mut most) = (0, 0);
-    for segment in run.present().map(|partition| run.segment(partition)) {
+    for segment in run
+        .present()
+        .map(|partition| run.segment(partition).unwrap())
+    {
         let mut cursor = segment.cursor();
         while cursor.next().unwrap().is_some() {
             records += 1;

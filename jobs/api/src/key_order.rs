@@ -76,7 +76,9 @@ impl<'a> KeyOrder<'a> {
         let segments = self.spills.runs().iter().map(|run| run.segment(ONLY));
         let width = merge::width_for(self.budget.memory);
         let narrowed = merge::reduce_width::<MergeError>(
-            segments.collect(),
+            segments
+                .collect::<Result<_, _>>()
+                .map_err(MergeError::from)?,
             width,
             self.budget.scratch,
             merge::copy,

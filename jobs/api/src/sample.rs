@@ -139,7 +139,7 @@ fn record_start(format: Format, offset: u64) -> u64 {
 /// Cuts the keys of a run, all in partition 0, into `ranges` ranges of equal numbers.
 fn boundaries<J: Job>(run: RunBytes, ranges: u32) -> Result<Boundaries, ReadRunError> {
     let run = Run::open(run)?;
-    let segment = run.segment(PartitionId(0));
+    let segment = run.segment(PartitionId(0))?;
     let mut cursor = segment.cursor();
     let mut keys: Vec<Box<[u8]>> = Vec::new();
     while cursor.advance()? {

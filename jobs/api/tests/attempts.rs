@@ -231,7 +231,8 @@ fn run(job: &str, folder: &Path, text: &str, how: How) -> Result<Left, TaskError
         let attempt = attempt(TaskId::reduce(partition), 1_000_000 + u64::from(partition));
         let scratch = scratch.scratch(&attempt.token.to_string());
         let partition = PartitionId(partition);
-        let segment = |(map, run): (u32, &Run)| -> Segment { run.segment(partition).with_map(map) };
+        let segment =
+            |(map, run): (u32, &Run)| -> Segment { run.segment(partition).unwrap().with_map(map) };
         let part_folder = folder.join(format!("part-of-{}", attempt.token));
         let task = ReduceTask {
             attempt,

@@ -38,8 +38,11 @@ impl Source<'_> {
             let what = format_args!("it holds another run, with digest {got}, not {want}");
             return Err(self.failure(FetchCause::Corrupt, what));
         }
+        let segment = run
+            .segment(partition)
+            .map_err(|error| self.failure(FetchCause::Corrupt, format_args!("{error}")))?;
         Ok(Fetched {
-            segment: run.segment(partition).with_map(self.map.task.index),
+            segment: segment.with_map(self.map.task.index),
             remote: ByteSize(0),
         })
     }

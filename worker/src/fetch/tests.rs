@@ -64,7 +64,7 @@ fn pair(via: Via, bytes: usize, in_file: bool, same_machine: bool) -> Pair {
     );
     assert_eq!(run.in_memory(), !in_file);
     let store = Arc::new(RunStore::new(ByteSize::gib(1), 1));
-    let want = Run::open(run.clone()).unwrap().segment(PARTITION);
+    let want = Run::open(run.clone()).unwrap().segment(PARTITION).unwrap();
     store.keep(map, run, store.reserve()).unwrap();
     let server = Server::start(&match via {
         Via::Unix => ServeAt::Unix {
@@ -184,7 +184,7 @@ fn a_partition_without_records_is_an_empty_segment() {
     let scratch = ScratchRoot::open(folder.path()).unwrap().scratch("empty");
     let map = attempt(TaskId::map(3), 8);
     let (run, summary) = write_run(&scratch, map.token, 2, 0, 0, ByteSize(1 << 20));
-    pair.want = Run::open(run.clone()).unwrap().segment(PARTITION);
+    pair.want = Run::open(run.clone()).unwrap().segment(PARTITION).unwrap();
     pair.store.keep(map, run, pair.store.reserve()).unwrap();
     pair.location.attempt = Some(map);
     pair.location.digest = summary.digest;

@@ -61,12 +61,19 @@ fn answer(stream: &mut Stream, request: &Request, held: &HeldRun) -> io::Result<
         return stream.write_all(&Head::refuse(request.start, Status::BadRequest).encode());
     }
     let segment = run.segment(request.start.partition);
-    if request.want == Want::Verified
-        && let Err(error) = segment.verify()
-    {
-        warn!(%error, "a run is damaged");
-        return stream.write_all(&Head::refuse(request.start, Status::Corrupt).encode());
-    }
+    let segment = segment.and_then(|segment| {
+        if request.want == Want::Verified {
+            segment.verify()?;
+        }
+        Ok(segment)
+    });
+    let segment = match segment {
+        Ok(segment) => segment,
+        Err(error) => {
+            warn!(%error, "a run is damaged");
+            return stream.write_all(&Head::refuse(request.start, Status::Corrupt).encode());
+        }
+    };
     let mut head = Head {
         digest: run.digest(),
         segment: segment.head(),

@@ -3,15 +3,20 @@
 //! A run is read once, front to back, by readers of which each wants a part of it. Mapped, it needs no buffer of
 //! its own and no copy. Pages that were read count as this process's memory, so readers
 //! [`release`](Mapped::release) what is behind them.
+//!
+//! A page that cannot be read is zeros to its readers ([`lost_page`]).
 #![expect(
     unsafe_code,
     reason = "a mapped file is memory that others could change"
 )]
 
+mod lost_page;
+
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 
+use lost_page::Watched;
 use memmap2::{Mmap, UncheckedAdvice};
 
 /// Memory is released in whole windows of this size: Linux maps up to so many bytes around each page that is touched (Documentation/filesystems/proc,
@@ -22,6 +27,8 @@ pub(crate) const WINDOW: usize = 64 << 10;
 /// An immutable file of ours as bytes.
 #[derive(Debug)]
 pub(crate) struct Mapped {
+    /// Goes before the map does.
+    watched: Watched,
     map: Mmap,
 }
 
@@ -31,11 +38,19 @@ impl Mapped {
         // SAFETY: the bytes must not change while they are mapped. Callers pass finished runs, which the engine never
         // writes to again and which lie in a folder that no other user can enter (scratch.rs).
         let map = unsafe { Mmap::map(file) }?;
-        Ok(Self { map })
+        Ok(Self {
+            watched: Watched::new(&map),
+            map,
+        })
     }
 
     pub(crate) fn as_slice(&self) -> &[u8] {
         &self.map
+    }
+
+    /// Whether a page could not be read, so that zeros were seen in its place.
+    pub(crate) fn has_lost(&self) -> bool {
+        self.watched.has_lost()
     }
 
     /// Gives back the memory of the windows that end in `range`. Their bytes stay valid: whoever touches
