@@ -370,6 +370,14 @@ pub(crate) struct MasterArgs {
     /// Silence after which a worker counts as dead
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
     pub(crate) lease: Duration,
+
+    /// Keep a journal in this folder, and go on with the jobs in it
+    ///
+    /// A master that was killed, or lost power, and is started again with the same folder goes on where it was: workers come back
+    /// with what they have finished, and clients that wait go on waiting (both for 5 minutes). Without it, jobs end with
+    /// their master.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
 }
 
 /// Start a worker and join a master

@@ -1,8 +1,8 @@
 //! What the command line asks of a master, in this process or elsewhere.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use mapfold_protocol::service::{ClientDeskClient, POLL_MAX, Refusal};
+use mapfold_protocol::service::{ClientDeskClient, Refusal};
 use mapfold_protocol::{
     Address, CallError, ConnectError, Connector, Link, ListenRefused, check_listen,
 };
@@ -18,9 +18,9 @@ pub(crate) struct Client {
 
 impl Client {
     /// The time that a master has for an answer.
-    const ANSWER_MAX: Duration = Duration::from_secs(10);
-    /// A master that was reached once may be away for so long, be it for a network that is mended.
-    const AWAY_MAX: Duration = Duration::from_secs(30);
+    pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(10);
+    /// Tries to submit: the key makes them the same job.
+    const SUBMITS_MAX: u32 = 3;
 
     /// Connects: one try, so that a mistyped address is told at once.
     pub(crate) async fn connect(connector: Connector) -> Result<Self, Problem> {
@@ -32,39 +32,46 @@ impl Client {
     }
 
     pub(crate) async fn submit(&self, spec: &JobSpec) -> Result<JobId, Problem> {
-        self.link
-            .call(Self::ANSWER_MAX, |desk, context| async move {
-                desk.submit(context, spec.clone()).await
-            })
-            .await
-            .map_err(|error| no_answer("the job was not accepted", &error))
-    }
-
-    /// Waits for news of a job. A broken connection is mended within [`Client::AWAY_MAX`].
-    pub(crate) async fn watch(
-        &self,
-        job: JobId,
-        seen: u64,
-        notices: u64,
-    ) -> Result<JobStatus, Problem> {
-        let since = Instant::now();
+        let mut tries = 1;
         loop {
             let answer = self
                 .link
-                .call(POLL_MAX + Self::ANSWER_MAX, |desk, context| async move {
-                    desk.watch(context, job, seen, notices).await
+                .call(Self::ANSWER_MAX, |desk, context| async move {
+                    desk.submit(context, spec.clone()).await
                 })
                 .await;
             match answer {
-                Ok(status) => return Ok(status),
-                Err(
-                    CallError::Disconnected { .. }
-                    | CallError::Unreachable { .. }
-                    | CallError::Timeout { .. },
-                ) if since.elapsed() < Self::AWAY_MAX => {}
-                Err(error) => return Err(no_answer("the job is out of sight", &error)),
+                Ok(job) => return Ok(job),
+                Err(error) if tries < Self::SUBMITS_MAX && is_away(&error) => tries += 1,
+                Err(error) => return Err(no_answer("the job was not accepted", &error)),
             }
         }
+    }
+
+    /// How a job is now.
+    pub(crate) async fn status(&self, job: JobId) -> Result<JobStatus, Problem> {
+        let status = self.watch(Self::ANSWER_MAX, job, 0, 0).await;
+        status.map_err(|error| out_of_sight(&error))
+    }
+
+    /// Waits for news of a job, for a few seconds if there are none; gives up after `within`.
+    pub(crate) async fn watch(
+        &self,
+        within: Duration,
+        job: JobId,
+        seen: u64,
+        notices: u64,
+    ) -> Result<JobStatus, CallError> {
+        self.link
+            .call(within, |desk, context| async move {
+                desk.watch(context, job, seen, notices).await
+            })
+            .await
+    }
+
+    /// Counts the connections to the master: another one may lead to another start of it.
+    pub(crate) fn generation(&self) -> u64 {
+        self.link.generation()
     }
 
     pub(crate) async fn cancel(&self, job: JobId) -> Result<(), Problem> {
@@ -104,6 +111,22 @@ impl Client {
     }
 }
 
+/// Whether the master does not answer, and may again: it is being started anew, or the network mended.
+pub(crate) const fn is_away(error: &CallError) -> bool {
+    matches!(
+        error,
+        CallError::Disconnected { .. }
+            | CallError::Unreachable { .. }
+            | CallError::Timeout { .. }
+            | CallError::Refused(Refusal::ShuttingDown)
+    )
+}
+
+/// There is no more news of a job.
+pub(crate) fn out_of_sight(error: &CallError) -> Problem {
+    no_answer("the job is out of sight", error)
+}
+
 pub(crate) fn cannot_connect(address: &str, error: &ConnectError) -> Problem {
     let problem = Problem::new(
         Exit::Unreachable,
@@ -120,8 +143,9 @@ pub(crate) fn cannot_connect(address: &str, error: &ConnectError) -> Problem {
 
 fn no_answer(what: &str, error: &CallError) -> Problem {
     if let CallError::Refused(refusal @ Refusal::UnknownJob(_)) = error {
-        return Problem::new(Exit::Usage, refusal.to_string())
-            .hint("a master forgets its jobs when it is started again, and old ones in time");
+        return Problem::new(Exit::Usage, refusal.to_string()).hint(
+            "a master forgets old jobs in time, and all when it is started again without --state",
+        );
     }
     let exit = match error {
         CallError::Refused(Refusal::ShuttingDown)

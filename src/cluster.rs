@@ -35,7 +35,7 @@ pub(crate) fn status(args: &StatusArgs, shown: &Shown) -> Result<Exit, Problem> 
                 caught = interrupted() => return caught,
             }
         } else {
-            client.watch(args.job, 0, 0).await?
+            client.status(args.job).await?
         };
         print(&status_text(&status))?;
         Ok(Exit::Done)

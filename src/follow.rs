@@ -4,14 +4,17 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use mapfold_master::MasterHandle;
+use mapfold_protocol::CallError;
+use mapfold_protocol::service::POLL_MAX;
 use mapfold_terms::{JobId, JobReport, JobState, JobStatus};
 
-use crate::client::Client;
+use crate::client::{Client, is_away, out_of_sight};
 use crate::error::Problem;
 use crate::exit::Exit;
 use crate::local_workers::{LocalWorkers, News};
 use crate::progress::Progress;
 use crate::signals::{Caught, Signals};
+use crate::worker::AWAY_MAX;
 
 /// A cancelled job that does not end within this time is left.
 const CANCEL_MAX: Duration = Duration::from_secs(10);
@@ -56,8 +59,8 @@ pub(crate) async fn follow(
                 Some(last) => Why::NoWorkers(last),
                 None => continue,
             },
-            status = watch.next() => {
-                let status = status?;
+            news = watch.next() => {
+                let Some(status) = shown(news?, progress) else { continue };
                 progress.update(watch.elapsed(), &status);
                 if let JobState::Ended(report) = status.state {
                     let cancelled = cancelled.map(|(why, _)| why);
@@ -70,7 +73,10 @@ pub(crate) async fn follow(
                 return Err(Problem::new(Exit::Cancelled, what));
             }
         };
-        client.cancel(job).await?;
+        tokio::select! {
+            done = client.cancel(job) => done?,
+            caught = signals.next() => return Err(Problem::silent(caught.exit())),
+        }
         cancelled.get_or_insert((why, tokio::time::Instant::now() + CANCEL_MAX));
     }
 }
@@ -83,13 +89,46 @@ pub(crate) async fn watch(
 ) -> Result<JobStatus, Problem> {
     let mut watch = Watch::new(client, job);
     loop {
-        let status = watch.next().await?;
+        let Some(status) = shown(watch.next().await?, progress) else {
+            continue;
+        };
         progress.update(watch.elapsed(), &status);
         if matches!(status.state, JobState::Ended(_)) {
             return Ok(status);
         }
     }
 }
+
+/// What is new of a job.
+enum Seen {
+    Status(JobStatus),
+    /// The master does not answer.
+    Away,
+    /// It answers again.
+    Back(JobStatus),
+}
+
+/// The status, if it is known; tells of a master that is away.
+fn shown(seen: Seen, progress: &Progress) -> Option<JobStatus> {
+    match seen {
+        Seen::Status(status) => Some(status),
+        Seen::Away => {
+            let minutes = AWAY_MAX.as_secs() / 60;
+            let text = format!(
+                "the master does not answer; waiting up to {minutes} min for it to come back"
+            );
+            progress.warn("WAITING", &text);
+            None
+        }
+        Seen::Back(status) => {
+            progress.warn("WAITING", "the master answers again");
+            Some(status)
+        }
+    }
+}
+
+/// A master that does not answer is told of after this time: a connection that was merely cut is no news.
+const TOLD_AFTER: Duration = Duration::from_secs(1);
 
 /// What was seen of a job.
 struct Watch<'a> {
@@ -98,6 +137,9 @@ struct Watch<'a> {
     began: Instant,
     version: u64,
     notices: u64,
+    generation: u64,
+    /// Since when the master has not answered, and whether that was told.
+    away: Option<(Instant, bool)>,
 }
 
 impl<'a> Watch<'a> {
@@ -108,21 +150,56 @@ impl<'a> Watch<'a> {
             began: Instant::now(),
             version: 0,
             notices: 0,
+            generation: client.generation(),
+            away: None,
         }
     }
 
-    /// The next status that differs. Cancel safe.
-    async fn next(&mut self) -> Result<JobStatus, Problem> {
-        let status = self
-            .client
-            .watch(self.job, self.version, self.notices)
-            .await
-            .map_err(|problem| self.lost(problem))?;
+    /// The next status that differs, or news of the master. The link waits with jitter before it connects again. Cancel safe.
+    async fn next(&mut self) -> Result<Seen, Problem> {
+        loop {
+            // Another start of the master counts its versions anew; from zero on it answers at once.
+            let known = self.away.is_none() && self.generation == self.client.generation();
+            let (seen, within) = match known {
+                true => (self.version, POLL_MAX + Client::ANSWER_MAX),
+                false => (0, 2 * TOLD_AFTER),
+            };
+            let answer = self.client.watch(within, self.job, seen, self.notices);
+            match answer.await {
+                Ok(status) => return Ok(self.answered(status)),
+                Err(error) if is_away(&error) => {
+                    let (since, told) = self.away.get_or_insert_with(|| (Instant::now(), false));
+                    if since.elapsed() > AWAY_MAX {
+                        return Err(out_of_sight(&error));
+                    }
+                    if since.elapsed() > TOLD_AFTER && !std::mem::replace(told, true) {
+                        return Ok(Seen::Away);
+                    }
+                    if matches!(error, CallError::Refused(_)) {
+                        // It ends, and the link knows of no reason to wait.
+                        tokio::time::sleep(TOLD_AFTER / 4).await;
+                    }
+                }
+                Err(error) => return Err(self.lost(out_of_sight(&error))),
+            }
+        }
+    }
+
+    fn answered(&mut self, status: JobStatus) -> Seen {
+        let told = self.away.take().is_some_and(|(_, told)| told);
+        self.generation = self.client.generation();
+        if status.version < self.version {
+            // And its notices.
+            self.notices = 0;
+        }
         self.version = status.version;
         if let Some(last) = status.notices.last() {
             self.notices = last.number + 1;
         }
-        Ok(status)
+        match told {
+            true => Seen::Back(status),
+            false => Seen::Status(status),
+        }
     }
 
     /// Of a job that was seen, "unknown" means that another master answers now.

@@ -1,9 +1,11 @@
 //! `mapfold master`: decides for a cluster until it is stopped.
 
+use std::fs;
 use std::io::{self, Write as _};
+use std::path::{self, Path};
 use std::time::{Duration, SystemTime};
 
-use mapfold_master::{Master, ServeError, Settings};
+use mapfold_master::{JournalError, Master, MasterHandle, ServeError, Settings};
 use mapfold_protocol::{Address, BindError, raise_open_files};
 use mapfold_terms::{MasterEpoch, WorkerId};
 
@@ -24,7 +26,10 @@ pub(crate) fn master(args: &MasterArgs, shown: &Shown) -> Result<Exit, Problem> 
     raise_open_files();
     block_on(async {
         let mut signals = Signals::catch()?;
-        let master = Master::start(identified(args.lease)?);
+        let master = match &args.state {
+            Some(state) => reopen(state, args.lease)?,
+            None => Master::start(identified(args.lease)?),
+        };
         let local = master
             .serve(&listen, args.insecure)
             .await
@@ -34,7 +39,14 @@ pub(crate) fn master(args: &MasterArgs, shown: &Shown) -> Result<Exit, Problem> 
         if !shown.quiet {
             say(&invitation(&local, args.insecure, shown.paint));
         }
-        let exit = signals.next().await.exit();
+        let exit = tokio::select! {
+            caught = signals.next() => caught.exit(),
+            error = master.failed() => return Err(no_journal(&error)),
+        };
+        if args.state.is_some() {
+            // Its jobs are the next start's. Whatever was told to anybody is in the journal.
+            return Err(Problem::silent(exit));
+        }
         tokio::select! {
             () = master.shutdown() => {}
             // The user will not wait.
@@ -42,6 +54,47 @@ pub(crate) fn master(args: &MasterArgs, shown: &Shown) -> Result<Exit, Problem> 
         }
         Err(Problem::silent(exit))
     })
+}
+
+/// A master that goes on with the jobs in a state folder, which is made if need be.
+fn reopen(state: &Path, lease: Duration) -> Result<MasterHandle, Problem> {
+    let cannot_make = |error: io::Error| {
+        let what = format!("cannot make the state folder {}", state.display());
+        Problem::new(Exit::for_writing(&error), what).because(&error)
+    };
+    let state = path::absolute(state).map_err(cannot_make)?;
+    if let Some(parent) = state.parent() {
+        fs::create_dir_all(parent).map_err(cannot_make)?;
+    }
+    let bounds = mapfold_scheduler::Settings::with_lease(lease);
+    Master::open(Settings::new(bounds), &state).map_err(|error| no_journal(&error))
+}
+
+/// Why a master cannot work with its state folder, or not any more.
+fn no_journal(error: &JournalError) -> Problem {
+    match error {
+        JournalError::InUse { folder } => Problem::new(
+            Exit::Usage,
+            format!("the state folder {} is in use", folder.display()),
+        )
+        .because(error)
+        .hint("a folder serves one master at a time; has the old one ended?"),
+        JournalError::Damaged { path, .. } => Problem::new(
+            Exit::Input,
+            format!("the journal {} cannot be read", path.display()),
+        )
+        .because(error)
+        .hint("nothing was changed; move the file away to start without its jobs"),
+        JournalError::Io { source, .. } => Problem::new(
+            Exit::for_writing(source),
+            "the master cannot keep its journal",
+        )
+        .because(error)
+        .hint("jobs go on when it is started again with the same --state"),
+        JournalError::Poisoned { .. } => {
+            Problem::new(Exit::Internal, "the master cannot keep its journal").because(error)
+        }
+    }
 }
 
 /// Settings of a master that does not take workers of an earlier one at the same address for its own: they

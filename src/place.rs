@@ -25,7 +25,7 @@ use crate::resources::Resources;
 use crate::scratch::PrivateFolder;
 use crate::settings::{Place, RunSettings};
 use crate::signals::Signals;
-use crate::worker::{PATIENCE, process_name, worker_problem};
+use crate::worker::{AWAY_MAX, process_name, worker_problem};
 
 /// A master or worker of this process that does not end within this time is left behind.
 const END_MAX: Duration = Duration::from_secs(5);
@@ -84,7 +84,7 @@ async fn here(
         memory: resources.memory,
         scratch: std::env::temp_dir(),
         serve: ServeAt::InProcess,
-        patience: PATIENCE,
+        patience: AWAY_MAX,
     };
     // Never told to stop: the master does that.
     let worker = mapfold_worker::run(

@@ -36,8 +36,9 @@ use crate::signals::{Caught, Signals};
 /// The port where runs are served, if it is free.
 const DATA_PORT: u16 = 7713;
 
-/// A master that does not answer for so long is given up.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// A master that does not answer for so long is given up, with all that was finished for it: time enough to restart a
+/// machine.
+pub(crate) const AWAY_MAX: Duration = Duration::from_secs(5 * 60);
 
 pub(crate) fn worker(
     args: &WorkerArgs,
@@ -65,7 +66,7 @@ pub(crate) fn worker(
         memory: resources.memory,
         scratch,
         serve: ServeAt::InProcess,
-        patience: PATIENCE,
+        patience: AWAY_MAX,
     };
     block_on(async {
         let mut signals = Signals::catch()?;

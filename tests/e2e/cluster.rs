@@ -88,7 +88,7 @@ impl Cluster {
 }
 
 /// The address in `listening address=ADDRESS`.
-fn address_in(said: &str) -> Option<String> {
+pub(crate) fn address_in(said: &str) -> Option<String> {
     let rest = said.split("listening address=").nth(1)?;
     Some(
         rest.split_whitespace()

@@ -69,7 +69,7 @@ impl Scene {
 }
 
 /// The parts of plain `wordcount` in one process, which counts the same words.
-fn undisturbed() -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn undisturbed() -> BTreeMap<String, Vec<u8>> {
     let sandbox = Sandbox::new();
     let books = books();
     let args = ["run", "wordcount", books.to_str().unwrap(), "-o", "out"];
@@ -82,7 +82,7 @@ fn undisturbed() -> BTreeMap<String, Vec<u8>> {
     parts
 }
 
-fn number(report: &serde_json::Value, name: &str) -> u64 {
+pub(crate) fn number(report: &serde_json::Value, name: &str) -> u64 {
     report[name]
         .as_u64()
         .unwrap_or_else(|| panic!("{name} in {report}"))

@@ -15,6 +15,7 @@ mod network;
 mod oracle;
 mod packed;
 mod records;
+mod restart;
 mod same_bytes;
 mod sandbox;
 mod soak;
