@@ -15,6 +15,14 @@ test:
 sim seeds="20000":
     MAPFOLD_SEEDS={{seeds}} cargo test --release -p mapfold-scheduler --lib seeds -- --nocapture
 
+# The scheduler with 10,000 workers and up to 1,000,000 tasks: time of an event, memory of a task.
+scale tasks="1000000" workers="10000":
+    MAPFOLD_TASKS={{tasks}} MAPFOLD_WORKERS={{workers}} cargo test --release -p mapfold-scheduler --lib scale -- --nocapture
+
+# The three executions of the MapReduce paper's section 5, and their figure.
+paper:
+    cargo test --release -p mapfold-scheduler --lib the_papers_sort -- --ignored --nocapture
+
 # What CI runs: format, lints, docs, tests.
 ci:
     .ci/run

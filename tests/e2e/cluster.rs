@@ -51,6 +51,10 @@ impl Cluster {
         self.workers.push(worker);
     }
 
+    pub(crate) fn master_pid(&self) -> i32 {
+        self.master.pid()
+    }
+
     /// Ends all processes in good order, as a person would.
     pub(crate) fn end(self) {
         let processes = self.workers.into_iter().chain([self.master]);

@@ -8,15 +8,15 @@ use crate::cluster::{Cluster, Over};
 use crate::sandbox::{Running, Sandbox, books, bytes_of, parts_of, signal, wait_for};
 
 /// A cluster on which a word count waits at chosen places.
-struct Scene {
-    sandbox: Sandbox,
-    cluster: Cluster,
+pub(crate) struct Scene {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) cluster: Cluster,
     client: Running,
 }
 
 impl Scene {
     /// Three workers of one slot each; the job holds where `hold` says.
-    fn new(hold: &str) -> Self {
+    pub(crate) fn new(hold: &str) -> Self {
         let sandbox = Sandbox::new();
         let cluster = Cluster::start(&sandbox, Over::Unix, 3);
         let trace = format!("trace={}", sandbox.trace().display());
@@ -40,7 +40,7 @@ impl Scene {
     }
 
     /// The first process that left a sign called `name` and is none of `others`.
-    fn pid_at(&self, name: &str, others: &[i32]) -> i32 {
+    pub(crate) fn pid_at(&self, name: &str, others: &[i32]) -> i32 {
         wait_for(name, || {
             self.sandbox
                 .signs(name)
@@ -57,7 +57,7 @@ impl Scene {
     }
 
     /// Lets the job end; its output must be that of an undisturbed run. Gives the report.
-    fn finish(self) -> (Sandbox, Cluster, serde_json::Value) {
+    pub(crate) fn finish(self) -> (Sandbox, Cluster, serde_json::Value) {
         self.sandbox.go("go-map");
         self.sandbox.go("go-reduce");
         let ended = self.client.wait();

@@ -6,6 +6,7 @@
 
 mod cluster;
 mod damage;
+mod drain;
 mod faults;
 mod inputs;
 mod lab;

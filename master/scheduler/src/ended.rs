@@ -69,8 +69,13 @@ impl Scheduler {
         };
         let phase = job.phase_mut(attempt.task.kind);
         if phase.winner(attempt.task.index) == Some((attempt, worker)) {
-            phase.pace.won(now.0 - launched.at.0, bytes);
+            let took = now.0 - launched.at.0;
+            let usual = phase.pace.expected(bytes);
+            phase.pace.won(took, bytes);
             job.stats.backups_won += u64::from(launched.backup);
+            if usual.is_some_and(|usual| took < usual * 3 / 2) {
+                self.workers.edit(worker, |worker| worker.slow = false);
+            }
             self.blame(attempt, worker);
         }
     }

@@ -21,6 +21,8 @@ mod job;
 mod life;
 mod loss;
 mod pace;
+#[cfg(test)]
+mod paper;
 mod pending;
 mod phase;
 mod planted;

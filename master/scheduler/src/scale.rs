@@ -135,6 +135,13 @@ fn cpu_time() -> Duration {
     Duration::from_nanos(nanos)
 }
 
+/// What the process occupies, in bytes.
+fn resident() -> u64 {
+    let told = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = told.split_whitespace().nth(1).unwrap().parse().unwrap();
+    pages * 4096
+}
+
 fn from_env(name: &str, default: u32) -> u32 {
     let text = std::env::var(name).ok();
     text.and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -157,5 +164,26 @@ fn scale_does_not_make_events_dearer() {
     assert!(
         many < few * 5,
         "an event takes {many:?} with {large} tasks, {few:?} with {small}"
+    );
+}
+
+/// Every structure that has an entry for each task, as it lies in memory. Sets of runs and queues come to it.
+#[test]
+fn scale_in_memory_is_a_few_words_a_task() {
+    use crate::task::Task;
+    let map = size_of::<Task>() + size_of::<Option<Digest>>();
+    let reduce = size_of::<Task>()
+        + size_of::<Option<mapfold_terms::InputsDigest>>()
+        + size_of::<Option<u64>>();
+    eprintln!("{map} bytes a map task, {reduce} a reduce task");
+    assert!(map <= 128 && reduce <= 128, "{map}, {reduce}");
+    // Other tests run in this process, so what it occupies is told and not judged.
+    let before = resident();
+    let mut scale = Scale::new(from_env("MAPFOLD_TASKS", 100_000), 1_000);
+    scale.play();
+    let grown = resident().saturating_sub(before);
+    eprintln!(
+        "{} bytes a task occupied once all are won",
+        grown / u64::from(scale.maps)
     );
 }

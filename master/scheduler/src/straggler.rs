@@ -92,6 +92,8 @@ impl Scheduler {
             job.stragglers.remove(&straggler);
             job.stats.backups += 1;
         }
+        // It may have a free slot next, just because its attempt was stopped.
+        self.workers.edit(straggler.on, |worker| worker.slow = true);
         let second = self.launch(attempt.job, attempt.task, on, true);
         let text = format!(
             "{second} starts on {on} beside {attempt} on {}, which is far behind: the others took about {}",

@@ -51,6 +51,8 @@ pub(crate) struct Worker {
     pub(crate) resting: bool,
     /// Gets no attempts, as it does harm.
     pub(crate) excluded: bool,
+    /// An attempt here had to have a backup, and none has won in good time since.
+    pub(crate) slow: bool,
     /// Gets no attempts, as it is to leave.
     pub(crate) draining: bool,
     /// It was told to leave.
@@ -214,10 +216,19 @@ impl Workers {
         free.find(|id| !avoid.has(*id))
     }
 
-    /// The worker with most free slots of those that are not avoided, even if that leaves none.
+    /// For a backup: the worker with most free slots of those that are not avoided, even if that leaves none, nor slow, as far as
+    /// the first few tell.
     pub(crate) fn choose_other(&self, avoid: &Avoid) -> Option<WorkerId> {
-        let mut free = self.free.iter().map(|(_, id)| *id);
-        free.find(|id| !avoid.has(*id))
+        /// The others are worse places at most by a slot.
+        const LOOKED_AT_MAX: usize = 16;
+        let free = self.free.iter().map(|(_, id)| *id);
+        let mut free = free
+            .filter(|id| !avoid.has(*id))
+            .take(LOOKED_AT_MAX)
+            .peekable();
+        let first = free.peek().copied();
+        let slow = |id: WorkerId| self.get(id).is_some_and(|worker| worker.slow);
+        free.find(|id| !slow(*id)).or(first)
     }
 
     /// The worker with most room for attempts that wait, of those without a free slot.
