@@ -4,12 +4,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod cancel;
 mod cluster;
 mod damage;
 mod drain;
 mod faults;
 mod inputs;
 mod lab;
+mod limits;
 mod line;
 mod memory;
 mod network;

@@ -1,0 +1,97 @@
+//! A job that is interrupted ends at once, wherever it runs and whatever it does, and leaves nothing.
+
+use rustix::process::Signal;
+
+use crate::cluster::{Cluster, Over};
+use crate::sandbox::{Running, Sandbox, books, parts_of, signal, wait_for};
+
+/// Starts a word count that waits in `phase`, and waits until it does.
+fn held(sandbox: &Sandbox, place: &[&str], phase: &str, output: &str) -> Running {
+    let books = books();
+    let trace = format!("trace={}", sandbox.trace().display());
+    let hold = format!("hold_{phase}=true");
+    let args = ["run", "lab-slow", books.to_str().unwrap(), "-o", output];
+    let more = ["--split-size", "100KB", "-p", &hold, "-p", &trace];
+    let before = sandbox.signs(phase).len();
+    let client = sandbox.start(args.iter().chain(place).chain(&more));
+    wait_for(phase, || {
+        (sandbox.signs(phase).len() > before).then_some(())
+    });
+    client
+}
+
+/// The job never comes to an end by itself: it is not let go before the client has ended.
+fn check(place: &[&str]) {
+    for phase in ["map", "reduce"] {
+        for (sent, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+            let sandbox = Sandbox::new();
+            let client = held(&sandbox, place, phase, "out");
+            signal(client.pid(), sent);
+            let ended = client.wait();
+            assert_eq!(ended.status.code(), Some(code), "{}", ended.stderr);
+            let pids = sandbox.signs(phase);
+            wait_for("the processes of the job to end", || {
+                pids.iter().all(|pid| has_ended(*pid)).then_some(())
+            });
+            sandbox.assert_clean(&[]);
+        }
+    }
+}
+
+/// Whether a process is gone, or waits for nothing but its parent.
+fn has_ended(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.map_or(true, |stat| stat.contains(") Z "))
+}
+
+#[test]
+fn in_one_process() {
+    check(&["--slots", "2"]);
+}
+
+#[test]
+fn with_local_workers() {
+    check(&["--workers", "2"]);
+}
+
+/// The cluster goes on: the next job on it has its slots.
+#[test]
+fn on_a_cluster() {
+    let sandbox = Sandbox::new();
+    let cluster = Cluster::start(&sandbox, Over::Unix, 2);
+    for phase in ["map", "reduce"] {
+        let client = held(&sandbox, &["--master", &cluster.address], phase, "out");
+        signal(client.pid(), Signal::INT);
+        let ended = client.wait();
+        assert_eq!(ended.status.code(), Some(130), "{}", ended.stderr);
+        sandbox.go(&format!("go-{phase}"));
+        let args = cluster.run_args("wordcount", books(), phase, &[]);
+        sandbox.run(args);
+    }
+    assert_eq!(
+        parts_of(&sandbox.work("map")),
+        parts_of(&sandbox.work("reduce"))
+    );
+    cluster.end();
+    sandbox.assert_clean(&["map", "reduce"]);
+}
+
+/// Both are accepted while the other is not there yet.
+#[test]
+fn of_two_jobs_for_one_output_one_wins() {
+    let sandbox = Sandbox::new();
+    let clients = [(); 2].map(|()| held(&sandbox, &["--slots", "2"], "reduce", "out"));
+    sandbox.go("go-reduce");
+    let mut ended = clients.map(Running::wait);
+    ended.sort_by_key(|ended| ended.status.code());
+    let [winner, loser] = &ended;
+    assert!(winner.status.success(), "{}", winner.stderr);
+    assert_ne!(loser.status.code(), Some(0));
+    assert!(
+        loser.stderr.contains("appeared while the job ran"),
+        "{}",
+        loser.stderr
+    );
+    sandbox.run(["verify", "out"]);
+    sandbox.assert_clean(&["out"]);
+}
