@@ -105,6 +105,16 @@ pub(crate) enum Command {
     Bench(Box<BenchArgs>),
     #[command(hide = true)]
     Sequential(SequentialArgs),
+    /// Make attempts for a worker that has started this process
+    #[command(hide = true)]
+    Slot {
+        /// The worker; this process ends with it.
+        #[arg(long, value_name = "PID")]
+        parent: u32,
+        /// Bytes of data that this process may have.
+        #[arg(long, value_name = "SIZE")]
+        data_max: ByteSize,
+    },
     /// Run the task of a failed attempt again, in this process
     ///
     /// Attempts that fail by a job's fault leave a small file each in .mapfold/failed, which the message names. The task runs on the main thread,
@@ -312,6 +322,13 @@ pub(crate) struct RunArgs {
     )]
     pub(crate) workers: Option<NonZeroU32>,
 
+    /// Run each attempt in a process of its own
+    ///
+    /// Code of the job that aborts, overflows its stack, eats memory or never comes back then ends no more than that process: the attempt
+    /// fails and says why. It may have twice its share of --memory, and 256 MiB; --task-timeout limits its time.
+    #[arg(long, conflicts_with = "master", help_heading = "Execution")]
+    pub(crate) isolate: bool,
+
     /// Silence after which a worker counts as dead [default: 10s]
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, requires = "workers",
           help_heading = "Execution")]
@@ -421,6 +438,12 @@ pub(crate) struct WorkerArgs {
     /// Talk beyond this machine without TLS (private networks only)
     #[arg(long)]
     pub(crate) insecure: bool,
+
+    /// Run each attempt in a process of its own
+    ///
+    /// Code of a job that aborts, overflows its stack, eats memory or never comes back then ends no more than that process.
+    #[arg(long)]
+    pub(crate) isolate: bool,
 
     /// End as soon as this process, the parent, has ended.
     #[arg(long, value_name = "PID", hide = true)]

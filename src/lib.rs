@@ -22,6 +22,7 @@ mod exit;
 mod follow;
 mod foreground;
 mod generate;
+mod isolate;
 mod job;
 mod list;
 mod local_workers;
@@ -98,6 +99,7 @@ fn command(command: Command, catalog: JobTable, shown: &Shown) -> Result<Exit, P
         Command::Replay { file } => replay::replay(&file, &catalog, shown),
         Command::Plan(args) => plan::plan(*args, &catalog),
         Command::Task(args) => task::task(args, &catalog),
+        Command::Slot { parent, data_max } => isolate::slot(parent, data_max, Arc::new(catalog)),
         Command::Status(args) => cluster::status(&args, shown),
         Command::Cancel { job, cluster } => cluster::cancel(job, &cluster),
         Command::Workers { cluster } => cluster::workers(&cluster),

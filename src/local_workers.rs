@@ -32,6 +32,8 @@ pub(crate) struct LocalWorkerSettings {
     /// A folder for each worker is made in this one.
     pub(crate) folder: PathBuf,
     pub(crate) resources: Resources,
+    /// Whether attempts have processes of their own.
+    pub(crate) isolate: bool,
     /// How much they log, as `-v` counts.
     pub(crate) verbose: u8,
 }
@@ -156,6 +158,9 @@ fn command(program: &Path, number: u32, settings: &LocalWorkerSettings) -> Comma
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .process_group(0);
+    if settings.isolate {
+        command.arg("--isolate");
+    }
     match settings.verbose {
         0 => command.arg("--quiet"),
         count => command.arg(format!("-{}", "v".repeat(count.into()))),

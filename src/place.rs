@@ -19,6 +19,7 @@ use crate::client::Client;
 use crate::error::Problem;
 use crate::exit::Exit;
 use crate::follow::{Followed, follow};
+use crate::isolate;
 use crate::local_workers::{LocalWorkerSettings, LocalWorkers};
 use crate::progress::Progress;
 use crate::resources::Resources;
@@ -40,13 +41,17 @@ pub(crate) async fn work(
     verbose: u8,
 ) -> Result<Followed, Problem> {
     match &settings.place {
-        Place::Here(resources) => here(*resources, catalog, spec, progress, signals).await,
+        Place::Here(resources) => {
+            let catalog = isolate::catalog(catalog, settings.isolate)?;
+            here(*resources, catalog, spec, progress, signals).await
+        }
         Place::Processes { count, each, lease } => {
             let folder = PrivateFolder::make_for_sockets()?;
             let settings = LocalWorkerSettings {
                 master: Address::Unix(folder.path().join("master.sock")),
                 folder: folder.path().to_owned(),
                 resources: *each,
+                isolate: settings.isolate,
                 verbose,
             };
             processes(count.get(), *lease, &settings, spec, progress, signals).await

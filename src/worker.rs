@@ -26,12 +26,12 @@ use crate::client::cannot_connect;
 use crate::error::Problem;
 use crate::exit::Exit;
 use crate::local_workers::end_with_parent;
-use crate::log;
 use crate::resources::Resources;
 use crate::runtime::block_on;
 use crate::scratch::{PrivateFolder, no_scratch};
 use crate::settings::{Shown, address, master_address};
 use crate::signals::{Caught, Signals};
+use crate::{isolate, log};
 
 /// The port where runs are served, if it is free.
 const DATA_PORT: u16 = 7713;
@@ -50,6 +50,7 @@ pub(crate) fn worker(
         end_with_parent(parent).map_err(|_| Problem::silent(Exit::Terminated))?;
     }
     log::start(shown, log::Level::Info);
+    let catalog = isolate::catalog(catalog, args.isolate)?;
     let master = master_address(&args.master, args.insecure)?;
     raise_open_files();
     let scratch = scratch_base(args.dir.as_deref())?;

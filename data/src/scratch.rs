@@ -59,6 +59,8 @@ struct Folder {
     files: AtomicU32,
     /// Made with the first file.
     made: Mutex<Option<PathBuf>>,
+    /// Whether another process made it, and removes it.
+    lent: bool,
 }
 
 /// A new temporary file, open for reading and writing.
@@ -146,11 +148,45 @@ impl ScratchRoot {
             name: name.to_owned(),
             files: AtomicU32::new(0),
             made: Mutex::new(None),
+            lent: false,
         }))
     }
 }
 
 impl Scratch {
+    /// The folder of another process, which waits for this one and removes the folder whatever becomes of it: see
+    /// [`Scratch::folder`].
+    pub fn lent(folder: PathBuf) -> Self {
+        let root = Root {
+            user: folder.clone(),
+            home: Mutex::new(None),
+        };
+        Self(Arc::new(Folder {
+            root: Arc::new(root),
+            name: String::new(),
+            files: AtomicU32::new(0),
+            made: Mutex::new(Some(folder)),
+            lent: true,
+        }))
+    }
+
+    /// The folder, made if it is not there yet, for a process that this one starts.
+    pub fn folder(&self) -> Result<PathBuf, ScratchError> {
+        self.0.path()
+    }
+
+    /// Takes over a file that such a process left in the folder.
+    pub fn adopt(&self, path: PathBuf) -> Result<ScratchFile, ScratchError> {
+        let file = File::open(&path).map_err(|source| ScratchError::creating(&path, source))?;
+        Ok(ScratchFile {
+            file,
+            path: ScratchPath {
+                path,
+                _folder: self.clone(),
+            },
+        })
+    }
+
     /// Creates an empty file, called `name` and a number. Creates the folders above it if this is the first.
     pub fn create(&self, name: &str) -> Result<ScratchFile, ScratchError> {
         let number = self.0.files.fetch_add(1, Ordering::Relaxed);
@@ -291,7 +327,7 @@ impl Drop for Home {
 impl Drop for Folder {
     fn drop(&mut self) {
         let made = self.made.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(path) = made {
+        if let (Some(path), false) = (made, self.lent) {
             let _ = std::fs::remove_dir_all(path);
         }
     }

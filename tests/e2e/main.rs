@@ -10,6 +10,7 @@ mod damage;
 mod drain;
 mod faults;
 mod inputs;
+mod isolate;
 mod lab;
 mod limits;
 mod line;

@@ -9,6 +9,7 @@ mod crash;
 mod early_exit;
 mod fussy;
 mod parallelism;
+mod rogue;
 mod trace;
 
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         Maker::of::<fussy::Fussy<false>>(),
         Maker::of::<parallelism::MapParallel>(),
         Maker::of::<parallelism::ReduceParallel>(),
+        Maker::of::<rogue::Rogue>(),
         Maker::of::<trace::Slow>(),
     ];
     let stock = mapfold_stock::makers();

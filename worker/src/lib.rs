@@ -27,6 +27,7 @@ mod fetch;
 mod fixture;
 mod gather;
 mod heartbeat;
+mod isolate;
 mod life;
 mod locate;
 mod machine;
@@ -45,6 +46,7 @@ mod stream;
 mod wire;
 mod worker;
 
+pub use isolate::{IsolateSettings, SlotError, data_max_for, isolated, run_slot};
 pub use memory::{attempt_memory, memory_least};
 pub use serve::ServeError;
 pub use settings::{ServeAt, Settings};

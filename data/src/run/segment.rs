@@ -1,6 +1,7 @@
 //! The records of one partition of one run.
 
 use std::ops::Range;
+use std::path::Path;
 
 use mapfold_terms::PartitionId;
 
@@ -139,6 +140,43 @@ impl Segment {
     /// Whether its bytes occupy memory of this process.
     pub fn in_memory(&self) -> bool {
         self.bytes.in_memory()
+    }
+
+    /// Its file, if it is in one, and where it begins there.
+    pub fn file(&self) -> Option<(&Path, u64)> {
+        Some((self.bytes.path()?, self.range.start as u64))
+    }
+
+    /// The segment of map task `map` whose blocks begin at `start` of a file: what [`Segment::file`] told another process.
+    ///
+    /// # Errors
+    /// The file is shorter than `head` says.
+    pub fn in_file(
+        map: u32,
+        partition: PartitionId,
+        head: SegmentHead,
+        bytes: RunBytes,
+        start: u64,
+    ) -> Result<Self, ReadRunError> {
+        let whole = usize::try_from(start)
+            .ok()
+            .zip(usize::try_from(head.bytes).ok());
+        let range = whole.and_then(|(start, len)| Some(start..start.checked_add(len)?));
+        match range.filter(|range| range.end <= bytes.len()) {
+            Some(range) => Ok(Self {
+                range,
+                bytes,
+                map,
+                fetched: false,
+                partition,
+                head,
+            }),
+            None => Err(ReadRunError::Corrupt {
+                place: bytes.place(),
+                offset: bytes.len() as u64,
+                fault: Fault::Truncated,
+            }),
+        }
     }
 
     /// A cursor before the first record.

@@ -1,0 +1,118 @@
+//! Code that no engine can catch, in a process of its own.
+
+use std::fs;
+
+use crate::sandbox::{Ended, Sandbox, books, bytes_of, wait_for};
+
+/// Runs the job that harms its process.
+fn rogue(sandbox: &Sandbox, does: &str, most: &str, more: &[&str]) -> Ended {
+    let _ = fs::remove_dir_all(sandbox.trace());
+    fs::create_dir(sandbox.trace()).unwrap();
+    fs::write(sandbox.work("in.txt"), "one two\nhere it is\nthree\n").unwrap();
+    let does = format!("does={does}");
+    let trace = format!("trace={}", sandbox.trace().display());
+    let most = format!("most={most}");
+    let args = ["run", "lab-rogue", "in.txt", "-o", "out", "--isolate"];
+    let params = ["-p", &does, "-p", &trace, "-p", &most];
+    sandbox.start(args.iter().chain(&params).chain(more)).wait()
+}
+
+/// No process of this test's is left.
+fn assert_nobody_is_left(sandbox: &Sandbox) {
+    wait_for("all processes to end", || {
+        let tmp = sandbox.tmp().display().to_string();
+        let mut processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+        let ours = processes.any(|entry| {
+            let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
+            String::from_utf8_lossy(&environment).contains(&tmp)
+        });
+        (!ours).then_some(())
+    });
+}
+
+const DEEDS: [(&str, &str); 6] = [
+    ("abort", "was killed by signal 6 (SIGABRT)"),
+    ("exit", "ended with code 3"),
+    ("segv", "was killed by signal 11 (SIGSEGV)"),
+    ("hog", "memory allocation of"),
+    ("recurse", "has overflowed its stack"),
+    ("print", "it said: a line that nobody asked for, 199999"),
+];
+
+#[test]
+fn what_ends_a_process_fails_the_attempt_and_says_why() {
+    let sandbox = Sandbox::new();
+    for (does, said) in DEEDS {
+        let more = ["--memory", "64MiB", "--slots", "1", "--max-attempts", "2"];
+        let ended = rogue(&sandbox, does, "9", &more);
+        assert_eq!(ended.status.code(), Some(1), "{does}: {}", ended.stderr);
+        assert!(ended.stderr.contains(said), "{does}: {}", ended.stderr);
+        assert!(ended.stderr.len() < 10_000, "{does}: {}", ended.stderr);
+        assert_eq!(sandbox.signs("deed").len(), 2, "{does}");
+        assert!(!sandbox.work("out").exists());
+    }
+    assert_nobody_is_left(&sandbox);
+}
+
+/// The worker lives on: the task's next attempt is in a new process, and its output is as if nothing had been.
+#[test]
+fn the_next_attempt_has_a_new_process() {
+    let sandbox = Sandbox::new();
+    for place in [&["--slots", "1"][..], &["--workers", "2"]] {
+        for (does, _) in DEEDS {
+            let more: Vec<&str> = ["--memory", "64MiB"].iter().chain(place).copied().collect();
+            let ended = rogue(&sandbox, does, "1", &more);
+            assert!(ended.status.success(), "{does}: {}", ended.stderr);
+            let out = bytes_of(&sandbox.work("out"));
+            let rows = b"here\t1\nis\t1\nit\t1\none\t1\nthree\t1\ntwo\t1\n";
+            assert_eq!(out["part-00000"], rows);
+            fs::remove_dir_all(sandbox.work("out")).unwrap();
+        }
+    }
+    assert_nobody_is_left(&sandbox);
+}
+
+#[test]
+fn a_loop_without_end_is_ended_by_its_time() {
+    let sandbox = Sandbox::new();
+    let ended = rogue(
+        &sandbox,
+        "loop",
+        "1",
+        &["--task-timeout", "2s", "--workers", "2"],
+    );
+    assert!(ended.status.success(), "{}", ended.stderr);
+    assert_eq!(sandbox.signs("deed").len(), 1);
+    assert_nobody_is_left(&sandbox);
+}
+
+#[test]
+fn the_same_folder_with_and_without() {
+    let sandbox = Sandbox::new();
+    let books = books();
+    let books = books.to_str().unwrap();
+    for job in ["wordcount", "sort", "index"] {
+        let run = |out: &str, more: &[&str]| {
+            let args = [
+                "run",
+                job,
+                books,
+                "-r",
+                "3",
+                "--split-size",
+                "500KB",
+                "-o",
+                out,
+            ];
+            sandbox.run(args.iter().chain(more));
+            bytes_of(&sandbox.work(out))
+        };
+        let want = run(&format!("{job}-want"), &[]);
+        let one = run(&format!("{job}-one"), &["--isolate", "--slots", "2"]);
+        let little = ["--isolate", "--slots", "2", "--memory", "30MiB"];
+        let little = run(&format!("{job}-little"), &little);
+        let three = run(&format!("{job}-three"), &["--isolate", "--workers", "3"]);
+        assert!(one == want && little == want && three == want, "{job}");
+    }
+    assert_nobody_is_left(&sandbox);
+}

@@ -1,0 +1,172 @@
+//! A child process, seen from its slot.
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::message::{self, Ask, Told};
+use super::{IsolateSettings, LOOK_EVERY};
+
+/// Messages of a child that wait to be taken; one that says more is held up.
+const TOLD_MAX: usize = 16;
+/// Lines that are kept of what a child says on stderr, and bytes of each.
+const LINES_MAX: usize = 8;
+const LINE_MAX: u64 = 512;
+
+/// A child that serves attempts; killed with its process group when dropped.
+#[derive(Debug)]
+pub(super) struct SlotChild {
+    child: Child,
+    asks: UnixStream,
+    told: Receiver<Told>,
+    last_words: Arc<Mutex<VecDeque<String>>>,
+    stderr: Option<JoinHandle<()>>,
+    killed: bool,
+}
+
+/// What came of waiting.
+pub(super) enum Heard {
+    Told(Told),
+    /// Nothing yet.
+    Nothing,
+    /// It has ended.
+    Ended,
+}
+
+impl SlotChild {
+    /// Starts one. It ends with the thread that calls this.
+    pub(super) fn start(settings: &IsolateSettings) -> io::Result<Self> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let mut child = Command::new(&settings.program)
+            .arg("slot")
+            .args(["--parent", &std::process::id().to_string()])
+            .args(["--data-max", &settings.data_max.bytes().to_string()])
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()?;
+        let last_words = Arc::default();
+        let stderr = child.stderr.take().map(|stderr| {
+            let words = Arc::clone(&last_words);
+            thread::spawn(move || listen(stderr, &words))
+        });
+        let (sender, told) = sync_channel(TOLD_MAX);
+        let mut from = ours.try_clone()?;
+        thread::spawn(move || {
+            while let Ok(Some(told)) = message::read(&mut from) {
+                if sender.send(told).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self {
+            child,
+            asks: ours,
+            told,
+            last_words,
+            stderr,
+            killed: false,
+        })
+    }
+
+    pub(super) fn ask(&mut self, ask: &Ask) -> io::Result<()> {
+        message::write(&mut self.asks, ask)
+    }
+
+    /// Waits a little for news.
+    pub(super) fn hear(&self) -> Heard {
+        match self.told.recv_timeout(LOOK_EVERY) {
+            Ok(told) => Heard::Told(told),
+            Err(RecvTimeoutError::Timeout) => Heard::Nothing,
+            Err(RecvTimeoutError::Disconnected) => Heard::Ended,
+        }
+    }
+
+    /// How a child that has hung up ended, and its last words.
+    pub(super) fn post_mortem(mut self) -> (Option<ExitStatus>, Vec<String>) {
+        // It may live on, having closed its end; what it began may too.
+        self.kill();
+        let status = self.child.wait().ok();
+        if let Some(stderr) = self.stderr.take() {
+            let _ = stderr.join();
+        }
+        let words = self
+            .last_words
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        (status, words.iter().cloned().collect())
+    }
+
+    /// Kills it and all that it has started. Before it is waited for, as its id is its own until then.
+    fn kill(&mut self) {
+        if std::mem::replace(&mut self.killed, true) {
+            return;
+        }
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        if let Some(group) = pid {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        let _ = self.child.kill();
+    }
+}
+
+impl Drop for SlotChild {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Keeps the last lines; what is said beyond is read and dropped, however much it is.
+fn listen(stderr: ChildStderr, words: &Mutex<VecDeque<String>>) {
+    let mut stderr = BufReader::new(stderr);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match stderr.by_ref().take(LINE_MAX).read_until(b'\n', &mut line) {
+            Ok(1..) => {}
+            Ok(0) | Err(_) => return,
+        }
+        let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+        if text.is_empty() {
+            continue;
+        }
+        let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
+        if words.len() == LINES_MAX {
+            words.pop_front();
+        }
+        words.push_back(text);
+    }
+}
+
+/// How a process ended: `was killed by signal 6 (SIGABRT)`, `ended with code 3`.
+pub(super) fn told_end(status: Option<ExitStatus>) -> String {
+    let Some(status) = status else {
+        return "has ended".to_owned();
+    };
+    match (status.signal(), status.code()) {
+        (Some(signal), _) => {
+            let name = match signal {
+                4 => " (SIGILL)",
+                6 => " (SIGABRT)",
+                7 => " (SIGBUS)",
+                8 => " (SIGFPE)",
+                9 => " (SIGKILL)",
+                11 => " (SIGSEGV)",
+                _ => "",
+            };
+            format!("was killed by signal {signal}{name}")
+        }
+        (None, Some(code)) => format!("ended with code {code}"),
+        (None, None) => "has ended".to_owned(),
+    }
+}

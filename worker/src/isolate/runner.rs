@@ -1,0 +1,281 @@
+//! Jobs whose attempts are made by children.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mapfold_data::run::{RunBytes, Segment};
+use mapfold_data::scratch::{Scratch, ScratchFile};
+use mapfold_job::{
+    BuildError, Catalog, MapDone, MapTask, Monitor, ReduceDone, ReduceTask, Runner, SequentialDone,
+    SequentialTask, TaskError,
+};
+use mapfold_terms::{FailClass, Failure, JobInfo, RawPath};
+
+use super::child::{Heard, SlotChild, told_end};
+use super::message::{Ask, Input, Told, Work};
+use super::{IsolateSettings, data_max_for};
+
+/// The same jobs, with every attempt made by a child process that stays with its slot.
+pub fn isolated(catalog: Arc<dyn Catalog>, settings: IsolateSettings) -> Arc<dyn Catalog> {
+    Arc::new(Isolated {
+        catalog,
+        children: Arc::new(Children {
+            settings,
+            idle: Mutex::default(),
+        }),
+    })
+}
+
+struct Isolated {
+    catalog: Arc<dyn Catalog>,
+    children: Arc<Children>,
+}
+
+/// As many children as attempts ever ran at once.
+struct Children {
+    settings: IsolateSettings,
+    idle: Mutex<Vec<SlotChild>>,
+}
+
+impl Catalog for Isolated {
+    fn list(&self) -> Vec<JobInfo> {
+        self.catalog.list()
+    }
+
+    /// Runs none of the job's code, which may do anything: a child makes the job.
+    fn build(
+        &self,
+        name: &str,
+        params: &BTreeMap<String, String>,
+    ) -> Result<Arc<dyn Runner>, BuildError> {
+        let jobs = self.catalog.list();
+        let info = jobs.iter().find(|info| info.name == name);
+        let info = info.cloned().ok_or_else(|| BuildError::UnknownJob {
+            name: name.to_owned(),
+            known: jobs.into_iter().map(|info| info.name).collect(),
+        })?;
+        Ok(Arc::new(IsolatedRunner {
+            info,
+            params: params.clone(),
+            children: Arc::clone(&self.children),
+        }))
+    }
+}
+
+struct IsolatedRunner {
+    info: JobInfo,
+    params: BTreeMap<String, String>,
+    children: Arc<Children>,
+}
+
+impl Runner for IsolatedRunner {
+    fn info(&self) -> &JobInfo {
+        &self.info
+    }
+
+    fn map(&self, task: &MapTask<'_>, monitor: &dyn Monitor) -> Result<MapDone, TaskError> {
+        let ask = Ask {
+            job: self.info.name.clone(),
+            params: self.params.clone(),
+            attempt: task.attempt,
+            format: task.format,
+            partitions: task.partitions,
+            memory: task.memory,
+            scratch: folder(task.scratch)?,
+            work: Work::Map {
+                split: task.split.clone(),
+                partitioning: task.partitioning.clone(),
+                skip_bad: task.skip_bad,
+            },
+        };
+        match self.children.make(&ask, monitor)? {
+            Told::Mapped { report, run } => {
+                let file = task
+                    .scratch
+                    .adopt(run.as_path().to_owned())
+                    .map_err(|error| ours(&error))?;
+                let run = RunBytes::from_scratch(file).map_err(|error| ours(&error))?;
+                Ok(MapDone { report, run })
+            }
+            other => Err(unexpected(other)),
+        }
+    }
+
+    fn reduce(&self, task: ReduceTask<'_>, monitor: &dyn Monitor) -> Result<ReduceDone, TaskError> {
+        let mut kept = Vec::new();
+        let inputs = task.inputs.iter();
+        let inputs = inputs.map(|segment| input(segment, task.scratch, &mut kept));
+        let ask = Ask {
+            job: self.info.name.clone(),
+            params: self.params.clone(),
+            attempt: task.attempt,
+            format: task.format,
+            partitions: task.partitions,
+            memory: task.memory,
+            scratch: folder(task.scratch)?,
+            work: Work::Reduce {
+                partition: task.partition,
+                inputs: inputs.collect::<Result<_, _>>()?,
+                part_codec: task.part_codec,
+                part_folder: RawPath::from(task.part_folder),
+            },
+        };
+        match self.children.make(&ask, monitor)? {
+            Told::Reduced {
+                records_in,
+                groups,
+                part,
+                spilled,
+                counters,
+            } => Ok(ReduceDone {
+                records_in,
+                groups,
+                part,
+                spilled,
+                counters,
+            }),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    fn sequential(&self, _: &SequentialTask<'_>) -> Result<SequentialDone, TaskError> {
+        Err(ours(&NotHere))
+    }
+}
+
+/// Only attempts are isolated.
+#[derive(Debug, thiserror::Error)]
+#[error("a job without an engine is not run in a process of its own")]
+struct NotHere;
+
+fn folder(scratch: &Scratch) -> Result<RawPath, TaskError> {
+    let folder = scratch.folder().map_err(|error| ours(&error))?;
+    // The child may have another working folder.
+    let folder = std::path::absolute(&folder).unwrap_or(folder);
+    Ok(RawPath::from(folder))
+}
+
+/// Where a child finds a segment. One that is in memory is written to a file, which goes into `kept`.
+fn input(
+    segment: &Segment,
+    scratch: &Scratch,
+    kept: &mut Vec<ScratchFile>,
+) -> Result<Input, TaskError> {
+    let head = segment.head();
+    let place = match segment.file() {
+        _ if head.bytes == 0 => None,
+        Some((path, start)) => Some((RawPath::from(path), start)),
+        None => {
+            let mut file = scratch.create("segment").map_err(|error| ours(&error))?;
+            file.file
+                .write_all(segment.bytes())
+                .map_err(|error| ours(&error))?;
+            let place = RawPath::from(file.path.as_path());
+            kept.push(file);
+            Some((place, 0))
+        }
+    };
+    Ok(Input {
+        map: segment.map(),
+        records: head.records,
+        checksum: head.checksum,
+        bytes: head.bytes,
+        place,
+    })
+}
+
+impl Children {
+    /// Has a child make an attempt; returns how it ended well.
+    fn make(&self, ask: &Ask, monitor: &dyn Monitor) -> Result<Told, TaskError> {
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        let asked = idle.and_then(|mut child| child.ask(ask).ok().map(|()| child));
+        let child = match asked {
+            Some(child) => child,
+            None => self.start(ask)?,
+        };
+        loop {
+            match child.hear() {
+                Heard::Told(Told::Progress { records, bytes }) => monitor.progress(records, bytes),
+                Heard::Told(told) => {
+                    let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+                    idle.push(child);
+                    drop(idle);
+                    return match told {
+                        Told::Failed(failure) => Err(failure.into()),
+                        Told::BadRun { map, message } => Err(TaskError::BadRun { map, message }),
+                        done => Ok(done),
+                    };
+                }
+                Heard::Nothing => {}
+                Heard::Ended => return Err(self.died(child)),
+            }
+            if monitor.cancelled() {
+                return Err(TaskError::Cancelled);
+            }
+        }
+    }
+
+    fn start(&self, ask: &Ask) -> Result<SlotChild, TaskError> {
+        let data_max = self.settings.data_max.max(data_max_for(ask.memory));
+        let settings = IsolateSettings {
+            data_max,
+            ..self.settings.clone()
+        };
+        let mut child = SlotChild::start(&settings).map_err(|error| ours(&error))?;
+        child.ask(ask).map_err(|error| ours(&error))?;
+        Ok(child)
+    }
+
+    /// The job's code has ended its process.
+    fn died(&self, child: SlotChild) -> TaskError {
+        let (status, words) = child.post_mortem();
+        let mut chain = vec![format!("the attempt's process {}", told_end(status))];
+        let starved = words
+            .iter()
+            .any(|line| line.contains("memory allocation of"));
+        chain.extend(words.into_iter().map(|line| format!("it said: {line}")));
+        TaskError::from(Failure {
+            class: FailClass::Job,
+            chain,
+            at: None,
+            hint: starved.then(|| {
+                "an attempt's process may have twice its share of --memory, and 256 MiB".to_owned()
+            }),
+            backtrace: None,
+        })
+    }
+}
+
+/// Something of this worker's is lacking.
+fn ours(error: &dyn std::error::Error) -> TaskError {
+    Failure::new(FailClass::Worker, error).into()
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the attempt's process answers something else than it was asked")]
+struct OtherAnswer;
+
+fn unexpected(_: Told) -> TaskError {
+    ours(&OtherAnswer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_job_is_refused_without_a_child() {
+        let catalog = Arc::new(mapfold_job::JobTable::default());
+        let settings = IsolateSettings {
+            program: "/nowhere".into(),
+            data_max: mapfold_terms::ByteSize(0),
+        };
+        let refused = isolated(catalog, settings).build("x", &BTreeMap::new());
+        assert!(matches!(refused, Err(BuildError::UnknownJob { .. })));
+    }
+}
