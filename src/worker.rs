@@ -137,7 +137,7 @@ async fn work(
                 warn!(?drain_max, "the worker leaves before its runs are done with");
                 exit = until.take().map_or(exit, |(_, exit)| exit);
                 if let Some(stop) = stop.take() {
-                    drop(stop.send(()));
+                    let _ = stop.send(());
                 }
             }
             caught = signals.next() => {
@@ -153,7 +153,7 @@ async fn work(
                     Caught::Once(signal) => {
                         exit = signal;
                         if let Some(stop) = stop.take() {
-                            drop(stop.send(()));
+                            let _ = stop.send(());
                         }
                     }
                 }
