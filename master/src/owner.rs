@@ -10,7 +10,8 @@
 //! [`Owner::settle`] alone (but for polls that end empty or refused, which say nothing). Whatever must
 //! survive a restart (a job accepted, a task won or lost, a commit begun, a job ended) is therefore
 //! recorded before anybody else can know it: records are appended where a round decides something, and
-//! synced once a round, at the top of `settle`. While the disk works, messages gather in the inbox, so the
+//! synced once a round, before `settle`; only orders need not wait for that if the round has recorded nothing but what
+//! became of tasks ([`Owner::orders_may_leave`]). While the disk works, messages gather in the inbox, so the
 //! busier the master, the more a sync is shared by. A master without a state folder has no journal: it takes its jobs with
 //! it, and leaves at most staging folders, which the next job for the same output removes.
 //!
@@ -136,6 +137,9 @@ impl Owner {
                 self.expire();
             }
             self.advance_shutdown();
+            if self.orders_may_leave() {
+                self.flush();
+            }
             if self.sync().await.is_err() {
                 return;
             }
@@ -274,6 +278,15 @@ impl Owner {
         }
     }
 
+    /// Answers polls that wait for orders.
+    fn flush(&mut self) {
+        for worker in std::mem::take(&mut self.unsent) {
+            if let Some(session) = self.sessions.get_mut(&worker) {
+                session.flush();
+            }
+        }
+    }
+
     /// Lets out what the round has led to, which is recorded: commits, answers, orders, news.
     fn settle(&mut self) {
         for (job, staging) in std::mem::take(&mut self.cleanings) {
@@ -285,11 +298,7 @@ impl Owner {
         for answer in self.answers.drain(..) {
             answer();
         }
-        for worker in std::mem::take(&mut self.unsent) {
-            if let Some(session) = self.sessions.get_mut(&worker) {
-                session.flush();
-            }
-        }
+        self.flush();
         let now = Instant::now();
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if self.jobs.active().any(|job| due(job.tell_at())) {

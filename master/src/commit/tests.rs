@@ -78,7 +78,13 @@ fn assert_whole(commit: &Commit) {
     names.sort();
     assert_eq!(
         names,
-        ["_SUCCESS", "part-00000", "part-00001", "part-00002"]
+        [
+            "_SUCCESS",
+            "_skipped.jsonl",
+            "part-00000",
+            "part-00001",
+            "part-00002"
+        ]
     );
     assert_eq!(
         fs::read(commit.output.join(MANIFEST)).unwrap(),

@@ -102,14 +102,14 @@ fn the_first_error_is_the_last() {
         let folder = tempfile::tempdir().unwrap();
         let files = Arc::new(FailNth::new(n));
         let opened = Journal::open(files.clone(), folder.path(), 100);
-        let mut told = 0;
+        let mut told: usize = 0;
         if let Ok(mut opened) = opened {
-            for job in 0..4 {
+            for job in 0..4_u64 {
                 opened.journal.append(&cancelled(job));
                 if opened.journal.commit().is_err() {
                     break;
                 }
-                told = job + 1;
+                told += 1;
             }
             if told < 4 {
                 let again = opened.journal.commit().unwrap_err();
@@ -120,7 +120,7 @@ fn the_first_error_is_the_last() {
         let records = open(folder.path()).unwrap().records;
         let all: Vec<Record> = (0..4).map(cancelled).collect();
         assert!(
-            records.len() >= told as usize && all.starts_with(&records),
+            records.len() >= told && all.starts_with(&records),
             "call {n}"
         );
         if !files.reached() {

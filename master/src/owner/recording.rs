@@ -24,6 +24,8 @@ pub(crate) struct Recorder {
     folder: Arc<Path>,
     /// Ids up to this one may be given to workers.
     workers_upto: WorkerId,
+    /// What this round has recorded is about tasks alone.
+    tasks_only: bool,
 }
 
 /// Nothing may be told any more.
@@ -35,6 +37,7 @@ impl Recorder {
             journal: Some(journal),
             folder: folder.into(),
             workers_upto: last_worker,
+            tasks_only: true,
         }
     }
 
@@ -47,9 +50,24 @@ impl Recorder {
 impl Owner {
     /// Records what `record` says, if anything is recorded at all.
     pub(super) fn record(&mut self, record: impl FnOnce() -> Record) {
-        if let Some(journal) = self.recorder.as_mut().and_then(|it| it.journal.as_mut()) {
-            journal.append(&record());
+        let Some(recorder) = &mut self.recorder else {
+            return;
+        };
+        if let Some(journal) = &mut recorder.journal {
+            let record = record();
+            recorder.tasks_only &= matches!(
+                record,
+                Record::MapWon { .. } | Record::ReduceWon { .. } | Record::Lost { .. }
+            );
+            journal.append(&record);
         }
+    }
+
+    /// Whether orders may leave before the sync: a slot need not wait for the disk. They say nothing that must last but
+    /// that their job is planned, since tokens are never given twice, and whatever a worker runs or has deleted for
+    /// a decision that is forgotten is sorted out when it returns.
+    pub(super) fn orders_may_leave(&self) -> bool {
+        self.recorder.as_ref().is_some_and(|it| it.tasks_only)
     }
 
     /// A worker is to get this id.
@@ -153,6 +171,7 @@ impl Owner {
         let Some(recorder) = &mut self.recorder else {
             return Ok(());
         };
+        recorder.tasks_only = true;
         let Some(mut journal) = recorder.journal.take_if(|journal| journal.is_behind()) else {
             return Ok(());
         };

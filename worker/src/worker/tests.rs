@@ -211,11 +211,8 @@ async fn a_worker_goes_on_with_all_it_has_when_its_master_was_started_again() {
     );
     master
         .until(|state| {
-            let beats = state.beats.iter();
-            beats
-                .filter(|beat| beat.worker == second)
-                .next_back()
-                .cloned()
+            let mut beats = state.beats.iter();
+            beats.rfind(|beat| beat.worker == second).cloned()
         })
         .await;
     assert_eq!(master.state().attached, [(map, report.run.digest)]);

@@ -24,6 +24,8 @@ pub(super) struct Disk {
     pub(super) committing: BTreeSet<JobId>,
     /// Jobs whose plan, or end, is recorded.
     pub(super) planned: BTreeSet<JobId>,
+    /// What is not synced is about tasks alone.
+    pub(super) tasks_only: bool,
 }
 
 impl Disk {
@@ -42,6 +44,7 @@ impl Disk {
             shadow: Scheduler::new(epoch, 1, settings()),
             committing: BTreeSet::new(),
             planned: BTreeSet::new(),
+            tasks_only: true,
         };
         disk.append(&Record::Began {
             epoch,
@@ -55,6 +58,10 @@ impl Disk {
     }
 
     pub(super) fn append(&mut self, record: &Record) {
+        self.tasks_only &= matches!(
+            record,
+            Record::MapWon { .. } | Record::ReduceWon { .. } | Record::Lost { .. }
+        );
         match record {
             Record::Committing { job } => drop(self.committing.insert(*job)),
             Record::Planned { job, .. } | Record::Ended { job, .. } => {
@@ -72,6 +79,7 @@ impl Disk {
 
     pub(super) fn sync(&mut self) {
         self.durable = self.bytes.len();
+        self.tasks_only = true;
         self.writer.synced();
     }
 
