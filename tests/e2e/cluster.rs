@@ -24,11 +24,15 @@ pub(crate) enum Over {
 
 impl Cluster {
     pub(crate) fn start(sandbox: &Sandbox, over: Over, workers: usize) -> Self {
+        Self::with_lease(sandbox, over, workers, LEASE)
+    }
+
+    pub(crate) fn with_lease(sandbox: &Sandbox, over: Over, workers: usize, lease: &str) -> Self {
         let listen = match over {
             Over::Tcp => "127.0.0.1:0".to_owned(),
             Over::Unix => format!("unix:{}", sandbox.tmp().join("master/socket").display()),
         };
-        let master = sandbox.start(["master", "--listen", &listen, "--lease", LEASE]);
+        let master = sandbox.start(["master", "--listen", &listen, "--lease", lease]);
         let address = wait_for("the master to listen", || address_in(&master.said()));
         let mut cluster = Self {
             master,

@@ -19,6 +19,11 @@ impl Scene {
     pub(crate) fn new(hold: &str) -> Self {
         let sandbox = Sandbox::new();
         let cluster = Cluster::start(&sandbox, Over::Unix, 3);
+        Self::on(sandbox, cluster, hold)
+    }
+
+    /// The same on a cluster of one's own.
+    pub(crate) fn on(sandbox: Sandbox, cluster: Cluster, hold: &str) -> Self {
         let trace = format!("trace={}", sandbox.trace().display());
         let more = [
             "-r",
@@ -235,4 +240,40 @@ fn a_local_worker_killed_while_it_maps() {
     let report = serde_json::from_slice(&ended.stdout).unwrap();
     assert_eq!(number(&report, "workers_lost"), 1);
     sandbox.assert_clean(&["out"]);
+}
+
+/// It is stopped for less than its lease, so it is slow and not lost: a backup attempt overtakes it.
+#[test]
+fn a_worker_that_stands_still_within_its_lease_is_overtaken() {
+    let sandbox = Sandbox::new();
+    let cluster = Cluster::with_lease(&sandbox, Over::Unix, 3, "20s");
+    let scene = Scene::on(sandbox, cluster, "hold_map=true");
+    let slow = scene.pid_at("map", &[]);
+    signal(slow, Signal::STOP);
+    scene.sandbox.go("go-map");
+    scene.sandbox.go("go-reduce");
+    wait_for("a backup attempt", || {
+        scene.client.said().contains("far behind").then_some(())
+    });
+    let (sandbox, cluster, report) = scene.finish();
+    assert_eq!(number(&report, "workers_lost"), 0);
+    assert!(number(&report, "backups_won") >= 1, "{report}");
+    signal(slow, Signal::CONT);
+    cluster.end();
+    sandbox.assert_clean(&["out"]);
+}
+
+/// In one process nothing can stop the thread: the job ends at once, and the process with it.
+#[test]
+fn code_that_never_comes_back_fails_the_job_after_the_time_out() {
+    let sandbox = Sandbox::new();
+    let (books, trace) = (books(), format!("trace={}", sandbox.trace().display()));
+    let args = ["run", "lab-slow", books.to_str().unwrap(), "-o", "out"];
+    let hold = ["-p", "hold_map=true", "-p", &trace, "--task-timeout", "1s"];
+    let ended = sandbox.start(args.into_iter().chain(hold)).wait();
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    let said = &ended.stderr;
+    assert!(said.contains("stands still"), "{said}");
+    assert!(said.contains("no progress for 1 s"), "{said}");
+    sandbox.assert_clean(&[]);
 }

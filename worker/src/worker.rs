@@ -93,6 +93,7 @@ pub async fn run(
         let life = tokio::select! {
             biased;
             () = &mut stop => return Ok(()),
+            () = wished(drain.clone()) => return Ok(()),
             joined = worker.join(slots) => joined?,
         };
         let end = worker.live(life, stop.as_mut(), drain.clone()).await?;
@@ -105,6 +106,8 @@ pub async fn run(
                 tokio::select! {
                     biased;
                     () = &mut stop => return Ok(()),
+                    // Between lives it holds nothing that anybody needs.
+                    () = wished(drain.clone()) => return Ok(()),
                     () = tokio::time::sleep(rejoin.wait()) => {}
                 }
             }
@@ -117,6 +120,14 @@ pub async fn run(
                 ..
             } => return Err(WorkerError::Lost(error)),
         }
+    }
+}
+
+/// Returns when it is to drain.
+async fn wished(mut drain: watch::Receiver<bool>) {
+    if drain.wait_for(|wished| *wished).await.is_err() {
+        // Nobody is left who could wish.
+        std::future::pending().await
     }
 }
 
@@ -252,12 +263,10 @@ impl Worker {
     }
 
     /// Tells the master, once it is wished, and the next master if there comes one. Never returns: the master's order ends the life.
-    async fn drain(&self, life: &Life, mut wished: watch::Receiver<bool>) {
+    async fn drain(&self, life: &Life, drain: watch::Receiver<bool>) {
         /// A master that was started again has forgotten the wish.
         const LOOK_EVERY: Duration = Duration::from_millis(500);
-        if wished.wait_for(|wished| *wished).await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        wished(drain).await;
         loop {
             let worker = life.worker();
             let told = self.desk.call(Duration::ZERO, |desk, context| async move {
