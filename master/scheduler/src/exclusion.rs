@@ -17,8 +17,12 @@ use crate::timers::Timer;
 /// Processes of which faults are remembered.
 const REMEMBERED_MAX: usize = 1024;
 
-/// A worker that wins so many tasks is forgiven the failures before.
-const FORGIVEN_AFTER: u32 = 20;
+/// A worker that wins so many tasks in a row is forgiven the failures before: where tasks fail now and then on every worker, the
+/// job is to blame.
+const FORGIVEN_AFTER: u32 = 2;
+
+/// For failures of tasks, one in so many workers may be excluded at once, for the same reason.
+const BLAMED_SHARE: usize = 4;
 
 /// What is remembered of worker processes, over their lives.
 #[derive(Debug, Default)]
@@ -97,7 +101,8 @@ impl Scheduler {
                 worker.blamed.insert((attempt.job, attempt.task));
                 worker.blamed.len()
             });
-            if blamed.is_some_and(|blamed| blamed >= self.settings.blames_max as usize) {
+            let room = self.workers.excluded() * BLAMED_SHARE < self.workers.len();
+            if room && blamed.is_some_and(|blamed| blamed >= self.settings.blames_max as usize) {
                 self.exclude(id, "several tasks failed there that others did");
             }
         }

@@ -51,7 +51,7 @@ pub struct Settings {
     /// Default 10 min.
     pub flap_window: Duration,
     /// Tasks that fail on a worker, and then succeed on another, after which the first is excluded; if it
-    /// wins twenty between, they do not count. Default 3.
+    /// wins two in a row between, they do not count. Default 3.
     pub blames_max: u32,
     /// How long a worker gets no attempts when it is excluded; doubles each time up to
     /// [`Settings::exclusion_max`]. Default 1 min.

@@ -23,6 +23,8 @@ pub(crate) struct Workers {
     slots: u32,
     /// Live workers that can be used.
     usable: usize,
+    /// Live workers that are excluded.
+    excluded: usize,
     /// Live workers that are to leave.
     pub(crate) draining: BTreeSet<WorkerId>,
     /// How often a worker (second) could not reach a holder of runs (first), since it last had all it needed.
@@ -176,6 +178,7 @@ impl Workers {
         let worker = self.live.remove(&id)?;
         self.free.remove(&(Reverse(worker.free()), id));
         self.usable -= usize::from(worker.is_usable());
+        self.excluded -= usize::from(worker.excluded);
         self.draining.remove(&id);
         self.complaints
             .retain(|(holder, reader), _| *holder != id && *reader != id);
@@ -197,11 +200,13 @@ impl Workers {
         let worker = self.live.get_mut(&id)?;
         let ahead = self.ahead_per_slot;
         let before = (worker.free(), worker.room(ahead));
-        let usable = worker.is_usable();
+        let (usable, excluded) = (worker.is_usable(), worker.excluded);
         let result = change(worker);
         let after = (worker.free(), worker.room(ahead));
         self.usable -= usize::from(usable);
         self.usable += usize::from(worker.is_usable());
+        self.excluded -= usize::from(excluded);
+        self.excluded += usize::from(worker.excluded);
         reorder(&mut self.free, id, before.0, after.0);
         reorder(&mut self.room, id, before.1, after.1);
         Some(result)
@@ -245,6 +250,11 @@ impl Workers {
     pub(crate) fn all_avoided(&self, avoid: &Avoid) -> bool {
         let usable = |id: &WorkerId| self.get(*id).is_some_and(Worker::is_usable);
         avoid.iter().filter(usable).count() == self.usable
+    }
+
+    /// Live workers that are excluded.
+    pub(crate) fn excluded(&self) -> usize {
+        self.excluded
     }
 
     /// Live workers that can be used.
