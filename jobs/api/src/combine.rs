@@ -37,7 +37,26 @@ impl From<MergeError> for TaskError {
                 FailClass::Worker
             }
         };
-        Failure::new(class, &error).into()
+        Failure {
+            hint: error.hint().map(str::to_owned),
+            ..Failure::new(class, &error)
+        }
+        .into()
+    }
+}
+
+impl MergeError {
+    /// What a person may do about it.
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Write(error) if error.is_no_space() => Some(
+                "free some space in the folder for temporary files, or name another: TMPDIR, or --dir of a worker",
+            ),
+            Self::WritePart(error) if error.is_no_space() => {
+                Some("free some space where the output is to be, or name another folder")
+            }
+            _ => None,
+        }
     }
 }
 
@@ -100,4 +119,24 @@ pub(crate) fn fold_bucket<J: Job>(
 #[inline]
 pub(crate) fn fold<J: Job>(job: &J, key: &[u8], sum: &mut ValueOwned<J>, value: ValueRef<'_, J>) {
     J::FOLD.expect("the job folds")(job, key, sum, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_with_what_to_do() {
+        let full = WriteRunError::NoSpace {
+            path: "run".into(),
+            source: io::Error::from(io::ErrorKind::StorageFull),
+        };
+        let TaskError::Failed(failure) = MergeError::from(full).into() else {
+            panic!("it is a failure");
+        };
+        assert_eq!(failure.class, FailClass::Worker);
+        assert!(failure.hint.is_some_and(|hint| hint.contains("TMPDIR")));
+    }
 }
