@@ -50,6 +50,10 @@ impl Pending {
 
     /// The next task for which a worker has a slot free, and that worker.
     pub(crate) fn choose(&self, workers: &Workers) -> Option<Choice> {
+        if !workers.any_free() {
+            // While short tasks wait at workers that is so at nearly each event, and there may be a group for each worker.
+            return None;
+        }
         for (avoid, tasks) in &self.again {
             if let (Some(worker), Some(&index)) = (workers.choose(avoid), tasks.first()) {
                 let group = Some(avoid.clone());

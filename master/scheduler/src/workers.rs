@@ -262,6 +262,11 @@ impl Workers {
         self.usable
     }
 
+    /// Whether any slot is free.
+    pub(crate) fn any_free(&self) -> bool {
+        !self.free.is_empty()
+    }
+
     /// Whether any attempt could go anywhere.
     pub(crate) fn any_open(&self) -> bool {
         !self.free.is_empty() || !self.room.is_empty()
