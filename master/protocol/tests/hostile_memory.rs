@@ -141,7 +141,7 @@ async fn hostile_frames_cost_little_memory() {
 /// Lists whose items are short on the wire and long in memory, one for each request that has any.
 async fn long_requests(host_port: &str) {
     let attempt = [1, 1, 1, 0, 0, 1];
-    let ended = |outcome: &[u8]| [&[0, 1, 2, 1][..], &attempt, outcome].concat();
+    let ended = |outcome: &[u8]| [&[0, 1, 3, 1, 1][..], &attempt, outcome].concat();
     let submit = [0, 1, 0, 1, 0];
     for (what, role, frame) in [
         ("causes", WORKER, longest(&ended(&[2, 0]), &[0])),
@@ -149,7 +149,7 @@ async fn long_requests(host_port: &str) {
         (
             "attempts",
             PULSE,
-            longest(&[0, 1, 0, 1], &[1, 1, 1, 0, 0, 1, 0, 0]),
+            longest(&[0, 1, 0, 1], &[1, 1, 1, 0, 0, 1, 0, 0, 0, 0]),
         ),
         ("parameters", CLIENT, longest(&submit, &[1, b'x', 0])),
         (
@@ -169,7 +169,7 @@ async fn long_requests(host_port: &str) {
 
 /// The same in answers.
 async fn long_answers() {
-    let orders = fake(longest(&[0, 0, 1, 0, 0], &[5])).await;
+    let orders = fake(longest(&[0, 0, 2, 0, 0], &[5])).await;
     check("orders", async {
         let link = Link::<WorkerDeskClient>::new(orders);
         let answer = link.call(LONG, |desk, context| async move {
@@ -178,7 +178,7 @@ async fn long_answers() {
         assert!(matches!(answer.await, Err(CallError::Disconnected { .. })));
     })
     .await;
-    let locations = fake(longest(&[0, 0, 3, 0], &[0, 1, 0, 0, 0, 0, 0])).await;
+    let locations = fake(longest(&[0, 0, 4, 0], &[0, 1, 0, 0, 0, 0, 0])).await;
     check("locations", async {
         let link = Link::<WorkerDeskClient>::new(locations);
         let answer = link.call(LONG, |desk, context| async move {
