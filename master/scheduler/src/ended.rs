@@ -104,8 +104,9 @@ impl Scheduler {
             return;
         };
         let index = attempt.task.index;
-        let wins = (job.maps.winner(index) == Some((attempt, worker))
-            || job.awaited.contains(&index))
+        // Whoever holds it: a worker that returned to a master which was started again has a new id.
+        let winner = job.maps.winner(index).map(|(winner, _)| winner);
+        let wins = (winner == Some(attempt) || job.awaited.contains(&index))
             && !self.planted(Bug::RepeatedReportDiscardsRun);
         if matches!(outcome, Outcome::Mapped(_)) && !wins {
             let on = worker;
