@@ -2,7 +2,7 @@
 //! frame: 32 lines of a failure, 256 KiB of counters, and small change.
 
 use mapfold_protocol::codec::encoded_len;
-use mapfold_terms::{Failure, JobReport};
+use mapfold_terms::{Failure, JobEnd, JobReport};
 
 /// Bytes of one line of a failure, and lines of its chain.
 const LINE_MAX: usize = 4096;
@@ -25,6 +25,22 @@ pub(crate) fn trim(mut failure: Failure) -> Failure {
         .at
         .filter(|at| at.file.as_bytes().len() + at.excerpt.len() <= 2 * LINE_MAX);
     failure
+}
+
+/// Cuts what the end of a job says.
+pub(crate) fn trim_end(end: JobEnd) -> JobEnd {
+    match end {
+        JobEnd::Failed {
+            what,
+            failure,
+            reason,
+        } => JobEnd::Failed {
+            what: cut(what),
+            failure: failure.map(trim),
+            reason,
+        },
+        JobEnd::Succeeded { .. } | JobEnd::Cancelled => end,
+    }
 }
 
 /// Cuts one of several failures.
@@ -60,8 +76,8 @@ pub(crate) fn trim_counters(report: &mut JobReport) {
 mod tests {
     use mapfold_scheduler::JobStats;
     use mapfold_terms::{
-        AttemptId, FailClass, FailReason, FailedAttempt, Format, JobEnd, JobId, Plan, TaskId,
-        Token, WorkerId,
+        AttemptId, FailClass, FailReason, FailedAttempt, Format, JobId, Plan, TaskId, Token,
+        WorkerId,
     };
     use tokio::time::Instant;
 

@@ -5,7 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use mapfold_terms::{
-    AttemptId, Digest, FailReason, Failure, JobId, NoticeKind, Outcome, Progress, TaskId, WorkerId,
+    AttemptId, Digest, FailReason, Failure, JobEnd, JobId, NoticeKind, Outcome, Progress, TaskId,
+    WorkerId,
 };
 
 /// Time since the master started, on its own monotonic clock.
@@ -238,6 +239,43 @@ pub enum JobResult {
     },
     /// It was cancelled.
     Cancelled,
+}
+
+/// What reports and the journal say of it.
+impl From<JobResult> for JobEnd {
+    fn from(result: JobResult) -> Self {
+        match result {
+            JobResult::Succeeded { root } => Self::Succeeded { root },
+            JobResult::Failed {
+                what,
+                reason,
+                failure,
+            } => Self::Failed {
+                what,
+                failure,
+                reason,
+            },
+            JobResult::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl From<JobEnd> for JobResult {
+    fn from(end: JobEnd) -> Self {
+        match end {
+            JobEnd::Succeeded { root } => Self::Succeeded { root },
+            JobEnd::Failed {
+                what,
+                failure,
+                reason,
+            } => Self::Failed {
+                what,
+                reason,
+                failure,
+            },
+            JobEnd::Cancelled => Self::Cancelled,
+        }
+    }
 }
 
 impl fmt::Display for Moment {

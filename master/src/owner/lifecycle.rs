@@ -19,7 +19,7 @@ use crate::jobs::Accepted;
 use crate::planning::{self, PlanRefused, Planned};
 use crate::staging::Staging;
 use crate::tally::Tally;
-use crate::trim::{cut, trim, trim_counters};
+use crate::trim::{trim, trim_counters, trim_end};
 
 /// The end of a job waits no longer for the removal of its staging folder, which then goes on by itself.
 const CLEAN_MAX: Duration = Duration::from_secs(10);
@@ -183,7 +183,7 @@ impl Owner {
             self.order(worker, Order::Forget(id));
         }
         let stats = self.scheduler.stats(id).unwrap_or_default();
-        self.close(id, end_of(result), stats);
+        self.close(id, trim_end(result.into()), stats);
     }
 }
 
@@ -346,22 +346,6 @@ fn work_of(planned: Planned) -> Work {
         brief: planned.brief,
         staging: Some(planned.staging),
         manifest: None,
-    }
-}
-
-fn end_of(result: JobResult) -> JobEnd {
-    match result {
-        JobResult::Succeeded { root } => JobEnd::Succeeded { root },
-        JobResult::Failed {
-            what,
-            reason,
-            failure,
-        } => JobEnd::Failed {
-            what: cut(what),
-            failure: failure.map(trim),
-            reason,
-        },
-        JobResult::Cancelled => JobEnd::Cancelled,
     }
 }
 

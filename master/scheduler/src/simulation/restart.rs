@@ -12,7 +12,7 @@ use mapfold_terms::{
 use super::master::settings;
 use super::world::{FAULTS_END, Happening, World};
 use crate::planted::Bug;
-use crate::{Action, JobPlan, JobResult, Scheduler};
+use crate::{Action, JobPlan, Scheduler};
 
 impl World {
     /// Records what the scheduler has decided for good, before anybody hears of it.
@@ -85,7 +85,7 @@ impl World {
                 self.disk.append(&Record::Committing { job: *job });
             }
             Action::Finish { job, result } => {
-                let report = Box::new(report(end_of(result)));
+                let report = Box::new(report(result.clone().into()));
                 self.disk.append(&Record::Ended {
                     job: *job,
                     report,
@@ -157,7 +157,7 @@ impl World {
             };
             ended.insert(*job);
             if self.jobs[job].result.is_none() {
-                self.end(*job, result_of(&report.end))?;
+                self.end(*job, report.end.clone().into())?;
             }
         }
         for (id, job) in &self.jobs {
@@ -188,38 +188,6 @@ fn planned_record(job: JobId, plan: &JobPlan) -> Record {
             staging: RawPath::from(Vec::new()),
             inputs: String::new(),
         },
-    }
-}
-
-fn end_of(result: &JobResult) -> JobEnd {
-    match result.clone() {
-        JobResult::Succeeded { root } => JobEnd::Succeeded { root },
-        JobResult::Failed {
-            what,
-            reason,
-            failure,
-        } => JobEnd::Failed {
-            what,
-            failure,
-            reason,
-        },
-        JobResult::Cancelled => JobEnd::Cancelled,
-    }
-}
-
-fn result_of(end: &JobEnd) -> JobResult {
-    match end.clone() {
-        JobEnd::Succeeded { root } => JobResult::Succeeded { root },
-        JobEnd::Failed {
-            what,
-            failure,
-            reason,
-        } => JobResult::Failed {
-            what,
-            reason,
-            failure,
-        },
-        JobEnd::Cancelled => JobResult::Cancelled,
     }
 }
 
