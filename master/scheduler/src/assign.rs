@@ -92,9 +92,10 @@ impl Scheduler {
             attempt.number = phase.task(task.index).tries + 1;
             phase.launch(attempt, on);
         }
-        let launched = Launched::new(self.clock.counted(), backup);
+        let at = self.clock.counted();
         let ahead = self.workers.ahead_per_slot();
         self.workers.edit(on, |worker| {
+            let launched = Launched::new(at, worker.watched, backup);
             worker.running.insert(attempt, launched);
             assert!(worker.busy() <= worker.most(ahead), "{attempt} has no slot");
         });

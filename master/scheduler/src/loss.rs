@@ -97,7 +97,8 @@ impl Scheduler {
         }
         self.arm(Timer::Lease(id), self.settings.silence_max());
         let now = self.clock.counted();
-        self.workers.edit(id, |worker| worker.heard = now);
+        let settings = &self.settings;
+        self.workers.edit(id, |worker| worker.hear(now, settings));
         self.cancel_unknown(id, holds);
         let lost = self.unlisted(id, holds);
         if self.planted(Bug::NoReconciliation) {

@@ -187,12 +187,13 @@ impl Scheduler {
             wanted
         });
         if adopted {
-            let launched = Launched {
-                confirmed: true,
-                ..Launched::new(at, false)
-            };
-            self.workers
-                .edit(on, |worker| worker.running.insert(attempt, launched));
+            self.workers.edit(on, |worker| {
+                let launched = Launched {
+                    confirmed: true,
+                    ..Launched::new(at, worker.watched, false)
+                };
+                worker.running.insert(attempt, launched);
+            });
             self.actions.push_back(Action::Adopted { attempt, on });
             self.watch_for_slot(attempt.job);
             return;

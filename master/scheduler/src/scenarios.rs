@@ -721,6 +721,42 @@ fn an_attempt_that_stands_still_fails_and_its_task_goes_elsewhere() {
 }
 
 #[test]
+fn an_attempt_is_not_blamed_for_the_silence_of_its_worker_nor_for_a_beat_that_was_overtaken() {
+    let settings = Settings {
+        backup_min_age: std::time::Duration::from_secs(10_000),
+        ..Settings::default()
+    };
+    // A worker that is cut off for 11 s again and again, and heard once between.
+    let start = "join w1 1
+         plan j1 1x1          -> launch m0.1 w1
+         at w1 m0.1 1/100\n";
+    let silences = "wait 11000
+         at w1 m0.1 =/100\n"
+        .repeat(200);
+    check_with(settings.clone(), &format!("{start}{silences}"));
+    // It was watched for 200 times 2.5 s.
+    check_with(
+        settings.clone(),
+        &format!(
+            "{start}{silences}
+             at w1 m0.1 2/100
+             wait 601000 w1
+             at w1 m0.1 =/100     -> (waiting), cancel m0.1 w1, end TaskFailed: map task m0 stands still; its thread cannot be stopped from outside; and no other worker could try it: attempt m0.1 on worker w1: no progress for 10 min"
+        ),
+    );
+    // The last beat was sent before the others.
+    check_with(
+        settings,
+        "join w1 1
+         plan j1 1x1          -> launch m0.1 w1
+         at w1 m0.1 1/100
+         at w1 m0.1 2/100
+         wait 601000 w1
+         at w1 m0.1 0/100",
+    );
+}
+
+#[test]
 fn a_worker_that_alone_cannot_reach_another_is_not_believed_and_excluded_in_the_end() {
     check(
         "join w1 1

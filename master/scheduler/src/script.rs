@@ -14,6 +14,7 @@
 //! beat w1 m0.1 m1.1       a heartbeat and what it lists
 //! beats w1                a heartbeat that lists all that runs or stops there
 //! at w1 m0.1 30/100       a heartbeat that lists all, and that this one has done 30 of 100 bytes; at 0 it stands still
+//!                         from the start; `=/100` that nothing was done since the last `at`
 //! gone w1, left w1        the end of a worker
 //! cancel j1, done j1, undone j1       the user's wish, the commit's end
 //! wait 12000              milliseconds, ticking as a shell does; workers named after it beat meanwhile
@@ -176,14 +177,14 @@ impl Script {
             },
             ["at", worker, attempt, far] => {
                 let (bytes, bytes_total) = far.split_once('/').unwrap();
-                self.steps += u64::from(bytes != "0");
+                self.steps += u64::from(!matches!(bytes, "0" | "="));
                 Event::Heartbeat {
                     worker: worker_id(worker),
                     holds: self.holds(worker_id(worker)),
                     progress: vec![Progress {
                         attempt: self.attempt(attempt),
                         records: 0,
-                        bytes: bytes.parse().unwrap(),
+                        bytes: bytes.parse().unwrap_or(0),
                         bytes_total: bytes_total.parse().unwrap(),
                         steps: if bytes == "0" { 1 } else { self.steps },
                     }],

@@ -115,19 +115,23 @@ impl Scheduler {
 
     /// A worker tells how far its attempts are. Those that have stood still for too long fail.
     pub(crate) fn progressed(&mut self, id: WorkerId, progress: &[Progress]) {
-        let now = self.clock.counted();
         let jobs = &self.jobs;
         let stuck = self.workers.edit(id, |worker| {
             let mut stuck = Vec::new();
+            let watched = worker.watched;
             for told in progress {
                 let Some(launched) = worker.running.get_mut(&told.attempt) else {
                     continue;
                 };
-                launched.hear(told, now);
+                if launched.steps.is_some_and(|steps| told.steps < steps) {
+                    // The beat was overtaken by others: it says nothing of now.
+                    continue;
+                }
+                launched.hear(told, watched);
                 let limit = jobs
                     .get(&told.attempt.job)
                     .map_or(Duration::ZERO, |job| job.task_timeout);
-                if !limit.is_zero() && told.steps > 0 && now.0 - launched.stepped.0 > limit {
+                if !limit.is_zero() && told.steps > 0 && watched - launched.stepped > limit {
                     stuck.push((told.attempt, limit));
                 }
             }
@@ -225,12 +229,11 @@ impl Scheduler {
 }
 
 impl Launched {
-    /// What a heartbeat tells.
-    fn hear(&mut self, told: &Progress, now: Moment) {
-        // Beats may overtake each other.
+    /// What a heartbeat tells of it, when its worker has been watched for so long.
+    fn hear(&mut self, told: &Progress, watched: Duration) {
         if self.steps.is_none_or(|steps| told.steps > steps) {
             self.steps = Some(told.steps);
-            self.stepped = now;
+            self.stepped = watched;
             self.bytes = told.bytes;
             self.bytes_total = told.bytes_total;
         }

@@ -2,11 +2,12 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use mapfold_terms::{AttemptId, JobId, TaskId, WorkerId};
 
-use crate::Moment;
 use crate::task::Avoid;
+use crate::{Moment, Settings};
 
 /// All live workers, and the ids of the dead.
 #[derive(Debug, Default)]
@@ -63,6 +64,8 @@ pub(crate) struct Worker {
     pub(crate) process: u128,
     /// When it was heard last.
     pub(crate) heard: Moment,
+    /// For how long its attempts could be watched: the times between its beats, of which a long one counts as a short one.
+    pub(crate) watched: Duration,
     /// Tasks that failed here and succeeded elsewhere, and how many it has won since the last of them.
     pub(crate) blamed: BTreeSet<(JobId, TaskId)>,
     pub(crate) won_since_blame: u32,
@@ -77,22 +80,23 @@ pub(crate) struct Launched {
     /// Bytes done, and to do in all, as told last; 0 while not known.
     pub(crate) bytes: u64,
     pub(crate) bytes_total: u64,
-    /// Its steps as told last, and when they grew.
+    /// Its steps as told last, and for how long its worker had been watched when they grew.
     pub(crate) steps: Option<u64>,
-    pub(crate) stepped: Moment,
+    pub(crate) stepped: Duration,
     /// It was started beside another attempt of its task.
     pub(crate) backup: bool,
 }
 
 impl Launched {
-    pub(crate) fn new(at: Moment, backup: bool) -> Self {
+    /// Ordered at `at`, of a worker that has been watched for so long.
+    pub(crate) fn new(at: Moment, watched: Duration, backup: bool) -> Self {
         Self {
             at,
             confirmed: false,
             bytes: 0,
             bytes_total: 0,
             steps: None,
-            stepped: at,
+            stepped: watched,
             backup,
         }
     }
@@ -123,6 +127,17 @@ impl Worker {
     /// Attempts that it may have, those that wait included.
     pub(crate) fn most(&self, ahead_per_slot: u32) -> u32 {
         self.slots.saturating_mul(ahead_per_slot.saturating_add(1))
+    }
+
+    /// It was heard. Silence is not watched: attempts may have stood still just because the worker, or the way to it, did.
+    pub(crate) fn hear(&mut self, now: Moment, settings: &Settings) {
+        let gap = now.0.saturating_sub(self.heard.0);
+        self.watched += if gap > settings.gap_max() {
+            settings.watch_every()
+        } else {
+            gap
+        };
+        self.heard = now;
     }
 
     /// Slots taken, and attempts that wait for one.
