@@ -52,10 +52,12 @@ pub(crate) struct Journal {
 }
 
 /// What each file begins with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Began {
     epoch: MasterEpoch,
     since: MasterEpoch,
+    /// Earlier starts.
+    starts: Vec<MasterEpoch>,
     next_job: JobId,
     last_worker: WorkerId,
 }
@@ -67,6 +69,8 @@ pub(crate) struct Opened {
     pub(crate) epoch: MasterEpoch,
     /// Of the first start with this journal.
     pub(crate) since: MasterEpoch,
+    /// Of earlier starts, the last [`Record::STARTS_KEPT`] of them.
+    pub(crate) starts: Vec<MasterEpoch>,
     /// The first job id that was never given.
     pub(crate) next_job: JobId,
     /// The last worker id that may have been given.
@@ -126,7 +130,9 @@ impl Journal {
         let began = Began::after(&records, seconds);
         let leftovers = leftovers(&records);
         let records = compact(records, ENDED_KEPT_MAX);
-        let (file, writer, length) = begin(&*files, folder, began, &records)?;
+        let (file, writer, length) = begin(&*files, folder, &began, &records)?;
+        let (epoch, since, starts) = (began.epoch, began.since, began.starts.clone());
+        let (next_job, last_worker) = (began.next_job, began.last_worker);
         let journal = Self {
             files,
             folder: folder.to_owned(),
@@ -141,10 +147,11 @@ impl Journal {
         };
         Ok(Opened {
             journal,
-            epoch: began.epoch,
-            since: began.since,
-            next_job: began.next_job,
-            last_worker: began.last_worker,
+            epoch,
+            since,
+            starts,
+            next_job,
+            last_worker,
             records,
             leftovers,
         })
@@ -187,7 +194,7 @@ impl Journal {
         let records = read_file(&*self.files, &self.folder.join(FILE))?;
         let records = compact(records, ENDED_KEPT_MAX);
         (self.file, self.writer, self.length) =
-            begin(&*self.files, &self.folder, self.began, &records)?;
+            begin(&*self.files, &self.folder, &self.began, &records)?;
         self.length_max = length_max(self.length);
         tracing::info!(bytes = self.length, "wrote the journal anew");
         Ok(())
@@ -199,10 +206,16 @@ impl Began {
         let mut began = Self {
             epoch: MasterEpoch(0),
             since: MasterEpoch(0),
+            starts: Vec::new(),
             next_job: JobId(1),
             last_worker: WorkerId(0),
         };
         records.iter().for_each(|record| began.note(record));
+        if !records.is_empty() {
+            began.starts.push(began.epoch);
+        }
+        let old = began.starts.len().saturating_sub(Record::STARTS_KEPT);
+        began.starts.drain(..old);
         let next = began.epoch.0.checked_add(1).expect("2^32 starts");
         began.epoch = MasterEpoch(seconds.max(next));
         if records.is_empty() {
@@ -224,6 +237,7 @@ impl Began {
                 self.next_job = self.next_job.max(*next_job);
                 self.last_worker = self.last_worker.max(*last_worker);
             }
+            Record::Starts { epochs } => self.starts.clone_from(epochs),
             Record::Workers { upto } => self.last_worker = self.last_worker.max(*upto),
             Record::Accepted { job, .. } => {
                 self.next_job = self.next_job.max(JobId(job.0 + 1));
@@ -262,24 +276,22 @@ const fn length_max(length: u64) -> u64 {
 fn begin(
     files: &dyn Files,
     folder: &Path,
-    began: Began,
+    began: &Began,
     records: &[Record],
 ) -> Result<(Box<dyn Growing>, Writer, u64), JournalError> {
     let mut bytes = Vec::new();
     let mut writer = Writer::new(began.epoch, &mut bytes);
-    let Began {
-        epoch,
-        since,
-        next_job,
-        last_worker,
-    } = began;
     let first = Record::Began {
-        epoch,
-        since,
-        next_job,
-        last_worker,
+        epoch: began.epoch,
+        since: began.since,
+        next_job: began.next_job,
+        last_worker: began.last_worker,
+    };
+    let starts = Record::Starts {
+        epochs: began.starts.clone(),
     };
     writer.append(&first, &mut bytes);
+    writer.append(&starts, &mut bytes);
     for record in records {
         writer.append(record, &mut bytes);
     }

@@ -101,6 +101,7 @@ impl Master {
                 let settings = Settings {
                     epoch: opened.epoch,
                     since: opened.since,
+                    earlier: opened.starts.clone(),
                     last_worker: opened.last_worker,
                     ..settings
                 };

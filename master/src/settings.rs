@@ -12,6 +12,9 @@ pub struct Settings {
     pub epoch: MasterEpoch,
     /// The epoch of the first start that this one goes on from; its own, if there was none.
     pub since: MasterEpoch,
+    /// Those of the starts that it goes on from. Not all between the first and this one: a state folder that was copied, or put back
+    /// as it was, leads to starts that the other copy knows nothing of.
+    pub earlier: Vec<MasterEpoch>,
     /// Its workers' ids follow this one. Another at each start where workers of an earlier start may call, so
     /// that none is taken for another.
     pub last_worker: WorkerId,
@@ -38,6 +41,7 @@ impl Settings {
         Self {
             epoch: MasterEpoch(1),
             since: MasterEpoch(1),
+            earlier: Vec::new(),
             last_worker: WorkerId(0),
             beat_every: (scheduler.lease / 5).min(Duration::from_secs(1)),
             scheduler,

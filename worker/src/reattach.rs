@@ -4,7 +4,7 @@
 //! a call is refused: unknown worker
 //!   '--> join, telling the epoch that the life began in, and the attempts that run or wait to be reported
 //!          |--> the same epoch: this very master has declared us dead.                The life ends
-//!          |--> an epoch that does not go on from ours: another master.               The life ends
+//!          |--> the master knows nothing of our epoch: another master.                The life ends
 //!          '--> a later one --> attach, until all runs are told --> the life goes on under the new id
 //! ```
 //! Until then nothing else is said: a report that came before its run would make the master discard the run. How
@@ -56,7 +56,7 @@ async fn reattach(
             async move { desk.join(context, request).await }
         });
         let terms: JoinReply = join.await?;
-        if !(terms.since..terms.epoch).contains(&epoch) {
+        if !terms.goes_on || terms.epoch <= epoch {
             return Ok(None);
         }
         let runs = life.runs.inventory();

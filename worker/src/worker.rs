@@ -10,7 +10,7 @@ use mapfold_data::scratch::{ScratchError, ScratchRoot};
 use mapfold_job::Catalog;
 use mapfold_protocol::service::{JoinReply, JoinRequest, Refusal, Returning};
 use mapfold_protocol::{Backoff, CallError, Connector};
-use mapfold_terms::ByteSize;
+use mapfold_terms::{ByteSize, MasterEpoch};
 use rayon::ThreadPoolBuildError;
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -57,6 +57,16 @@ pub enum WorkerError {
     /// The master does not take this worker.
     #[error("the master does not take this worker")]
     Refused(#[source] Refusal),
+    /// The master's state folder was put back as it was: it would give tokens again that it gave before.
+    #[error(
+        "the master is at start {found} of its state folder, and this worker has worked for start {known}"
+    )]
+    Older {
+        /// The epoch that the master has.
+        found: MasterEpoch,
+        /// The highest of the same master that this worker knows.
+        known: MasterEpoch,
+    },
     /// Attempts that do not end occupy all slots.
     #[error("all {slots} slots are occupied by attempts that were cancelled and do not end")]
     Stuck {
@@ -85,6 +95,7 @@ pub async fn run(
     let worker = Worker::start(&settings, catalog, connector)?;
     let mut stop = pin!(stop);
     let mut stuck = 0;
+    let mut newest = None;
     let mut rejoin = Backoff::new(REJOIN_BASE, REJOIN_CAP);
     loop {
         let slots = NonZeroUsize::new(settings.slots.get() - stuck).ok_or(WorkerError::Stuck {
@@ -96,11 +107,14 @@ pub async fn run(
             () = wished(drain.clone()) => return Ok(()),
             joined = worker.join(slots) => joined?,
         };
+        let life = worker.refuse_older(life, newest).await?;
         let end = worker.live(life, stop.as_mut(), drain.clone()).await?;
+        newest = Some(end.terms);
         match end {
             Ended {
                 why: LifeEnd::Unknown,
                 still_running,
+                ..
             } => {
                 stuck = still_running.min(settings.slots.get());
                 tokio::select! {
@@ -161,6 +175,8 @@ impl Drop for EndsWithUs {
 struct Ended {
     why: LifeEnd,
     still_running: usize,
+    /// What the master promised last.
+    terms: JoinReply,
 }
 
 impl Worker {
@@ -212,6 +228,25 @@ impl Worker {
         })
     }
 
+    /// Takes its leave of a master whose start is older than one of the same master that this process has worked for.
+    async fn refuse_older(
+        &self,
+        begun: Begun,
+        newest: Option<JoinReply>,
+    ) -> Result<Begun, WorkerError> {
+        let terms = begun.life.identity().terms;
+        match newest {
+            Some(newest) if newest.since == terms.since && terms.epoch < newest.epoch => {
+                self.leave(&begun.life).await;
+                Err(WorkerError::Older {
+                    found: terms.epoch,
+                    known: newest.epoch,
+                })
+            }
+            _ => Ok(begun),
+        }
+    }
+
     fn hello(&self, slots: NonZeroUsize, returning: Option<Returning>) -> JoinRequest {
         JoinRequest {
             name: self.name.clone(),
@@ -250,6 +285,7 @@ impl Worker {
         }
         self.server.show(None);
         let why = life.take_end();
+        let terms = life.identity().terms;
         if matches!(why, LifeEnd::Stopped) {
             self.leave(&life).await;
         }
@@ -259,7 +295,11 @@ impl Worker {
         }
         // It ends within moments: it looks up as soon as the life is over.
         drop(tokio::task::spawn_blocking(move || beating.join()).await);
-        Ok(Ended { why, still_running })
+        Ok(Ended {
+            why,
+            still_running,
+            terms,
+        })
     }
 
     /// Tells the master, once it is wished, and the next master if there comes one. Never returns: the master's order ends the life.

@@ -28,6 +28,17 @@ pub enum Record {
         /// No worker has had a higher id.
         last_worker: WorkerId,
     },
+    /// Earlier starts with this journal, the last [`Record::STARTS_KEPT`] of them. What a worker had of another start, which this
+    /// journal knows nothing of, counts for nothing: it was made after the state folder had been copied.
+    Starts {
+        /// In order.
+        epochs: Vec<MasterEpoch>,
+    },
+    /// A worker process is to leave, in all its lives.
+    Drains {
+        /// As the master tells it from others.
+        process: u128,
+    },
     /// Ids up to this one may be given to workers.
     Workers {
         /// The highest.
@@ -143,10 +154,18 @@ pub struct Planned {
 const PIECE_BYTES: usize = 256 << 10;
 
 impl Record {
+    /// Earlier starts that are remembered; a worker that has been away for more is a new one.
+    pub const STARTS_KEPT: usize = 256;
+    /// Processes that are to leave and are remembered; a cluster seldom drains more at a time.
+    pub const DRAINS_KEPT: usize = 1024;
+
     /// The job that it is about.
     pub fn job(&self) -> Option<JobId> {
         match self {
-            Self::Began { .. } | Self::Workers { .. } => None,
+            Self::Began { .. }
+            | Self::Workers { .. }
+            | Self::Starts { .. }
+            | Self::Drains { .. } => None,
             Self::Accepted { job, .. }
             | Self::Splits { job, .. }
             | Self::Planned { job, .. }
@@ -278,6 +297,14 @@ impl Record {
                 map.put(out);
                 reduce.put(out);
             }
+            Self::Starts { epochs } => {
+                out.push(13);
+                epochs.put(out);
+            }
+            Self::Drains { process } => {
+                out.push(14);
+                process.put(out);
+            }
         }
     }
 
@@ -336,6 +363,12 @@ impl Record {
                 report: Layout::take(&mut from)?,
                 map: Layout::take(&mut from)?,
                 reduce: Layout::take(&mut from)?,
+            },
+            13 => Self::Starts {
+                epochs: Layout::take(&mut from)?,
+            },
+            14 => Self::Drains {
+                process: Layout::take(&mut from)?,
             },
             _ => return None,
         };

@@ -23,13 +23,17 @@ pub(crate) fn start() -> Vec<Record> {
             next_job: JobId(4),
             last_worker: WorkerId(5),
         },
+        Record::Starts {
+            epochs: vec![MasterEpoch(1), MasterEpoch(2)],
+        },
         Record::Workers { upto: WorkerId(6) },
     ]
 }
 
 /// All kinds.
 pub(crate) fn records() -> Vec<Record> {
-    [start(), records_of(JobId(1))].concat()
+    let drains = Record::Drains { process: 1 << 70 };
+    [start(), vec![drains], records_of(JobId(1))].concat()
 }
 
 /// All kinds that are about a job; its end is the last.

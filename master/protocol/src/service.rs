@@ -131,8 +131,10 @@ pub struct JoinReply {
     pub beat_every: Duration,
     /// This start of the master.
     pub epoch: MasterEpoch,
-    /// The first start that it goes on from: what a worker had of that one or a later one still counts.
+    /// The first start of this master with its state folder, which tells it from other masters.
     pub since: MasterEpoch,
+    /// Whether it knows the start that the worker returns from: then what the worker has of it still counts.
+    pub goes_on: bool,
 }
 
 /// Attempts in one call of `ended`.

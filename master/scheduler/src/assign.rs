@@ -10,7 +10,7 @@ use crate::pending::Choice;
 use crate::planted::Bug;
 use crate::scheduler::Scheduler;
 use crate::timers::Timer;
-use crate::workers::Launched;
+use crate::workers::{Launched, Lingering};
 
 impl Scheduler {
     /// Gives free slots to tasks, one job after the other, until slots or tasks run out.
@@ -119,8 +119,18 @@ impl Scheduler {
     /// Tells a worker to stop an attempt. It keeps its slot until the worker has stopped it.
     pub(crate) fn stop(&mut self, attempt: AttemptId, on: WorkerId) {
         let now = self.clock.counted();
+        let own = self.jobs.get(&attempt.job).map(|job| job.task_timeout);
+        let limit = own.filter(|own| !own.is_zero());
+        let limit = limit.unwrap_or(self.settings.stop_max);
         self.workers.edit(on, |worker| {
-            worker.running.remove(&attempt);
+            if let Some(launched) = worker.running.remove(&attempt) {
+                let lingering = Lingering {
+                    steps: launched.steps.unwrap_or(0),
+                    stepped: launched.stepped,
+                    limit,
+                };
+                worker.lingering.insert(attempt, lingering);
+            }
             worker.stopping.insert(attempt, now);
         });
         self.count_lost(attempt.job);

@@ -74,6 +74,8 @@ pub enum Event {
         slots: u32,
         /// Attempts of earlier starts that it runs, or that ended and were not acknowledged.
         holds: BTreeSet<AttemptId>,
+        /// Tells its process, over all its lives; 0 if that is not known.
+        process: u128,
     },
     /// A worker that returned holds these runs, with these digests. May be told in parts, and twice; must
     /// come before its reports.
@@ -185,6 +187,11 @@ pub enum Action {
     Fence {
         /// The worker.
         worker: WorkerId,
+    },
+    /// A worker process is to leave, in all its lives: record that, so that the next start of the master knows.
+    Drains {
+        /// As it was told with the worker.
+        process: u128,
     },
     /// Something a person may want to know.
     Notice {

@@ -150,6 +150,9 @@ impl Scheduler {
             worker
                 .stuck
                 .retain(|attempt| worker.stopping.contains_key(attempt));
+            worker
+                .lingering
+                .retain(|attempt, _| holds.contains(attempt));
             let mut unlisted = Vec::new();
             for (attempt, launched) in &mut worker.running {
                 if holds.contains(attempt) {

@@ -31,6 +31,10 @@ pub(crate) enum Bug {
     NotDismissed,
     /// An attempt that stands still is waited for.
     NoTimeout,
+    /// Attempts that were told to stop and never do are not counted.
+    LingeringNotCounted,
+    /// A restarted master has forgotten which workers are to leave.
+    DrainsForgotten,
     /// A worker that dies keeps the map tasks it has won.
     DeadKeepRuns,
     /// A restarted master counts each map task that was won twice.

@@ -108,7 +108,13 @@ impl Scheduler {
                 self.jobs.remove(job);
                 self.ended.insert(*job, JobStats::default());
             }
+            Record::Drains { process } => {
+                if !self.planted(Bug::DrainsForgotten) {
+                    self.drains.note(*process);
+                }
+            }
             Record::Began { .. }
+            | Record::Starts { .. }
             | Record::Workers { .. }
             | Record::Accepted { .. }
             | Record::Splits { .. }
@@ -157,9 +163,10 @@ impl Scheduler {
         worker: WorkerId,
         slots: u32,
         holds: &BTreeSet<AttemptId>,
+        process: u128,
     ) {
         let now = self.clock.counted();
-        if !self.workers.join(worker, slots, 0, now) {
+        if !self.workers.join(worker, slots, process, now) {
             return self.stale(None);
         }
         self.arm(Timer::Lease(worker), self.settings.silence_max());
@@ -167,6 +174,7 @@ impl Scheduler {
             self.adopt(worker, *attempt);
         }
         self.worker_came(worker);
+        self.drain_again(worker, process);
     }
 
     fn adopt(&mut self, on: WorkerId, attempt: AttemptId) {

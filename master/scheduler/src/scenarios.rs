@@ -721,6 +721,52 @@ fn an_attempt_that_stands_still_fails_and_its_task_goes_elsewhere() {
 }
 
 #[test]
+fn an_attempt_that_was_told_to_stop_and_never_does_has_its_slot_for_good() {
+    // Its task was won by another; the only other worker goes, and a job that waits for the slot would wait for ever.
+    check(
+        "join w1 1
+         join w2 1
+         plan j1 2x1          -> launch m0.1 w1, launch m1.1 w2
+         at w1 m0.1 0/100
+         wait 1000 w1 w2
+         mapped w2 m1.1 7     -> won m1.1
+         wait 16000 w1 w2     -> launch m0.2 w2, (backup)
+         mapped w2 m0.2 7     -> won m0.2, cancel m0.1 w1, launch r0.1 w2
+         left w2              -> fence w2, lost m0, lost m1, (worker)
+         wait 560000 w1       -> cancel m0.1 w1
+         at w1 m0.1 0/100
+         wait 100000 w1       -> cancel m0.1 w1
+         at w1 m0.1 0/100     -> (worker), (waiting)
+         wait 31000 w1        -> cancel m0.1 w1, end NoWorkers: no worker for 30s",
+    );
+    // As soon as it stops, the slot is there again.
+    check(
+        "join w1 1
+         plan j1 1x1          -> launch m0.1 w1
+         at w1 m0.1 0/100
+         cancel j1            -> cancel m0.1 w1, end cancelled
+         plan j2 1x1
+         at w1 m0.1 0/100
+         wait 601000 w1       -> cancel m0.1 w1
+         at w1 m0.1 0/100     -> (worker), (waiting)
+         cancelled w1 m0.1    -> launch j2:m0.1 w1",
+    );
+}
+
+#[test]
+fn a_process_that_is_to_leave_does_so_in_its_next_life_too() {
+    check(
+        "join w1 1 7
+         join w2 1 8
+         plan j1 2x1          -> launch m0.1 w1, launch m1.1 w2
+         drain w1             -> drains 7, (worker)
+         gone w1              -> fence w1, (worker)
+         join w3 1 7          -> (worker), (worker), dismiss w3
+         drain w3",
+    );
+}
+
+#[test]
 fn an_attempt_is_not_blamed_for_the_silence_of_its_worker_nor_for_a_beat_that_was_overtaken() {
     let settings = Settings {
         backup_min_age: std::time::Duration::from_secs(10_000),

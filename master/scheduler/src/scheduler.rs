@@ -52,6 +52,7 @@ use mapfold_terms::{
 };
 
 use crate::clock::Clock;
+use crate::drain::Drains;
 use crate::exclusion::Records;
 use crate::job::Job;
 use crate::loss::Lost;
@@ -77,6 +78,8 @@ pub struct Scheduler {
     pub(crate) stale: u64,
     /// Faults of worker processes.
     pub(crate) records: Records,
+    /// Worker processes that are to leave.
+    pub(crate) drains: Drains,
     /// Jobs wait for workers.
     pub(crate) starved: bool,
     #[cfg(test)]
@@ -99,6 +102,7 @@ impl Scheduler {
             actions: VecDeque::new(),
             stale: 0,
             records: Records::default(),
+            drains: Drains::default(),
             starved: false,
             #[cfg(test)]
             planted: std::collections::BTreeSet::new(),
@@ -122,7 +126,8 @@ impl Scheduler {
                 worker,
                 slots,
                 holds,
-            } => self.worker_returned(worker, slots, &holds),
+                process,
+            } => self.worker_returned(worker, slots, &holds, process),
             Event::RunsHeld { worker, runs } => self.runs_held(worker, &runs),
             Event::Heartbeat {
                 worker,
@@ -264,6 +269,7 @@ impl Scheduler {
         self.recall(worker, process);
         self.arm(Timer::Lease(worker), self.settings.silence_max());
         self.worker_came(worker);
+        self.drain_again(worker, process);
     }
 
     /// The token that the next attempt gets.

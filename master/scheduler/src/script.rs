@@ -17,10 +17,11 @@
 //!                         from the start; `=/100` that nothing was done since the last `at`
 //! gone w1, left w1        the end of a worker
 //! cancel j1, done j1, undone j1       the user's wish, the commit's end
-//! wait 12000              milliseconds, ticking as a shell does; workers named after it beat meanwhile
+//! wait 12000              milliseconds, ticking as a shell does; workers named after it beat meanwhile; what is asked
+//!                         again and again counts once
 //! gap 60000               milliseconds in which the master did not run
 //! ```
-//! Actions: `launch m0.1 w1`, `cancel`, `discard`, `won m0.1`, `lost m0`, `fence w1`, `commit r0.1`,
+//! Actions: `drains 7` (the process is to leave), `launch m0.1 w1`, `cancel`, `discard`, `won m0.1`, `lost m0`, `fence w1`, `commit r0.1`,
 //! `end ok`, `end cancelled`, `end REASON: what: first failure`, and notices by kind: `(retry)`.
 //! Attempts of other jobs than j1 are written `j2:m0.1`.
 
@@ -127,6 +128,7 @@ impl Script {
                 acted.extend(self.step(&format!("beats {worker}")));
             }
         }
+        acted.dedup();
         acted
     }
 
@@ -415,6 +417,7 @@ pub(crate) fn words(action: &Action) -> String {
         Action::Found { attempt, at } => format!("found {} {at}", name(*attempt)),
         Action::Adopted { attempt, on } => format!("adopted {} {on}", name(*attempt)),
         Action::Dismiss { worker } => format!("dismiss {worker}"),
+        Action::Drains { process } => format!("drains {process}"),
         Action::Fence { worker } => format!("fence {worker}"),
         Action::Notice { kind, .. } => format!("({kind:?})").to_lowercase(),
         Action::Won { by, task, job } => match by {

@@ -60,6 +60,9 @@ pub struct Settings {
     pub exclusion_max: Duration,
     /// A run is out of reach when so many workers could not fetch it from its live holder (fewer, if there are no more). Default 2.
     pub readers_max: usize,
+    /// An attempt that was told to stop, or that nobody knows, and makes no progress for so long has its slot for good; of a job with a limit
+    /// of its own, that counts. Default 10 min, as that of attempts.
+    pub stop_max: Duration,
     /// An attempt gets no backup before it is so old: what is short is soon over, and its rate not known yet. Default 5 s.
     pub backup_min_age: Duration,
     /// Map attempts that may wait at a worker for each of its slots, while map tasks are so short that a slot would idle for
@@ -95,6 +98,7 @@ impl Default for Settings {
             exclusion_first: Duration::from_secs(60),
             exclusion_max: Duration::from_secs(1800),
             readers_max: 2,
+            stop_max: Duration::from_secs(600),
             backup_min_age: Duration::from_secs(5),
             ahead_per_slot: 16,
             ahead_below: Duration::from_millis(1),

@@ -195,7 +195,7 @@ const MASKED: &str = "";
 
 /// Planted bugs, with which functions they show, and how, in the words that simulations end with: at
 /// the step that breaks an invariant, and, where the checks are switched off, in what comes out.
-const PLANTED: [(&[Bug], bool, &str, &str); 18] = [
+const PLANTED: [(&[Bug], bool, &str, &str); 20] = [
     (
         &[Bug::AnyReportAccepted],
         false,
@@ -208,11 +208,18 @@ const PLANTED: [(&[Bug], bool, &str, &str); 18] = [
         &[Bug::RollbackKeepsRunning, Bug::ConsumedNotCompared],
         false,
         "the journal says",
-        "wrong output",
+        "wrong output|would commit",
     ),
     (&[Bug::FetchFailureKeepsRun], true, "hang", "hang"),
     (&[Bug::NoReconciliation], true, "hang", "hang"),
     (&[Bug::NoTimeout], true, "hang", "hang"),
+    (&[Bug::LingeringNotCounted], true, "hang", "hang"),
+    (
+        &[Bug::DrainsForgotten],
+        true,
+        "the journal says",
+        "is forgotten",
+    ),
     (&[Bug::NotDismissed], true, "drains", "drains"),
     (
         &[Bug::LastWorkerExcluded],

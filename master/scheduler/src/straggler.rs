@@ -6,6 +6,9 @@
 //! wants the slot; the first of the two to report wins, the other is stopped.
 //!
 //! Running attempts are looked through a few times a lease, not at each event; what is found then is all that an event looks at.
+//! An attempt that was told to stop, or that nobody knows (its order was late), and that goes on without a step for as long, has its slot
+//! lost as well: a job that waited for it would wait for ever.
+//!
 //! Both backups and what is known of progress are forgotten with the master, at the cost of time alone.
 
 use std::cmp::Reverse;
@@ -24,7 +27,7 @@ use crate::planted::Bug;
 use crate::scheduler::{Scheduler, name_of};
 use crate::task::TaskState;
 use crate::timers::Timer;
-use crate::workers::{Launched, Workers};
+use crate::workers::{Launched, Lingering, Workers};
 use crate::{Moment, Settings};
 
 /// Stragglers of a job that an event tries to find a place for; the others wait for the next event.
@@ -140,6 +143,71 @@ impl Scheduler {
         for (attempt, limit) in stuck.unwrap_or_default() {
             self.stands_still(id, attempt, limit);
         }
+        self.look_for_lingering(id, progress);
+    }
+
+    /// Attempts that should have stopped long ago: code that never comes back has their slots.
+    fn look_for_lingering(&mut self, id: WorkerId, progress: &[Progress]) {
+        if self.planted(Bug::LingeringNotCounted) {
+            return;
+        }
+        let limit = self.settings.stop_max;
+        let ahead = self.workers.ahead_per_slot();
+        let lost = self.workers.edit(id, |worker| {
+            let mut lost = Vec::new();
+            for told in progress {
+                let attempt = told.attempt;
+                let known =
+                    worker.running.contains_key(&attempt) || worker.stuck.contains(&attempt);
+                if known || told.steps == 0 {
+                    continue;
+                }
+                let room =
+                    worker.stopping.contains_key(&attempt) || worker.busy() < worker.most(ahead);
+                let lingering = worker.lingering.entry(attempt).or_insert(Lingering {
+                    steps: 0,
+                    stepped: worker.watched,
+                    limit,
+                });
+                if told.steps > lingering.steps {
+                    lingering.steps = told.steps;
+                    lingering.stepped = worker.watched;
+                }
+                let still = worker.watched - lingering.stepped;
+                // With fewer steps the beat was overtaken by others.
+                if told.steps == lingering.steps && still > lingering.limit && room {
+                    lost.push((attempt, still));
+                }
+            }
+            lost
+        });
+        for (attempt, still) in lost.unwrap_or_default() {
+            self.slot_lost(id, attempt);
+            let text = format!(
+                "{attempt} of {} on {id} was told to stop, has made no progress for {}, and keeps its slot until it stops",
+                attempt.job,
+                roughly(still)
+            );
+            self.notice(None, NoticeKind::Worker, text);
+            self.workers_dwindled();
+        }
+    }
+
+    /// The code of an attempt may never come back: its slot is lost until it does, and what waits for it goes elsewhere.
+    fn slot_lost(&mut self, id: WorkerId, attempt: AttemptId) {
+        let now = self.clock.counted();
+        let waiting = self.workers.edit(id, |worker| {
+            worker.stuck.insert(attempt);
+            worker.running.remove(&attempt);
+            worker.stopping.entry(attempt).or_insert(now);
+            let waits = |(_, launched): &(&AttemptId, &Launched)| launched.steps == Some(0);
+            let waiting = worker.running.iter().filter(waits);
+            waiting.map(|(waiting, _)| *waiting).collect::<Vec<_>>()
+        });
+        for waiting in waiting.unwrap_or_default() {
+            self.stop(waiting, id);
+            self.requeue(waiting);
+        }
     }
 
     /// An attempt makes no progress: it is told to stop, and failed. The code that it is in may never look up, so its slot may be lost, and the
@@ -149,25 +217,11 @@ impl Scheduler {
         if self.planted(Bug::NoTimeout) {
             return;
         }
-        let waiting = self.workers.edit(id, |worker| {
-            worker.stuck.insert(attempt);
-            let waits = |(_, launched): &(&AttemptId, &Launched)| launched.steps == Some(0);
-            let waiting = worker.running.iter().filter(waits);
-            waiting.map(|(waiting, _)| *waiting).collect::<Vec<_>>()
-        });
-        for waiting in waiting.unwrap_or_default() {
-            self.stop(waiting, id);
-            self.requeue(waiting);
-        }
-        let now = self.clock.counted();
-        let running = self.workers.edit(id, |worker| {
-            let running = worker.running.remove(&attempt);
-            worker.stopping.insert(attempt, now);
-            running
-        });
-        self.workers_dwindled();
         // An earlier one of the same beat may have ended the job.
-        if running.flatten().is_none() || !self.jobs.contains_key(&attempt.job) {
+        let runs = self.runs(id, attempt);
+        self.slot_lost(id, attempt);
+        self.workers_dwindled();
+        if !runs {
             return;
         }
         self.actions.push_back(Action::Cancel { attempt, on: id });

@@ -50,6 +50,8 @@ pub(crate) struct Worker {
     pub(crate) run_losses: u32,
     /// Attempts that stood still and were told to stop; each has a slot until it does.
     pub(crate) stuck: BTreeSet<AttemptId>,
+    /// Attempts that should not run, and may still.
+    pub(crate) lingering: BTreeMap<AttemptId, Lingering>,
     /// Gets no attempts, after a fault of its own.
     pub(crate) resting: bool,
     /// Gets no attempts, as it does harm.
@@ -85,6 +87,16 @@ pub(crate) struct Launched {
     pub(crate) stepped: Duration,
     /// It was started beside another attempt of its task.
     pub(crate) backup: bool,
+}
+
+/// An attempt that runs although it was told to stop, or that nobody knows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lingering {
+    /// Its steps as told last, and for how long its worker had been watched when they grew.
+    pub(crate) steps: u64,
+    pub(crate) stepped: Duration,
+    /// After so long without a step its slot counts as lost.
+    pub(crate) limit: Duration,
 }
 
 impl Launched {

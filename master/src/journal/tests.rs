@@ -37,6 +37,28 @@ fn what_was_committed_is_there_after_every_restart_under_a_new_epoch() {
 }
 
 #[test]
+fn a_copy_that_is_put_back_knows_nothing_of_the_starts_since() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = |seconds| {
+        let opened = Journal::open(Arc::new(SystemFiles), folder.path(), seconds).unwrap();
+        (opened.epoch, opened.since, opened.starts)
+    };
+    let epochs = |all: &[u32]| all.iter().copied().map(MasterEpoch).collect::<Vec<_>>();
+    let first = MasterEpoch(100);
+    assert_eq!(start(100), (first, first, epochs(&[])));
+    assert_eq!(start(200), (MasterEpoch(200), first, epochs(&[100])));
+    let copy = fs::read(folder.path().join(FILE)).unwrap();
+    assert_eq!(start(300), (MasterEpoch(300), first, epochs(&[100, 200])));
+    fs::write(folder.path().join(FILE), copy).unwrap();
+    assert_eq!(start(400), (MasterEpoch(400), first, epochs(&[100, 200])));
+    for seconds in 401..800 {
+        start(seconds);
+    }
+    let last: Vec<u32> = (544..800).collect();
+    assert_eq!(start(800).2, epochs(&last));
+}
+
+#[test]
 fn ids_that_were_given_are_never_given_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut opened = open(folder.path()).unwrap();

@@ -110,6 +110,7 @@ impl Owner {
                 }
             }
             Action::Dismiss { worker } => self.order(worker, Order::Stop),
+            Action::Drains { process } => self.record(|| Record::Drains { process }),
             Action::Fence { worker } => self.fence(worker),
             Action::Notice { job, kind, text } => self.notice(job, kind, &text),
             Action::Won { job, task, by } => {

@@ -153,7 +153,11 @@ fn restore(records: &[Record]) -> BTreeMap<JobId, Job> {
                     reduce: *reduce,
                 };
             }
-            Record::Began { .. } | Record::Workers { .. } | Record::Accepted { .. } => {}
+            Record::Began { .. }
+            | Record::Starts { .. }
+            | Record::Workers { .. }
+            | Record::Drains { .. }
+            | Record::Accepted { .. } => {}
         }
     }
     jobs

@@ -28,18 +28,19 @@ impl Owner {
             .iter()
             .find(|(_, it)| it.hello.data_secret == hello.data_secret)
             .map(|(worker, session)| (*worker, session.spoke));
+        // What worked for this very start was declared dead, and what worked for one that this master knows nothing of is another's.
+        let earlier = &self.settings.earlier;
+        let returning = hello.returning.take();
+        let returning = returning.filter(|it| earlier.contains(&it.epoch));
+        let goes_on = returning.is_some();
         match known {
-            Some((worker, false)) => return Ok(self.terms(worker)),
+            Some((worker, false)) => return Ok(self.terms(worker, goes_on)),
             Some((worker, true)) => self.gone(worker, WorkerGone::Exited),
             None => {}
         }
-        // What worked for this very start was declared dead, and has nothing that counts.
-        let returning = hello.returning.take();
-        let known = self.settings.since..self.settings.epoch;
-        let returning = returning.filter(|it| known.contains(&it.epoch));
         let session = Session::new(hello, Instant::now())?;
         let slots = session.hello.slots;
-        let process = session.hello.data_secret;
+        let process = process_of(session.hello.data_secret);
         self.last_worker = WorkerId(self.last_worker.0 + 1);
         let worker = self.last_worker;
         self.record_worker(worker);
@@ -52,6 +53,7 @@ impl Owner {
                 worker,
                 slots,
                 holds: returning.holds.into_iter().collect(),
+                process,
             },
             None => Event::WorkerJoined {
                 worker,
@@ -60,16 +62,17 @@ impl Owner {
             },
         });
         self.workers_changed();
-        Ok(self.terms(worker))
+        Ok(self.terms(worker, goes_on))
     }
 
-    fn terms(&self, worker: WorkerId) -> JoinReply {
+    fn terms(&self, worker: WorkerId, goes_on: bool) -> JoinReply {
         JoinReply {
             worker,
             lease: self.settings.scheduler.lease,
             beat_every: self.settings.beat_every,
             epoch: self.settings.epoch,
             since: self.settings.since,
+            goes_on,
         }
     }
 
@@ -279,6 +282,15 @@ impl Owner {
             self.gone(worker, WorkerGone::Exited);
         }
     }
+}
+
+/// What tells a worker process from others, in all its lives; may be written down, which its secret may not.
+fn process_of(data_secret: u128) -> u128 {
+    let hash = blake3::hash(&data_secret.to_le_bytes());
+    let (first, _) = hash.as_bytes().split_at(16);
+    first
+        .iter()
+        .fold(0, |sum, byte| sum << 8 | u128::from(*byte))
 }
 
 /// Where the run of a map task without a winner is.

@@ -1,7 +1,7 @@
 //! Masters that end at once, with their runtime, and are started again on the same state folder.
 
-use mapfold_protocol::service::{HeldRuns, Returning, WorkerDesk};
-use mapfold_terms::{AttemptId, Digest, MasterEpoch, Order, Outcome, TaskKind};
+use mapfold_protocol::service::{ClientDesk, HeldRuns, Returning, WorkerDesk};
+use mapfold_terms::{AttemptId, Digest, MasterEpoch, Order, Outcome, TaskKind, WorkerState};
 
 use super::fake::{Act, Fake, hello, map_report};
 use super::*;
@@ -127,6 +127,38 @@ fn finished_work_survives_and_the_job_ends_for_whoever_asks() {
     assert_eq!(again, report);
     let bench = bench.unwrap();
     assert_eq!(bench.left(), ["out", "state"]);
+}
+
+#[test]
+fn a_worker_that_is_to_leave_is_so_after_a_restart_too() {
+    let mut bench = None;
+    let mut hello = hello("one", 2);
+    let epoch = life(&mut bench, async |bench| {
+        let desk = bench.master.desk();
+        let terms = desk.clone().join(context::current(), hello.clone());
+        let terms = terms.await.unwrap();
+        desk.drain_worker(context::current(), terms.worker)
+            .await
+            .unwrap();
+        terms.epoch
+    });
+    // Under its new id, and when it has been lost and is back.
+    let holds = Vec::new();
+    hello.returning = Some(Returning { epoch, holds });
+    for _ in 0..2 {
+        life(&mut bench, async |bench| {
+            let desk = bench.master.desk();
+            for _ in 0..2 {
+                let join = desk.clone().join(context::current(), hello.clone());
+                let terms = join.await.unwrap();
+                let of = Fake::of(&bench.master, terms);
+                of.beat(&[]).await.unwrap();
+                let workers = desk.clone().workers(context::current()).await.unwrap();
+                assert_eq!(workers.len(), 1);
+                assert_eq!(workers[0].state, WorkerState::Draining);
+            }
+        });
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Workers that come, go, fall silent and lose what they were told.
 
-use mapfold_protocol::service::{POLL_MAX, WorkerDesk};
-use mapfold_terms::{NoticeKind, Order};
+use mapfold_protocol::service::{POLL_MAX, Returning, WorkerDesk};
+use mapfold_terms::{MasterEpoch, NoticeKind, Order};
 use tokio::time::{Instant, sleep};
 
 use super::fake::{Act, Fake, hello};
@@ -26,6 +26,29 @@ async fn orders_of_a_poll_that_was_cut_come_again() {
     let began = Instant::now();
     assert_eq!(worker.poll().await.unwrap(), []);
     assert_eq!(began.elapsed(), POLL_MAX);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_goes_on_only_from_a_start_that_the_master_goes_on_from() {
+    let mut settings = Settings::new(Bounds::default());
+    settings.since = MasterEpoch(3);
+    settings.earlier = vec![MasterEpoch(3), MasterEpoch(5)];
+    settings.epoch = MasterEpoch(9);
+    let bench = Bench::with(settings);
+    // Of 4 and 7 another copy of its state folder may know; 9 has declared the worker dead.
+    for (epoch, goes_on) in [(3, true), (4, false), (5, true), (7, false), (9, false)] {
+        let mut hello = hello("one", 2);
+        hello.returning = Some(Returning {
+            epoch: MasterEpoch(epoch),
+            holds: Vec::new(),
+        });
+        // An answer that was lost is given again.
+        for _ in 0..2 {
+            let desk = bench.master.desk();
+            let terms = desk.join(context::current(), hello.clone()).await.unwrap();
+            assert_eq!(terms.goes_on, goes_on, "{epoch}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -279,6 +279,24 @@ async fn an_unknown_worker_joins_again_with_nothing_of_its_old_life() {
 }
 
 #[tokio::test]
+async fn a_worker_ends_when_its_master_goes_on_from_an_older_state() {
+    let master = Master::new();
+    master.change(|state| state.epoch = MasterEpoch(5));
+    let running = start_with(&master);
+    master.joined(1).await;
+    master.change(|state| {
+        state.epoch = MasterEpoch(4);
+        state.live.clear();
+    });
+    let ended = tokio::time::timeout(DEADLINE, running.task).await.unwrap();
+    let Err(WorkerError::Older { found, known }) = ended.unwrap() else {
+        panic!("it works for a master that may repeat itself");
+    };
+    assert_eq!((found, known), (MasterEpoch(4), MasterEpoch(5)));
+    assert_eq!(master.state().left.len(), 1);
+}
+
+#[tokio::test]
 async fn hearts_beat_while_all_slots_spin_and_attempts_can_be_cancelled() {
     let (master, running, worker) = one_worker().await;
     let spins = [attempt(TaskId::map(0), 1), attempt(TaskId::map(1), 2)];

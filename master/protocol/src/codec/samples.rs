@@ -218,6 +218,7 @@ fn join_reply() -> JoinReply {
         beat_every: Duration::from_millis(1500),
         epoch: MasterEpoch(4),
         since: MasterEpoch(2),
+        goes_on: true,
     }
 }
 

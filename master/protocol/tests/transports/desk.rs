@@ -74,6 +74,7 @@ impl WorkerDesk for TestDesk {
             beat_every: Duration::from_secs(1),
             epoch: MasterEpoch(1),
             since: MasterEpoch(1),
+            goes_on: false,
         })
     }
 

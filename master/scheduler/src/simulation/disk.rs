@@ -86,6 +86,10 @@ impl Disk {
     /// Whether the live scheduler has decided just what is recorded.
     pub(super) fn compare(&self, live: &Scheduler) -> Result<(), String> {
         let (want, got) = (self.shadow.lasting(), live.lasting());
+        let (to_leave, leaves) = (&self.shadow.drains, &live.drains);
+        if to_leave != leaves {
+            return Err(format!("the journal says {to_leave:?}, not {leaves:?}"));
+        }
         if want == got {
             return Ok(());
         }

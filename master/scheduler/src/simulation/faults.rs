@@ -63,8 +63,13 @@ impl World {
                 if let Some(worker) = self.processes[process].id
                     && !self.master_down
                 {
+                    let known = self.scheduler.is_live(worker);
                     self.drained.insert(worker, self.now);
                     self.handle(Event::WorkerDrains { worker })?;
+                    if known && !self.master_down {
+                        let number = self.processes[process].number(process);
+                        self.to_leave.insert(number);
+                    }
                 }
             }
             Fault::Extinction => {

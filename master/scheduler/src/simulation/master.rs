@@ -26,6 +26,7 @@ pub(super) fn settings() -> Settings {
         flap_window: ms(2_000),
         exclusion_first: ms(100),
         exclusion_max: ms(400),
+        stop_max: ms(500),
         ahead_per_slot: 1,
         ahead_after: 1,
         ..Settings::default()
@@ -91,16 +92,18 @@ impl World {
                 let slots = self.processes[process].slots;
                 self.processes[process].orders_at = self.now;
                 self.processes[process].life_of.insert(worker, life);
+                let number = self.processes[process].number(process);
                 let event = match returning {
                     Some((epoch, holds)) if epoch < self.epoch => Event::WorkerReturned {
                         worker,
                         slots,
                         holds,
+                        process: number,
                     },
                     _ => Event::WorkerJoined {
                         worker,
                         slots,
-                        process: 1 + process as u128,
+                        process: number,
                     },
                 };
                 self.handle(event)?;
@@ -231,7 +234,7 @@ impl World {
             }
             Action::Found { .. } => self.summary.found += 1,
             Action::Adopted { .. } => self.summary.adopted += 1,
-            Action::Notice { .. } | Action::Won { .. } => {}
+            Action::Notice { .. } | Action::Won { .. } | Action::Drains { .. } => {}
         }
         Ok(())
     }

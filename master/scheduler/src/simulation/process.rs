@@ -25,6 +25,8 @@ pub(super) struct Process {
     pub(super) down: bool,
     /// Grows with every crash and every rejoin: events of an earlier life are void.
     pub(super) life: u64,
+    /// Grows with every crash: the next process is another one.
+    crashes: u64,
     pub(super) stalled_until: u64,
     pub(super) cut_until: u64,
     /// The id it acts under.
@@ -74,6 +76,7 @@ impl Process {
             slots,
             down: false,
             life: 0,
+            crashes: 0,
             stalled_until: 0,
             cut_until: 0,
             id: None,
@@ -96,7 +99,13 @@ impl Process {
         self.forget_all();
         self.stalled_until = 0;
         self.down = true;
+        self.crashes += 1;
         self.id.take()
+    }
+
+    /// What tells it from others, in all its lives; it is the process at this place.
+    pub(super) fn number(&self, place: usize) -> u128 {
+        1 + place as u128 + 100 * u128::from(self.crashes)
     }
 
     /// The id under which it speaks.
@@ -337,13 +346,14 @@ impl World {
         self.own(process, Own::Step(attempt), after);
     }
 
-    /// Whether the code of an attempt never comes back: seldom, where there is a limit, and never so that a process has no slot left.
+    /// Whether the code of an attempt never comes back: seldom, where there is a limit, and more seldom so that a process has no slot left.
     fn may_loop(&mut self, process: usize, attempt: AttemptId) -> bool {
         let state = &self.processes[process];
         let limit = self.jobs[&attempt.job].function.plan.task_timeout;
         let spares = state.slots > 1 && state.looping().is_empty();
         let once = self.looped.iter().all(|it| it.job != attempt.job);
-        self.now < FAULTS_END && !limit.is_zero() && spares && once && self.rng.chance(2)
+        let may = self.now < FAULTS_END && !limit.is_zero() && once;
+        may && self.rng.chance(2) && (spares || self.rng.chance(30))
     }
 
     fn begin_reduce(&mut self, attempt: AttemptId) -> Work {

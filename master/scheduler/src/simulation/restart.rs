@@ -81,6 +81,9 @@ impl World {
                     task: *task,
                 });
             }
+            Action::Drains { process } => {
+                self.disk.append(&Record::Drains { process: *process });
+            }
             Action::Commit { job, .. } if !self.disk.committing.contains(job) => {
                 self.disk.append(&Record::Committing { job: *job });
             }

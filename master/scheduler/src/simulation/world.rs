@@ -178,6 +178,8 @@ pub(super) struct World {
     pub(super) fenced: BTreeSet<WorkerId>,
     /// Workers that were to leave, and since when.
     pub(super) drained: BTreeMap<WorkerId, u64>,
+    /// Processes of which whoever wanted that was told that they will.
+    pub(super) to_leave: BTreeSet<u128>,
     /// Attempts whose code went into a loop.
     pub(super) looped: BTreeSet<AttemptId>,
     pub(super) workerless_since: Option<u64>,
@@ -218,6 +220,7 @@ impl World {
             launched: BTreeSet::new(),
             fenced: BTreeSet::new(),
             drained: BTreeMap::new(),
+            to_leave: BTreeSet::new(),
             looped: BTreeSet::new(),
             workerless_since: Some(0),
             ended_at: None,
@@ -388,6 +391,14 @@ impl World {
             });
             if there && worker.running == 0 && since.is_some_and(|at| at + SETTLE < self.now) {
                 return Err(format!("{} drains for ever", worker.worker));
+            }
+        }
+        for (place, process) in self.processes.iter().enumerate() {
+            let to_leave = self.to_leave.contains(&process.number(place));
+            let live = self.scheduler.workers();
+            let stays = |it: &crate::LiveWorker| Some(it.worker) == process.id && !it.draining;
+            if let Some(worker) = live.into_iter().find(stays).filter(|_| to_leave) {
+                return Err(format!("the drain of {} is forgotten", worker.worker));
             }
         }
         let loops = |attempt| self.looped.contains(&attempt);

@@ -226,6 +226,8 @@ impl WorkerDesk for Master {
         Ok(self.change(|state| {
             let dead = hello.returning.as_ref();
             // Whoever was declared dead joins once more.
+            let earlier = |epoch| epoch < state.epoch;
+            let goes_on = dead.is_some_and(|it| earlier(it.epoch));
             let worker = match dead.is_some_and(|it| it.epoch == state.epoch) {
                 true => WorkerId(u32::MAX),
                 false => {
@@ -240,6 +242,7 @@ impl WorkerDesk for Master {
                 beat_every: state.beat_every,
                 epoch: state.epoch,
                 since: MasterEpoch(1),
+                goes_on,
             }
         }))
     }
