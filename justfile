@@ -35,7 +35,7 @@ deny:
 doc:
     cargo doc --workspace --no-deps --open
 
-# Random kills and pauses against real processes: just soak 1800
+# Random kills, pauses and master restarts against real processes: just soak 1800
 soak seconds="60" seed="1":
     MAPFOLD_SOAK={{seconds}},{{seed}} cargo test -p mapfold-tests soak -- --ignored --nocapture
 

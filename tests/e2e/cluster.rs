@@ -11,6 +11,8 @@ pub(crate) const LEASE: &str = "2s";
 
 pub(crate) struct Cluster {
     master: Running,
+    /// What it was started with, beyond its address.
+    master_args: Vec<String>,
     pub(crate) workers: Vec<Running>,
     pub(crate) address: String,
 }
@@ -32,10 +34,23 @@ impl Cluster {
             Over::Tcp => "127.0.0.1:0".to_owned(),
             Over::Unix => format!("unix:{}", sandbox.tmp().join("master/socket").display()),
         };
-        let master = sandbox.start(["master", "--listen", &listen, "--lease", lease]);
+        Self::with_master(sandbox, &listen, workers, &["--lease", lease])
+    }
+
+    /// Over TCP; the master keeps a journal in `state` of the working folder.
+    pub(crate) fn with_state(sandbox: &Sandbox, workers: usize) -> Self {
+        let state = sandbox.work("state");
+        let args = ["--lease", LEASE, "--state", state.to_str().unwrap()];
+        Self::with_master(sandbox, "127.0.0.1:0", workers, &args)
+    }
+
+    fn with_master(sandbox: &Sandbox, listen: &str, workers: usize, args: &[&str]) -> Self {
+        let master_args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let master = start_master(sandbox, listen, &master_args);
         let address = wait_for("the master to listen", || address_in(&master.said()));
         let mut cluster = Self {
             master,
+            master_args,
             workers: Vec::new(),
             address,
         };
@@ -59,15 +74,27 @@ impl Cluster {
         self.master.pid()
     }
 
-    /// Ends all processes in good order, as a person would.
+    pub(crate) fn kill_master(&mut self) {
+        signal(self.master.pid(), Signal::KILL);
+        wait_for("the master to be gone", || {
+            self.master.ended().then_some(())
+        });
+    }
+
+    /// Starts it again where it was.
+    pub(crate) fn restart_master(&mut self, sandbox: &Sandbox) {
+        self.master = start_master(sandbox, &self.address, &self.master_args);
+    }
+
+    /// Ends all processes in good order, as a person would: a worker takes leave of its master.
     pub(crate) fn end(self) {
-        let processes = self.workers.into_iter().chain([self.master]);
-        let processes: Vec<_> = processes
-            .inspect(|process| signal(process.pid(), Signal::TERM))
-            .collect();
-        processes
-            .into_iter()
-            .for_each(|process| drop(process.wait()));
+        let end = |process: Running| {
+            signal(process.pid(), Signal::TERM);
+            process
+        };
+        let workers: Vec<_> = self.workers.into_iter().map(end).collect();
+        workers.into_iter().for_each(|worker| drop(worker.wait()));
+        end(self.master).wait();
     }
 
     /// Arguments of a run of `job` on this cluster.
@@ -93,6 +120,11 @@ impl Cluster {
             .map(|arg| (*arg).to_owned())
             .collect()
     }
+}
+
+pub(crate) fn start_master(sandbox: &Sandbox, listen: &str, more: &[String]) -> Running {
+    let args = ["master", "--listen", listen].map(str::to_owned);
+    sandbox.start(args.iter().chain(more))
 }
 
 /// The address in `listening address=ADDRESS`.

@@ -3,8 +3,8 @@
 use rustix::process::Signal;
 
 use crate::cluster::{Cluster, Over};
-use crate::faults::{Scene, number, undisturbed};
-use crate::sandbox::{Sandbox, books, parts_of, signal, wait_for};
+use crate::faults::{Scene, assert_undisturbed, number};
+use crate::sandbox::{Sandbox, books, signal, wait_for};
 
 impl Scene {
     /// What a command says of this scene's cluster.
@@ -97,7 +97,7 @@ fn jobs_at_once_share_a_cluster_and_the_end_of_one_does_not_touch_the_others() {
     for (job, output) in jobs.into_iter().zip(["one", "two"]) {
         let ended = job.wait();
         assert!(ended.status.success(), "{}", ended.stderr);
-        assert_eq!(parts_of(&sandbox.work(output)), undisturbed());
+        assert_undisturbed(&sandbox.work(output));
     }
     cluster.end();
     sandbox.assert_clean(&["one", "two"]);

@@ -3,18 +3,14 @@
 
 use std::path::PathBuf;
 
-use rustix::process::Signal;
-
-use crate::cluster::{LEASE, address_in};
-use crate::faults::{number, undisturbed};
-use crate::sandbox::{Running, Sandbox, books, parts_of, signal, wait_for};
+use crate::cluster::{Cluster, start_master};
+use crate::faults::{assert_undisturbed, number};
+use crate::sandbox::{Running, Sandbox, books, wait_for};
 
 /// A cluster over TCP whose master keeps a journal, and a word count that waits at chosen places.
 struct Scene {
     sandbox: Sandbox,
-    address: String,
-    master: Running,
-    workers: Vec<Running>,
+    cluster: Cluster,
     client: Running,
 }
 
@@ -22,22 +18,15 @@ impl Scene {
     /// Three workers of one slot each; the job holds where `holds` say.
     fn new(holds: &[&str]) -> Self {
         let sandbox = Sandbox::new();
-        let master = start_master(&sandbox, "127.0.0.1:0");
-        let address = wait_for("the master to listen", || address_in(&master.said()));
-        let worker = || sandbox.start(["worker", "--master", &address, "--slots", "1"]);
-        let workers = (0..3).map(|_| worker()).collect();
-        let books = books();
+        let cluster = Cluster::with_state(&sandbox, 3);
         let trace = format!("trace={}", sandbox.trace().display());
-        let mut args = vec!["run", "lab-slow", books.to_str().unwrap(), "-o", "out"];
-        args.extend(["-r", "10", "--split-size", "100KB", "--json", "--no-backup"]);
-        args.extend(["--master", &address, "-p", &trace]);
-        args.extend(holds.iter().flat_map(|hold| ["-p", hold]));
-        let client = sandbox.start(args);
+        let mut more = vec!["-r", "10", "--split-size", "100KB", "--json", "--no-backup"];
+        more.extend(["-p", &trace]);
+        more.extend(holds.iter().flat_map(|hold| ["-p", hold]));
+        let client = sandbox.start(cluster.run_args("lab-slow", books(), "out", &more));
         Self {
             sandbox,
-            address,
-            master,
-            workers,
+            cluster,
             client,
         }
     }
@@ -50,40 +39,36 @@ impl Scene {
         });
     }
 
-    fn kill_master(&mut self) {
-        signal(self.master.pid(), Signal::KILL);
-        wait_for("the master to be gone", || {
-            self.master.ended().then_some(())
+    /// Waits for the first sign of the commit, in staging or after its rename: how far it is then differs from run to run.
+    fn wait_for_commit(&self) {
+        wait_for("the commit", || {
+            let begun =
+                |path: &PathBuf| path.join("output").exists() || path.join("part-00000").exists();
+            let entries = std::fs::read_dir(self.sandbox.work("")).unwrap();
+            let mut paths = entries.map(|entry| entry.unwrap().path());
+            paths.any(|path| begun(&path)).then_some(())
         });
     }
 
-    fn restart_master(&mut self) {
-        self.master = start_master(&self.sandbox, &self.address);
+    fn kill_master(&mut self) {
+        self.cluster.kill_master();
     }
 
-    /// Lets the job end; its output must be that of an undisturbed run. Gives the report.
+    fn restart_master(&mut self) {
+        self.cluster.restart_master(&self.sandbox);
+    }
+
+    /// Lets the job end; its output must be that of an undisturbed run, and nothing else may be left. Gives the report.
     fn finish(self) -> serde_json::Value {
         self.sandbox.go("go-map");
         self.sandbox.go("go-reduce");
         let ended = self.client.wait();
         assert!(ended.status.success(), "{}", ended.stderr);
-        assert_eq!(parts_of(&self.sandbox.work("out")), undisturbed());
-        self.sandbox.run(["verify", "out"]);
-        for process in self.workers.into_iter().chain([self.master]) {
-            signal(process.pid(), Signal::TERM);
-            process.wait();
-        }
+        assert_undisturbed(&self.sandbox.work("out"));
+        self.cluster.end();
         self.sandbox.assert_clean(&["out", "state"]);
         serde_json::from_slice(&ended.stdout).unwrap()
     }
-}
-
-fn start_master(sandbox: &Sandbox, listen: &str) -> Running {
-    let state = sandbox.work("state");
-    let state = state.to_str().unwrap();
-    sandbox.start([
-        "master", "--listen", listen, "--lease", LEASE, "--state", state,
-    ])
 }
 
 /// What ran when the master was killed ran on or ran again; nothing that was finished did.
@@ -138,19 +123,33 @@ fn a_master_killed_twice_in_a_row_and_once_more_later() {
     assert_nothing_repeated(&scene.finish(), 3);
 }
 
+/// Each phase twice in a row, the commit included: seven starts of one job.
+#[test]
+fn a_master_killed_twice_in_a_row_in_each_phase() {
+    let mut scene = Scene::new(&["hold_map=true", "hold_reduce=true"]);
+    let twice = |scene: &mut Scene| {
+        for _ in 0..2 {
+            scene.kill_master();
+            scene.restart_master();
+        }
+    };
+    scene.wait_for_signs("map", 3);
+    twice(&mut scene);
+    scene.sandbox.go("go-map");
+    scene.wait_for_signs("reduce", 3);
+    twice(&mut scene);
+    scene.sandbox.go("go-reduce");
+    scene.wait_for_commit();
+    twice(&mut scene);
+    assert_nothing_repeated(&scene.finish(), 6);
+}
+
 #[test]
 fn a_master_killed_in_its_commit() {
     let mut scene = Scene::new(&["hold_reduce=true"]);
     scene.wait_for_signs("reduce", 3);
     scene.sandbox.go("go-reduce");
-    // The first sign of the commit, in staging or after its rename: how far it is then differs from run to run.
-    wait_for("the commit", || {
-        let begun =
-            |path: &PathBuf| path.join("output").exists() || path.join("part-00000").exists();
-        let entries = std::fs::read_dir(scene.sandbox.work("")).unwrap();
-        let mut paths = entries.map(|entry| entry.unwrap().path());
-        paths.any(|path| begun(&path)).then_some(())
-    });
+    scene.wait_for_commit();
     scene.kill_master();
     scene.restart_master();
     assert_nothing_repeated(&scene.finish(), 1);
@@ -178,9 +177,9 @@ fn a_client_is_told_soon_that_its_master_is_away_and_that_it_is_back() {
 #[test]
 fn one_master_a_state_folder() {
     let sandbox = Sandbox::new();
-    let first = start_master(&sandbox, "127.0.0.1:0");
-    wait_for("the master to listen", || address_in(&first.said()));
-    let second = start_master(&sandbox, "127.0.0.1:0").wait();
+    let _first = Cluster::with_state(&sandbox, 0);
+    let state = sandbox.work("state").to_str().unwrap().to_owned();
+    let second = start_master(&sandbox, "127.0.0.1:0", &["--state".to_owned(), state]).wait();
     assert_eq!(second.status.code(), Some(2), "{}", second.stderr);
     assert!(second.stderr.contains("in use"), "{}", second.stderr);
 }

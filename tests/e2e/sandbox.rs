@@ -192,6 +192,14 @@ pub(crate) fn parts_of(output: &Path) -> BTreeMap<String, Vec<u8>> {
     files
 }
 
+/// The root hash in the manifest of an output folder: the same for the same parts, whatever the job is called.
+#[track_caller]
+pub(crate) fn root_of(output: &Path) -> String {
+    let manifest = fs::read(output.join("_SUCCESS")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    manifest["root"].as_str().unwrap().to_owned()
+}
+
 /// Rows in the order of their bytes.
 pub(crate) fn sorted(mut rows: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     rows.sort();

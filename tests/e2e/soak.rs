@@ -1,83 +1,67 @@
-//! Jobs one after the other on a cluster whose workers are killed, stopped, continued and replaced at random. Every
-//! output folder must be that of an undisturbed run, to the byte.
+//! Jobs one after the other on a cluster whose workers are killed, stopped, continued and replaced at random, and whose master is killed
+//! and started again, or stopped for a while. Every output folder must be that of an undisturbed run, to the byte.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::cluster::{Cluster, Over};
-use crate::sandbox::{Sandbox, bytes_of, samples, signal};
+use crate::cluster::Cluster;
+use crate::sandbox::{Running, Sandbox, bytes_of, samples, signal};
 
-/// `MAPFOLD_SOAK=SECONDS,SEED cargo test -p mapfold-tests soak -- --ignored --nocapture`
+const WORKERS: usize = 4;
+
+/// Map tasks of a job, about: many, so that each moment hits some.
+const MAPS: u64 = 60;
+
+/// At each of some five looks a second one of so many things happens, most of them nothing. A worker lives for seven seconds, a
+/// master for half a minute: after a restart the runs of workers that died with it are waited for, for 15 s, so a master that never lives as long
+/// never gets anywhere.
+const EVENTS: usize = 256;
+
+/// `MAPFOLD_SOAK=SECONDS,SEED cargo test -p mapfold-tests soak -- --ignored --nocapture`; `MAPFOLD_SOAK_DATA`: a folder of text.
 #[test]
 #[ignore = "runs for a minute by default; a soak is meant to be long"]
-fn random_kills_and_pauses_change_no_byte() {
+fn random_kills_pauses_and_restarts_change_no_byte() {
     let wish = std::env::var("MAPFOLD_SOAK").unwrap_or_else(|_| "60,1".to_owned());
     let (seconds, seed) = wish.split_once(',').expect("MAPFOLD_SOAK=SECONDS,SEED");
     let end = Instant::now() + Duration::from_secs(seconds.parse().unwrap());
-    let mut chance = Chance(seed.parse().unwrap());
+    let data = std::env::var_os("MAPFOLD_SOAK_DATA").map_or_else(samples, PathBuf::from);
+    let split_size = (bytes_below(&data) / MAPS).max(48 << 10).to_string();
+    let more = ["--split-size", &split_size, "-r", "9"];
     let sandbox = Sandbox::new();
-    let samples = samples();
-    let jobs: [&[&str]; 3] = [
+    let jobs: [&[&str]; 4] = [
         &["wordcount"],
         &["index"],
         &["grep", "-p", "pattern=[Tt]he"],
+        &["sort"],
     ];
-    let want: Vec<_> = (0..)
-        .zip(jobs)
-        .map(|(number, job)| {
-            let output = format!("want{number}");
-            let args = ["run"].iter().chain(job).copied();
-            sandbox.run(
-                args.chain([samples.to_str().unwrap(), "-o", &output])
-                    .chain(MORE),
-            );
-            bytes_of(&sandbox.work(&output))
-        })
-        .collect();
-    let mut cluster = Cluster::start(&sandbox, Over::Tcp, 4);
-    let mut stopped = BTreeMap::new();
-    let (mut done, mut kills, mut stops) = (0, 0, 0);
+    let outputs: Vec<String> = (0..jobs.len()).map(|n| format!("want{n}")).collect();
+    let undisturbed = |(job, output): (&&[&str], &String)| {
+        let args = ["run"].iter().chain(*job).copied();
+        let rest = [data.to_str().unwrap(), "-o", output];
+        sandbox.run(args.chain(rest).chain(more));
+        bytes_of(&sandbox.work(output))
+    };
+    let want: Vec<_> = jobs.iter().zip(&outputs).map(undisturbed).collect();
+    let mut trouble = Trouble {
+        chance: Chance(seed.parse().unwrap()),
+        cluster: Cluster::with_state(&sandbox, WORKERS),
+        sandbox: &sandbox,
+        stopped: BTreeMap::new(),
+        done: Done::default(),
+    };
+    let mut done = 0;
     while Instant::now() < end {
-        let number = chance.below(jobs.len());
+        let number = trouble.chance.below(jobs.len());
         let output = format!("out{done}");
-        let more: Vec<&str> = jobs[number][1..].iter().copied().chain(MORE).collect();
-        let mut client =
-            sandbox.start(cluster.run_args(jobs[number][0], samples.clone(), &output, &more));
-        while !client.ended() {
-            std::thread::sleep(Duration::from_millis(20 + chance.below(400) as u64));
-            let victim = chance.below(cluster.workers.len());
-            let pid = cluster.workers[victim].pid();
-            match chance.below(8) {
-                0 | 1 => {
-                    signal(pid, Signal::KILL);
-                    kills += 1;
-                }
-                2 => {
-                    signal(pid, Signal::STOP);
-                    stopped.insert(
-                        pid,
-                        Instant::now() + Duration::from_millis(chance.below(5000) as u64),
-                    );
-                    stops += 1;
-                }
-                _ => {}
-            }
-            stopped.retain(|pid, until| {
-                let stays = Instant::now() < *until;
-                if !stays {
-                    signal(*pid, Signal::CONT);
-                }
-                stays
-            });
-            for gone in (0..cluster.workers.len()).rev() {
-                if cluster.workers[gone].ended() {
-                    stopped.remove(&cluster.workers.swap_remove(gone).pid());
-                    cluster.add_worker(&sandbox);
-                }
-            }
-        }
+        let args: Vec<&str> = jobs[number][1..].iter().copied().chain(more).collect();
+        let run = trouble
+            .cluster
+            .run_args(jobs[number][0], data.clone(), &output, &args);
+        let mut client = sandbox.start(run);
+        trouble.make_until_ended(&mut client);
         let ended = client.wait();
         assert!(
             ended.status.success(),
@@ -91,14 +75,116 @@ fn random_kills_and_pauses_change_no_byte() {
         std::fs::remove_dir_all(sandbox.work(&output)).unwrap();
         done += 1;
     }
-    stopped.keys().for_each(|pid| signal(*pid, Signal::CONT));
-    eprintln!("{done} jobs, {kills} workers killed, {stops} stopped: the same bytes each time");
-    cluster.end();
-    sandbox.assert_clean(&["want0", "want1", "want2"]);
+    let all = trouble.end();
+    eprintln!(
+        "{done} jobs; {} workers killed, {} stopped; the master killed {} times, stopped {}: the same bytes each time",
+        all.workers_killed, all.workers_stopped, all.masters_killed, all.masters_stopped
+    );
+    let mut left: Vec<&str> = vec!["state"];
+    left.extend(outputs.iter().map(String::as_str));
+    sandbox.assert_clean(&left);
 }
 
-/// Many small tasks, so that each moment hits some.
-const MORE: [&str; 4] = ["--split-size", "48KiB", "-r", "9"];
+/// What happens to a cluster.
+struct Trouble<'a> {
+    chance: Chance,
+    cluster: Cluster,
+    sandbox: &'a Sandbox,
+    /// Processes that stand still, and until when.
+    stopped: BTreeMap<i32, Instant>,
+    done: Done,
+}
+
+/// How often what was done.
+#[derive(Default)]
+struct Done {
+    workers_killed: u32,
+    workers_stopped: u32,
+    masters_killed: u32,
+    masters_stopped: u32,
+}
+
+impl Trouble<'_> {
+    fn make_until_ended(&mut self, client: &mut Running) {
+        while !client.ended() {
+            std::thread::sleep(Duration::from_millis(20 + self.chance.below(400) as u64));
+            let worker = self.chance.below(self.cluster.workers.len());
+            let pid = self.cluster.workers[worker].pid();
+            match self.chance.below(EVENTS) {
+                0..32 => {
+                    signal(pid, Signal::KILL);
+                    self.done.workers_killed += 1;
+                }
+                32..48 => {
+                    self.stop(pid);
+                    self.done.workers_stopped += 1;
+                }
+                48..50 => {
+                    let times = 1 + self.chance.below(2);
+                    self.restart_master(times);
+                }
+                50..53 => {
+                    self.stop(self.cluster.master_pid());
+                    self.done.masters_stopped += 1;
+                }
+                _ => {}
+            }
+            self.let_go(Instant::now());
+            self.replace_workers();
+        }
+    }
+
+    /// For a moment, or past the lease.
+    fn stop(&mut self, pid: i32) {
+        signal(pid, Signal::STOP);
+        let time = Duration::from_millis(self.chance.below(5000) as u64);
+        self.stopped.insert(pid, Instant::now() + time);
+    }
+
+    fn restart_master(&mut self, times: usize) {
+        for _ in 0..times {
+            self.stopped.remove(&self.cluster.master_pid());
+            self.cluster.kill_master();
+            std::thread::sleep(Duration::from_millis(self.chance.below(700) as u64));
+            self.cluster.restart_master(self.sandbox);
+            self.done.masters_killed += 1;
+        }
+    }
+
+    fn let_go(&mut self, now: Instant) {
+        let over = self.stopped.extract_if(.., |_, until| *until <= now);
+        over.for_each(|(pid, _)| signal(pid, Signal::CONT));
+    }
+
+    fn replace_workers(&mut self) {
+        for gone in (0..self.cluster.workers.len()).rev() {
+            if self.cluster.workers[gone].ended() {
+                let worker = self.cluster.workers.swap_remove(gone);
+                self.stopped.remove(&worker.pid());
+                self.cluster.add_worker(self.sandbox);
+            }
+        }
+    }
+
+    fn end(mut self) -> Done {
+        self.stopped
+            .values_mut()
+            .for_each(|until| *until = Instant::now());
+        self.let_go(Instant::now());
+        self.cluster.end();
+        self.done
+    }
+}
+
+/// Bytes of the files below a folder.
+fn bytes_below(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let bytes = |entry: std::fs::DirEntry| match entry.path() {
+        path if path.is_dir() => bytes_below(&path),
+        path => path.metadata().unwrap().len(),
+    };
+    entries.map(|entry| bytes(entry.unwrap())).sum()
+}
 
 /// SplitMix64 (Steele, Lea and Flood, 2014).
 struct Chance(u64);
