@@ -310,6 +310,17 @@ pub(crate) struct RunArgs {
     )]
     pub(crate) memory: Option<ByteSize>,
 
+    /// Bytes that temporary files may take [default: what the disk has]
+    ///
+    /// Runs and spills; an attempt that would take more fails as on a full disk. With --workers, of each worker.
+    #[arg(
+        long,
+        value_name = "SIZE",
+        conflicts_with = "master",
+        help_heading = "Execution"
+    )]
+    pub(crate) temp_max: Option<ByteSize>,
+
     /// Work in N local worker processes rather than in this one
     ///
     /// They talk over a private Unix socket and end with the job.
@@ -424,6 +435,12 @@ pub(crate) struct WorkerArgs {
     /// Folder for runs and spills [default: a private one in the temporary folder]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) dir: Option<PathBuf>,
+
+    /// Bytes that runs and spills may take there [default: what the disk has]
+    ///
+    /// An attempt that would take more fails as on a full disk, and is tried on another worker.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) temp_max: Option<ByteSize>,
 
     /// Where to serve runs to other workers [default: 127.0.0.1, port 7713 or any free one]
     #[arg(long, value_name = "ADDR")]

@@ -47,6 +47,7 @@ mod sequential;
 mod settings;
 mod signals;
 mod sorted;
+mod space;
 mod stderr;
 mod stdin;
 mod task;

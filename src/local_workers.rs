@@ -15,6 +15,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use mapfold_protocol::Address;
+use mapfold_terms::ByteSize;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::unix::pipe;
@@ -32,6 +33,8 @@ pub(crate) struct LocalWorkerSettings {
     /// A folder for each worker is made in this one.
     pub(crate) folder: PathBuf,
     pub(crate) resources: Resources,
+    /// Bytes of temporary files, if there is a bound.
+    pub(crate) temp_max: Option<ByteSize>,
     /// Whether attempts have processes of their own.
     pub(crate) isolate: bool,
     /// How much they log, as `-v` counts.
@@ -158,6 +161,9 @@ fn command(program: &Path, number: u32, settings: &LocalWorkerSettings) -> Comma
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .process_group(0);
+    if let Some(max) = settings.temp_max {
+        command.args(["--temp-max", &max.bytes().to_string()]);
+    }
     if settings.isolate {
         command.arg("--isolate");
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use mapfold_job::Catalog;
 use mapfold_master::{Master, MasterHandle};
 use mapfold_protocol::{Address, Connector, raise_open_files};
-use mapfold_terms::JobSpec;
+use mapfold_terms::{ByteSize, JobSpec};
 use mapfold_worker::{ServeAt, WorkerError};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -43,7 +43,15 @@ pub(crate) async fn work(
     match &settings.place {
         Place::Here(resources) => {
             let catalog = isolate::catalog(catalog, settings.isolate)?;
-            here(*resources, catalog, spec, progress, signals).await
+            here(
+                *resources,
+                settings.temp_max,
+                catalog,
+                spec,
+                progress,
+                signals,
+            )
+            .await
         }
         Place::Processes { count, each, lease } => {
             let folder = PrivateFolder::make_for_sockets()?;
@@ -51,6 +59,7 @@ pub(crate) async fn work(
                 master: Address::Unix(folder.path().join("master.sock")),
                 folder: folder.path().to_owned(),
                 resources: *each,
+                temp_max: settings.temp_max,
                 isolate: settings.isolate,
                 verbose,
             };
@@ -77,6 +86,7 @@ async fn submit(
 /// Master and worker in this process; nothing listens.
 async fn here(
     resources: Resources,
+    temp_max: Option<ByteSize>,
     catalog: Arc<dyn Catalog>,
     spec: &JobSpec,
     progress: &mut Progress,
@@ -88,6 +98,7 @@ async fn here(
         slots: resources.slots,
         memory: resources.memory,
         scratch: std::env::temp_dir(),
+        temp_max,
         serve: ServeAt::InProcess,
         patience: AWAY_MAX,
     };

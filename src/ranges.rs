@@ -9,21 +9,24 @@ use std::num::NonZeroU32;
 use mapfold_data::input;
 use mapfold_data::scratch::ScratchRoot;
 use mapfold_job::{Runner, SampleTask, TaskError};
-use mapfold_terms::{FailClass, Failure, JobSpec, Partitioning};
+use mapfold_terms::{FailClass, Failure, JobSpec, Partitioning, Plan};
 
 use crate::error::Problem;
 use crate::exit::Exit;
 use crate::scratch::no_scratch;
 
 /// Finds them, if the job wants them and there is more than one part. Reads a little of the input; takes some
-/// tens of milliseconds.
-pub(crate) fn find(runner: &dyn Runner, spec: &mut JobSpec) -> Result<(), Problem> {
-    if !runner.info().total_order || spec.reducers == Some(NonZeroU32::MIN) {
-        return Ok(());
+/// tens of milliseconds. Returns the plan, if it was made for that.
+pub(crate) fn find(runner: &dyn Runner, spec: &mut JobSpec) -> Result<Option<Plan>, Problem> {
+    if !runner.info().total_order && !runner.keeps_records() {
+        return Ok(None);
     }
     let found = input::discover(&spec.inputs).map_err(|error| refused(&error, error.hint()))?;
     let plan = input::plan(found, spec.format, spec.split_size, spec.reducers)
         .map_err(|error| refused(&error, error.hint()))?;
+    if !runner.info().total_order {
+        return Ok(Some(plan));
+    }
     spec.reducers = NonZeroU32::new(plan.reducers);
     if plan.reducers > 1 {
         let root = ScratchRoot::open(&env::temp_dir()).map_err(|error| no_scratch(&error))?;
@@ -34,7 +37,7 @@ pub(crate) fn find(runner: &dyn Runner, spec: &mut JobSpec) -> Result<(), Proble
         };
         spec.partitioning = Partitioning::Ranges(runner.sample(&task).map_err(not_sampled)?);
     }
-    Ok(())
+    Ok(Some(plan))
 }
 
 /// In the words that the master would use.

@@ -20,7 +20,7 @@ use crate::runtime::block_on;
 use crate::scratch::PrivateFolder;
 use crate::settings::{Input, RunSettings, Shown, Target};
 use crate::signals::Signals;
-use crate::{capsule, ending, job, log, ranges, rows, stdin};
+use crate::{capsule, ending, job, log, ranges, rows, space, stdin};
 
 pub(crate) fn run(
     settings: &RunSettings,
@@ -38,7 +38,10 @@ pub(crate) fn run(
             stdin::spool(spooled, &mut signals).await?;
         }
         let mut spec = spec(settings, runner.info(), &files)?;
-        ranges::find(&*runner, &mut spec)?;
+        let plan = ranges::find(&*runner, &mut spec)?;
+        for warning in space::check(settings, &*runner, &spec, plan.as_ref())? {
+            progress.warn("space", &warning);
+        }
         drop(runner);
         let followed = place::work(
             settings,

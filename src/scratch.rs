@@ -26,13 +26,7 @@ impl PrivateFolder {
 
     /// Makes one whose path leaves room for the name of a socket, which the system bounds to 107 bytes.
     pub(crate) fn make_for_sockets() -> Result<Self, Problem> {
-        /// What [`ScratchRoot`] adds is about 30 bytes, a worker's folder and socket as many.
-        const BASE_MAX: usize = 45;
-        let temporary = env::temp_dir();
-        match temporary.as_os_str().len() {
-            0..=BASE_MAX => Self::make_in(&temporary),
-            _ => Self::make_in(Path::new("/tmp")),
-        }
+        Self::make_in(&base_for_sockets())
     }
 
     fn make_in(base: &Path) -> Result<Self, Problem> {
@@ -63,6 +57,17 @@ impl PrivateFolder {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// The temporary folder, or one with a shorter name.
+pub(crate) fn base_for_sockets() -> PathBuf {
+    /// What [`ScratchRoot`] adds is about 30 bytes, a worker's folder and socket as many.
+    const BASE_MAX: usize = 45;
+    let temporary = env::temp_dir();
+    match temporary.as_os_str().len() {
+        0..=BASE_MAX => temporary,
+        _ => PathBuf::from("/tmp"),
     }
 }
 

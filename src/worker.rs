@@ -66,6 +66,7 @@ pub(crate) fn worker(
         slots: resources.slots,
         memory: resources.memory,
         scratch,
+        temp_max: args.temp_max,
         serve: ServeAt::InProcess,
         patience: AWAY_MAX,
     };

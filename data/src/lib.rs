@@ -31,6 +31,7 @@ mod mmap;
 mod packed_key;
 pub mod part;
 pub mod partition;
+mod quota;
 pub mod run;
 pub mod scratch;
 pub mod sort_buffer;

@@ -11,16 +11,22 @@
 //! killed process leaves is removed by the next one that opens the same base: a folder whose lock can be
 //! had belongs to nobody. The lock is taken before its folder exists and removed after it, so a folder
 //! without a lock is dead too.
+//!
+//! A process may have a bound on the bytes of all its temporary files ([`ScratchRoot::open_within`]).
 
+use std::error::Error;
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use mapfold_terms::ByteSize;
 use rustix::fs::{FlockOperation, flock};
 
+pub use crate::quota::Charge;
+use crate::quota::{OverQuota, Quota};
 use crate::storage::is_no_space;
 
 /// How often the folder of the process is tried for again when others remove what was just made.
@@ -37,6 +43,7 @@ struct Root {
     user: PathBuf,
     /// Made with the first file.
     home: Mutex<Option<Home>>,
+    quota: Quota,
 }
 
 /// The folder of this process, and the lock that says that it lives.
@@ -68,7 +75,7 @@ struct Folder {
 pub struct ScratchFile {
     /// The open file, empty.
     pub file: File,
-    /// Its name, and the duty to delete it.
+    /// Its name, and the duty to delete it; what it takes of the bound.
     pub path: ScratchPath,
 }
 
@@ -76,6 +83,7 @@ pub struct ScratchFile {
 #[derive(Debug)]
 pub struct ScratchPath {
     path: PathBuf,
+    charge: Charge,
     _folder: Scratch,
 }
 
@@ -129,6 +137,14 @@ impl ScratchRoot {
     /// # Errors
     /// The folder exists and is not safe to use.
     pub fn open(base: &Path) -> Result<Self, ScratchError> {
+        Self::open_within(base, None)
+    }
+
+    /// The same, for temporary files of `max` bytes at most, all together.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_within(base: &Path, max: Option<ByteSize>) -> Result<Self, ScratchError> {
         let uid = rustix::process::geteuid().as_raw();
         let user = base.join(format!("mapfold-{uid}"));
         if check_user_folder(&user, uid)? {
@@ -137,6 +153,7 @@ impl ScratchRoot {
         Ok(Self(Arc::new(Root {
             user,
             home: Mutex::new(None),
+            quota: Quota::new(max),
         })))
     }
 
@@ -160,6 +177,8 @@ impl Scratch {
         let root = Root {
             user: folder.clone(),
             home: Mutex::new(None),
+            // Whoever lends it counts what is in it.
+            quota: Quota::default(),
         };
         Self(Arc::new(Folder {
             root: Arc::new(root),
@@ -177,14 +196,38 @@ impl Scratch {
 
     /// Takes over a file that such a process left in the folder.
     pub fn adopt(&self, path: PathBuf) -> Result<ScratchFile, ScratchError> {
-        let file = File::open(&path).map_err(|source| ScratchError::creating(&path, source))?;
+        let mut charge = self.charge();
+        let opened = File::open(&path).and_then(|file| {
+            charge.add(file.metadata()?.len())?;
+            Ok(file)
+        });
+        let file = opened.map_err(|source| ScratchError::creating(&path, source))?;
         Ok(ScratchFile {
             file,
             path: ScratchPath {
                 path,
+                charge,
                 _folder: self.clone(),
             },
         })
+    }
+
+    /// What another process takes of the bound while it works in the folder: nothing yet.
+    pub fn charge(&self) -> Charge {
+        self.0.root.quota.charge()
+    }
+
+    /// Sets `charge` to what is in the folder now. Costs a look at each file in it.
+    ///
+    /// # Errors
+    /// It is too much.
+    pub fn measure(&self, charge: &mut Charge) -> Result<(), ScratchError> {
+        let folder = self.folder()?;
+        let files = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        // A file may go while it is looked at.
+        let bytes = files.filter_map(|file| Some(file.metadata().ok()?.len()));
+        let set = charge.set(bytes.sum());
+        set.map_err(|source| ScratchError::creating(&folder, source))
     }
 
     /// Creates an empty file, called `name` and a number. Creates the folders above it if this is the first.
@@ -202,9 +245,21 @@ impl Scratch {
             file,
             path: ScratchPath {
                 path,
+                charge: self.charge(),
                 _folder: self.clone(),
             },
         })
+    }
+}
+
+impl ScratchFile {
+    /// Writes all of `bytes` at the end, if they are within the bound.
+    ///
+    /// # Errors
+    /// The bound's, or the system's; what is in the file then is of no use.
+    pub fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.path.charge.add(bytes.len() as u64)?;
+        self.file.write_all(bytes)
     }
 }
 
@@ -221,6 +276,14 @@ impl ScratchError {
         matches!(self, Self::NoSpace { .. })
     }
 
+    /// What may be done about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoSpace { source, .. } | Self::Create { source, .. } => hint(source),
+            Self::Unsafe { .. } => None,
+        }
+    }
+
     fn creating(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         if is_no_space(&source) {
@@ -228,6 +291,26 @@ impl ScratchError {
         } else {
             Self::Create { path, source }
         }
+    }
+}
+
+/// What may be done about an error that a temporary file has caused.
+pub fn hint(source: &io::Error) -> Option<&'static str> {
+    let ours = source.get_ref().is_some_and(|inner| {
+        let inner: &(dyn Error + 'static) = inner;
+        inner.is::<OverQuota>()
+    });
+    match source.kind() {
+        _ if ours => Some("allow more with --temp-max, or more --memory, or add workers"),
+        _ if is_no_space(source) => Some(
+            "free some space in the folder for temporary files, or name another: TMPDIR, or --dir of a worker",
+        ),
+        io::ErrorKind::PermissionDenied
+        | io::ErrorKind::ReadOnlyFilesystem
+        | io::ErrorKind::NotFound => Some(
+            "the folder for temporary files must be there, and be writable; name another: TMPDIR, or --dir of a worker",
+        ),
+        _ => None,
     }
 }
 

@@ -1,10 +1,10 @@
 //! A master and workers, each a process of its own, started by hand as a person would.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 
-use crate::sandbox::{Running, Sandbox, signal, wait_for};
+use crate::sandbox::{Ended, Running, Sandbox, signal, wait_for};
 
 /// Short, so that a lost worker is noticed soon; long enough for a loaded machine to beat in time.
 pub(crate) const LEASE: &str = "2s";
@@ -39,7 +39,11 @@ impl Cluster {
 
     /// Over TCP; the master keeps a journal in `state` of the working folder.
     pub(crate) fn with_state(sandbox: &Sandbox, workers: usize) -> Self {
-        let state = sandbox.work("state");
+        Self::with_state_in(sandbox, &sandbox.work("state"), workers)
+    }
+
+    /// The same, in another folder.
+    pub(crate) fn with_state_in(sandbox: &Sandbox, state: &Path, workers: usize) -> Self {
         let args = ["--lease", LEASE, "--state", state.to_str().unwrap()];
         Self::with_master(sandbox, "127.0.0.1:0", workers, &args)
     }
@@ -79,6 +83,11 @@ impl Cluster {
         wait_for("the master to be gone", || {
             self.master.ended().then_some(())
         });
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait_for_master(&mut self) -> Ended {
+        self.master.wait_here()
     }
 
     /// Starts it again where it was.

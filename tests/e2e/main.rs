@@ -24,5 +24,6 @@ mod same_bytes;
 mod sandbox;
 mod soak;
 mod sort;
+mod space;
 mod stock;
 mod tasks;

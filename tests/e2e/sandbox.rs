@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -68,6 +68,25 @@ impl Sandbox {
 
     pub(crate) fn tmp(&self) -> PathBuf {
         self.root.path().join("tmp")
+    }
+
+    /// A small disk of the test's own at `name`, with mount options such as `size=1m`; `None`, and a line that says so, where this user
+    /// may not mount one.
+    pub(crate) fn disk(&self, name: &str, options: &str) -> Option<Disk> {
+        let path = self.root.path().join(name);
+        fs::create_dir(&path).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "mapfold-test"])
+            .arg(&path)
+            .output();
+        match mounted {
+            Ok(done) if done.status.success() => Some(Disk { path }),
+            _ => {
+                fs::remove_dir(&path).unwrap();
+                skipped("it needs the right to mount a small disk (run it as root)");
+                None
+            }
+        }
     }
 
     /// `mapfold ARGS`, not started yet.
@@ -155,6 +174,56 @@ impl Sandbox {
     }
 }
 
+/// Says on the terminal itself, past the test harness, that a test was left out, and why.
+pub(crate) fn skipped(why: &str) {
+    let name = thread::current().name().unwrap_or("a test").to_owned();
+    let _ = writeln!(std::io::stderr().lock(), "SKIPPED {name}: {why}");
+}
+
+/// A mounted tmpfs; unmounted when dropped.
+pub(crate) struct Disk {
+    path: PathBuf,
+}
+
+impl Disk {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Nothing may be written there from now on.
+    pub(crate) fn make_read_only(&self) {
+        let args = ["-o", "remount,ro"];
+        let done = Command::new("mount").args(args).arg(&self.path).status();
+        assert!(done.unwrap().success());
+    }
+
+    /// Takes all the room that is left; the file that does it.
+    pub(crate) fn fill(&self) -> PathBuf {
+        let path = self.path.join("filler");
+        let mut filler = fs::File::create(&path).unwrap();
+        while filler.write_all(&[0; 4096]).is_ok() {}
+        path
+    }
+
+    /// Asserts that nothing but `names` is on it.
+    #[track_caller]
+    pub(crate) fn assert_holds(&self, names: &[&str]) {
+        let entries = fs::read_dir(&self.path).unwrap();
+        let names_of = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut found: Vec<_> = names_of.collect();
+        found.sort();
+        assert_eq!(found, names, "{}", self.path.display());
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Lazily: a process of a failed test may still be there.
+        let _ = Command::new("umount").arg("-l").arg(&self.path).status();
+        let _ = fs::remove_dir(&self.path);
+    }
+}
+
 fn all_files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
@@ -237,7 +306,7 @@ pub(crate) struct Ended {
 }
 
 impl Running {
-    fn new(mut child: Child) -> Self {
+    pub(crate) fn new(mut child: Child) -> Self {
         let mut out = child.stdout.take().unwrap();
         let err = child.stderr.take().unwrap();
         let said = Arc::new(Mutex::new(String::new()));
@@ -287,6 +356,12 @@ impl Running {
     /// Waits for its end.
     #[track_caller]
     pub(crate) fn wait(mut self) -> Ended {
+        self.wait_here()
+    }
+
+    /// The same; once.
+    #[track_caller]
+    pub(crate) fn wait_here(&mut self) -> Ended {
         let said = Arc::clone(&self.said);
         let status = wait_for("the end of mapfold", || self.child.try_wait().unwrap());
         let stdout = self.stdout.take().unwrap().join().unwrap();

@@ -47,7 +47,7 @@ mod wire;
 mod worker;
 
 pub use isolate::{IsolateSettings, SlotError, data_max_for, isolated, run_slot};
-pub use memory::{attempt_memory, memory_least};
+pub use memory::{attempt_memory, memory_least, runs_memory};
 pub use serve::ServeError;
 pub use settings::{ServeAt, Settings};
 pub use worker::{WorkerError, run};

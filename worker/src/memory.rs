@@ -33,6 +33,11 @@ pub fn attempt_memory(memory: ByteSize, slots: NonZeroUsize) -> ByteSize {
     Shares::new(memory, slots).attempt
 }
 
+/// The bytes of runs that a worker keeps in memory at most.
+pub fn runs_memory(memory: ByteSize, slots: NonZeroUsize) -> ByteSize {
+    Shares::new(memory, slots).runs
+}
+
 /// What is left for the work itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shares {

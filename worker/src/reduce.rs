@@ -13,8 +13,8 @@ use mapfold_job::ReduceTask;
 use mapfold_protocol::Backoff;
 use mapfold_protocol::service::{Location, Refusal};
 use mapfold_terms::{
-    AttemptId, ByteSize, FetchCause, FetchFailure, InputsDigest, JobBrief, Outcome, PartitionId,
-    RawPath, ReduceReport, TaskId, WorkerId,
+    AttemptId, ByteSize, FailClass, Failure, FetchCause, FetchFailure, InputsDigest, JobBrief,
+    Outcome, PartitionId, RawPath, ReduceReport, TaskId, WorkerId,
 };
 
 use crate::attempt::{Site, ended_early, failed_by_job, failed_here, is_moot, scratch_name};
@@ -236,7 +236,10 @@ fn not_fetched(error: FetchError) -> Outcome {
     match error {
         FetchError::Cancelled => Outcome::Cancelled,
         FetchError::Run(failure) => Outcome::FetchFailed(failure),
-        error => failed_here(&error),
+        error => Outcome::Failed(Failure {
+            hint: error.hint().map(str::to_owned),
+            ..Failure::new(FailClass::Worker, &error)
+        }),
     }
 }
 

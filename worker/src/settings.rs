@@ -18,6 +18,8 @@ pub struct Settings {
     pub memory: ByteSize,
     /// Temporary files live in a folder of this user below this one.
     pub scratch: PathBuf,
+    /// Bytes that runs, spills and fetched segments may take there, all together; `None`: as many as there is room for.
+    pub temp_max: Option<ByteSize>,
     /// Where runs are served.
     pub serve: ServeAt,
     /// A master that has answered nothing for so long is given up, and the worker ends.

@@ -189,7 +189,7 @@ impl Worker {
         let site = Site {
             name: settings.name.clone(),
             catalog,
-            scratch: ScratchRoot::open(&settings.scratch)?,
+            scratch: ScratchRoot::open_within(&settings.scratch, settings.temp_max)?,
             memory: shares.attempt,
         };
         Ok(Self {

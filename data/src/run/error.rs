@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::RunPlace;
-use crate::scratch::ScratchError;
+use crate::scratch::{self, ScratchError};
 
 /// Why a run could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +43,17 @@ impl WriteRunError {
             Self::NoSpace { .. } => true,
             Self::Scratch(error) => error.is_no_space(),
             Self::Io { .. } | Self::RecordTooLong { .. } => false,
+        }
+    }
+}
+
+impl WriteRunError {
+    /// What may be done about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoSpace { source, .. } | Self::Io { source, .. } => scratch::hint(source),
+            Self::Scratch(error) => error.hint(),
+            Self::RecordTooLong { .. } => None,
         }
     }
 }

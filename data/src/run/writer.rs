@@ -1,6 +1,6 @@
 //! Writes a run.
 
-use std::io::{self, Write};
+use std::io;
 
 use mapfold_terms::{ByteSize, PartitionId, RunSummary, Token};
 
@@ -329,7 +329,7 @@ fn write_pieces(file: &mut ScratchFile, at: u64, mut bytes: &[u8]) -> Result<(),
     let mut room = WINDOW - begun;
     while !bytes.is_empty() {
         let (piece, rest) = bytes.split_at(room.min(bytes.len()));
-        let written = file.file.write_all(piece);
+        let written = file.write_all(piece);
         written.map_err(|source| write_error(file, source))?;
         (bytes, room) = (rest, WINDOW);
     }

@@ -190,6 +190,10 @@ impl<J: Job> Runner for Attempts<J> {
         crate::sample::sample(&self.job, task)
     }
 
+    fn keeps_records(&self) -> bool {
+        self.job.keeps_records()
+    }
+
     fn free_memory(&self) {
         self.spare.free_all();
     }

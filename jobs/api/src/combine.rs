@@ -49,9 +49,7 @@ impl MergeError {
     /// What a person may do about it.
     fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Write(error) if error.is_no_space() => Some(
-                "free some space in the folder for temporary files, or name another: TMPDIR, or --dir of a worker",
-            ),
+            Self::Write(error) => error.hint(),
             Self::WritePart(error) if error.is_no_space() => {
                 Some("free some space where the output is to be, or name another folder")
             }

@@ -129,6 +129,12 @@ pub trait Job: Sized + Send + Sync + 'static {
         values: &mut Values<'_, Self>,
         rows: &mut Rows<'_>,
     ) -> Result<(), JobError>;
+
+    /// Whether the rows are the records, each of them once, as in a sort: then what the job will write is known beforehand, and it is refused
+    /// where there is no room for it.
+    fn keeps_records(&self) -> bool {
+        false
+    }
 }
 
 /// What makes a group, of an encoded key: the whole, or its first part.

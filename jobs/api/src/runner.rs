@@ -47,6 +47,11 @@ pub trait Runner: Send + Sync {
         Ok(Boundaries::default())
     }
 
+    /// Whether the rows are the records, each of them once ([`Job::keeps_records`](crate::Job::keeps_records)). By default they are not.
+    fn keeps_records(&self) -> bool {
+        false
+    }
+
     /// Gives up what is kept from ended attempts for those to come. Called when another job begins an attempt on the slots that it
     /// was kept for, since two jobs do not share memory and a slot has one budget.
     fn free_memory(&self) {}

@@ -160,6 +160,10 @@ impl Job for Sort {
         }
         Ok(())
     }
+
+    fn keeps_records(&self) -> bool {
+        !self.unique
+    }
 }
 
 /// A record put together from its key and the rest.

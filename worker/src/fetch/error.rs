@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use mapfold_data::run::ReadRunError;
-use mapfold_data::scratch::ScratchError;
+use mapfold_data::scratch::{self, ScratchError};
 use mapfold_terms::{FetchFailure, WorkerId};
 
 use super::tries::BUSY_MAX;
@@ -41,4 +41,15 @@ pub(crate) enum FetchError {
         /// The holder.
         holder: WorkerId,
     },
+}
+
+impl FetchError {
+    /// What may be done about it.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Scratch(error) => error.hint(),
+            Self::Write { source, .. } => scratch::hint(source),
+            _ => None,
+        }
+    }
 }

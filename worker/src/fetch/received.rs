@@ -1,7 +1,7 @@
 //! A segment as far as it has come, in memory or, beyond the attempt's share, in a scratch file. It outlives
 //! the connection that brought it, so that the next one resumes by offset.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::sync::atomic::Ordering;
 
 use mapfold_data::run::{RunBytes, SegmentHead};
@@ -72,7 +72,7 @@ impl Received {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(broken(error)),
             };
-            if let Err(source) = file.file.write_all(&buffer[..count]) {
+            if let Err(source) = file.write_all(&buffer[..count]) {
                 let path = file.path.as_path().to_owned();
                 return Err(FetchError::Write { path, source }.into());
             }

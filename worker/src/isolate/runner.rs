@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mapfold_data::run::{RunBytes, Segment};
-use mapfold_data::scratch::{Scratch, ScratchFile};
+use mapfold_data::scratch::{Scratch, ScratchError, ScratchFile};
 use mapfold_job::{
     BuildError, Catalog, MapDone, MapTask, Monitor, ReduceDone, ReduceTask, Runner, SequentialDone,
     SequentialTask, TaskError,
@@ -89,12 +89,12 @@ impl Runner for IsolatedRunner {
                 skip_bad: task.skip_bad,
             },
         };
-        match self.children.make(&ask, monitor)? {
+        match self.children.make(&ask, task.scratch, monitor)? {
             Told::Mapped { report, run } => {
                 let file = task
                     .scratch
                     .adopt(run.as_path().to_owned())
-                    .map_err(|error| ours(&error))?;
+                    .map_err(|error| no_file(&error))?;
                 let run = RunBytes::from_scratch(file).map_err(|error| ours(&error))?;
                 Ok(MapDone { report, run })
             }
@@ -121,7 +121,7 @@ impl Runner for IsolatedRunner {
                 part_folder: RawPath::from(task.part_folder),
             },
         };
-        match self.children.make(&ask, monitor)? {
+        match self.children.make(&ask, task.scratch, monitor)? {
             Told::Reduced {
                 records_in,
                 groups,
@@ -150,7 +150,7 @@ impl Runner for IsolatedRunner {
 struct NotHere;
 
 fn folder(scratch: &Scratch) -> Result<RawPath, TaskError> {
-    let folder = scratch.folder().map_err(|error| ours(&error))?;
+    let folder = scratch.folder().map_err(|error| no_file(&error))?;
     // The child may have another working folder.
     let folder = std::path::absolute(&folder).unwrap_or(folder);
     Ok(RawPath::from(folder))
@@ -167,7 +167,8 @@ fn input(
         _ if head.bytes == 0 => None,
         Some((path, start)) => Some((RawPath::from(path), start)),
         None => {
-            let mut file = scratch.create("segment").map_err(|error| ours(&error))?;
+            let mut file = scratch.create("segment").map_err(|error| no_file(&error))?;
+            // What is in the folder is counted while the child works there.
             file.file
                 .write_all(segment.bytes())
                 .map_err(|error| ours(&error))?;
@@ -187,7 +188,7 @@ fn input(
 
 impl Children {
     /// Has a child make an attempt; returns how it ended well.
-    fn make(&self, ask: &Ask, monitor: &dyn Monitor) -> Result<Told, TaskError> {
+    fn make(&self, ask: &Ask, scratch: &Scratch, monitor: &dyn Monitor) -> Result<Told, TaskError> {
         let idle = self
             .idle
             .lock()
@@ -198,6 +199,7 @@ impl Children {
             Some(child) => child,
             None => self.start(ask)?,
         };
+        let mut charge = scratch.charge();
         loop {
             match child.hear() {
                 Heard::Told(Told::Progress { records, bytes }) => monitor.progress(records, bytes),
@@ -216,6 +218,11 @@ impl Children {
             }
             if monitor.cancelled() {
                 return Err(TaskError::Cancelled);
+            }
+            if charge.is_bounded() {
+                scratch
+                    .measure(&mut charge)
+                    .map_err(|error| no_file(&error))?;
             }
         }
     }
@@ -249,6 +256,15 @@ impl Children {
             backtrace: None,
         })
     }
+}
+
+/// A temporary file is.
+fn no_file(error: &ScratchError) -> TaskError {
+    let failure = Failure {
+        hint: error.hint().map(str::to_owned),
+        ..Failure::new(FailClass::Worker, error)
+    };
+    failure.into()
 }
 
 /// Something of this worker's is lacking.

@@ -44,6 +44,7 @@ fn start(connector: Connector, slots: usize, memory: ByteSize) -> Running {
         slots: NonZeroUsize::new(slots).unwrap(),
         memory,
         scratch: folder.path().to_owned(),
+        temp_max: None,
         serve: ServeAt::Unix {
             folder: folder.path().to_owned(),
         },
@@ -594,6 +595,7 @@ async fn a_master_that_stays_away_is_given_up() {
         slots: NonZeroUsize::MIN,
         memory: ByteSize::mib(1),
         scratch: folder.path().to_owned(),
+        temp_max: None,
         serve: ServeAt::InProcess,
         patience: Duration::from_millis(100),
     };
