@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use mapfold_terms::{FailedAttempt, Failure, JobSpec, TaskId, TaskKind};
+use mapfold_terms::{FailedAttempt, Failure, JobSpec, TaskId};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Problem;
@@ -110,13 +110,9 @@ impl Capsule {
             record: at.record,
             excerpt: at.excerpt.escape_ascii().to_string(),
         });
-        let kind = match task.kind {
-            TaskKind::Map => "map",
-            TaskKind::Reduce => "reduce",
-        };
         Self {
             mapfold_replay: VERSION,
-            kind: kind.to_owned(),
+            kind: task.kind.name().to_owned(),
             index: task.index,
             attempt: failed.attempt.number,
             worker: failed.worker.to_string(),

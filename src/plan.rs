@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use mapfold_data::input;
 use mapfold_job::{Catalog, JobTable};
-use mapfold_terms::{ByteSize, InputName, JobKey, JobSpec, Partitioning, RawPath};
+use mapfold_terms::{ByteSize, JobKey, JobSpec, Partitioning, RawPath};
 
 use crate::args::PlanArgs;
 use crate::error::Problem;
 use crate::exit::Exit;
 use crate::plan_file::PlanFile;
-use crate::settings::{absolute, codec, params, positive};
+use crate::settings::{codec, input_name, params, positive};
 use crate::{job, ranges};
 
 pub(crate) fn plan(args: PlanArgs, catalog: &JobTable) -> Result<Exit, Problem> {
@@ -29,12 +29,7 @@ pub(crate) fn plan(args: PlanArgs, catalog: &JobTable) -> Result<Exit, Problem> 
 fn spec(args: &PlanArgs, catalog: &dyn Catalog) -> Result<JobSpec, Problem> {
     let params = params(args.params.clone())?;
     let runner = job::build(catalog, &args.job, &params)?;
-    let inputs = args.inputs.iter().map(|typed| {
-        Ok(InputName {
-            typed: RawPath::from(typed.as_path()),
-            absolute: RawPath::from(absolute(typed)?),
-        })
-    });
+    let inputs = args.inputs.iter().map(|typed| input_name(typed));
     let info = runner.info();
     let mut spec = JobSpec {
         key: JobKey(0),

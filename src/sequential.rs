@@ -1,26 +1,24 @@
 //! `mapfold sequential`: a job on one thread without the engine, in a process of its own so that `mapfold bench` can measure
 //! it as it measures every other program.
 
-use std::path::Path;
-
 use mapfold_data::input::{discover, plan};
 use mapfold_data::scratch::ScratchRoot;
 use mapfold_job::{Catalog, SequentialTask, TaskError};
-use mapfold_terms::{FailClass, Failure, InputName, RawPath};
+use mapfold_terms::{FailClass, Failure};
 
 use crate::args::SequentialArgs;
 use crate::error::Problem;
 use crate::exit::Exit;
 use crate::scratch::no_scratch;
-use crate::settings::{absolute, codec, params};
+use crate::settings::{codec, input_name, params};
 
 pub(crate) fn sequential(args: &SequentialArgs, catalog: &dyn Catalog) -> Result<Exit, Problem> {
     let params = params(args.params.clone())?;
     let runner = crate::job::build(catalog, &args.job, &params)?;
-    let names: Vec<InputName> = args
+    let names: Vec<_> = args
         .inputs
         .iter()
-        .map(|input| name(input))
+        .map(|input| input_name(input))
         .collect::<Result<_, _>>()?;
     let cannot_read = |error: &dyn std::error::Error| {
         Problem::new(Exit::Input, "cannot read the input").because(error)
@@ -37,13 +35,6 @@ pub(crate) fn sequential(args: &SequentialArgs, catalog: &dyn Catalog) -> Result
     });
     done.map_err(|error| failed(&error))?;
     Ok(Exit::Done)
-}
-
-fn name(typed: &Path) -> Result<InputName, Problem> {
-    Ok(InputName {
-        typed: RawPath::from(typed),
-        absolute: RawPath::from(absolute(typed)?),
-    })
 }
 
 fn failed(error: &TaskError) -> Problem {

@@ -276,10 +276,15 @@ fn input(typed: &Path) -> Result<Input, Problem> {
     if typed == Path::new("-") {
         return Ok(Input::Stdin);
     }
-    Ok(Input::Named(InputName {
+    input_name(typed).map(Input::Named)
+}
+
+/// As it was typed, and where it is.
+pub(crate) fn input_name(typed: &Path) -> Result<InputName, Problem> {
+    Ok(InputName {
         typed: RawPath::from(typed),
         absolute: RawPath::from(absolute(typed)?),
-    }))
+    })
 }
 
 /// Absolute, without a trailing slash; links and wildcards stay as they are.

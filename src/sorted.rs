@@ -6,12 +6,12 @@ use mapfold_data::census::{self, Census, CensusError, Order};
 use mapfold_data::input;
 use mapfold_data::manifest::Manifest;
 use mapfold_stock::{RecordOrder, SORT};
-use mapfold_terms::{Format, FormatError, InputName, RawPath};
+use mapfold_terms::{Format, FormatError, InputName};
 
 use crate::count::counted;
 use crate::error::Problem;
 use crate::exit::Exit;
-use crate::settings::absolute;
+use crate::settings::input_name;
 
 /// Checks the order of the rows in `dir`; returns what to say of them.
 pub(crate) fn check_order(dir: &Path, manifest: &Manifest) -> Result<String, Problem> {
@@ -38,7 +38,8 @@ pub(crate) fn check_records(
         let what = format!("rows of `{}` are not records of its input", manifest.job);
         return Err(Problem::new(Exit::Usage, what));
     }
-    let inputs: Result<Vec<InputName>, Problem> = inputs.iter().map(|path| name(path)).collect();
+    let inputs: Result<Vec<InputName>, Problem> =
+        inputs.iter().map(|path| input_name(path)).collect();
     let format = format(manifest)?;
     let given = census(&inputs?, format, None)?;
     let found = census(&parts(dir, manifest)?, row_format(manifest)?, None)?;
@@ -105,14 +106,9 @@ fn row_format(manifest: &Manifest) -> Result<Format, Problem> {
 
 fn parts(dir: &Path, manifest: &Manifest) -> Result<Vec<InputName>, Problem> {
     let parts = manifest.parts.iter();
-    parts.map(|part| name(&dir.join(&part.name))).collect()
-}
-
-fn name(path: &Path) -> Result<InputName, Problem> {
-    Ok(InputName {
-        typed: RawPath::from(path),
-        absolute: RawPath::from(absolute(path)?),
-    })
+    parts
+        .map(|part| input_name(&dir.join(&part.name)))
+        .collect()
 }
 
 fn census(

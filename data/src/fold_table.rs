@@ -359,13 +359,18 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
         &mut self,
         sink: impl FnMut(u64, &KeyBytes<'_>, &A) -> Result<(), E>,
     ) -> Result<(), E> {
+        self.assert_flushed();
+        let drained = self.visit_by_hash(sink);
+        self.clear();
+        drained
+    }
+
+    /// What waits would be missed.
+    fn assert_flushed(&self) {
         assert!(
             self.waiting.is_empty() && self.waiting_each.is_empty(),
             "a table is flushed before it drains"
         );
-        let drained = self.visit_by_hash(sink);
-        self.clear();
-        drained
     }
 
     /// Keys stand at or behind the slot that their hash chooses, with no empty slot between. So clusters, which lie between empty slots,

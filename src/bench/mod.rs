@@ -31,13 +31,14 @@ use std::path::Path;
 
 use mapfold_data::input::discover;
 use mapfold_job::Catalog;
-use mapfold_terms::{ByteSize, InputName, RawPath};
+use mapfold_terms::ByteSize;
 
 use crate::args::BenchArgs;
 use crate::error::Problem;
 use crate::exit::Exit;
+use crate::plan::cannot_write;
 use crate::runtime::block_on;
-use crate::settings::{Shown, absolute, params, positive};
+use crate::settings::{Shown, input_name, params, positive};
 use contender::Contender;
 use machine::Machine;
 use race::{Measured, race};
@@ -90,10 +91,7 @@ fn size_up(args: &BenchArgs) -> Result<(u64, ByteSize), Problem> {
             let what = "standard input (`-`) can be read only once";
             return Err(Problem::new(Exit::Usage, what).hint("write it to a file first"));
         }
-        Ok(InputName {
-            typed: RawPath::from(typed.as_path()),
-            absolute: RawPath::from(absolute(typed)?),
-        })
+        input_name(typed)
     };
     let names: Vec<_> = args.inputs.iter().map(name).collect::<Result<_, _>>()?;
     let found = discover(&names)
@@ -103,8 +101,5 @@ fn size_up(args: &BenchArgs) -> Result<(u64, ByteSize), Problem> {
 }
 
 fn write_page(path: &Path, page: &str) -> Result<(), Problem> {
-    std::fs::write(path, page).map_err(|error| {
-        let what = format!("cannot write {}", path.display());
-        Problem::new(Exit::for_writing(&error), what).because(&error)
-    })
+    std::fs::write(path, page).map_err(|error| cannot_write(path, &error))
 }

@@ -41,9 +41,9 @@ fn empty(report: &JobReport) -> Option<String> {
 fn straggler(report: &JobReport, kind: TaskKind) -> Option<String> {
     /// Below this, scheduling noise is a multiple of the work.
     const NOTEWORTHY: Duration = Duration::from_millis(250);
-    let (median, noun) = match kind {
-        TaskKind::Map => (report.map_median, "map"),
-        TaskKind::Reduce => (report.reduce_median, "reduce"),
+    let median = match kind {
+        TaskKind::Map => report.map_median,
+        TaskKind::Reduce => report.reduce_median,
     };
     let slowest = report
         .slowest
@@ -58,8 +58,9 @@ fn straggler(report: &JobReport, kind: TaskKind) -> Option<String> {
         TaskKind::Reduce => reduce_why(slowest, report),
     };
     Some(format!(
-        "{}: {times:.1}x the median {noun} ({why})",
-        slowest.task
+        "{}: {times:.1}x the median {} ({why})",
+        slowest.task,
+        kind.name()
     ))
 }
 

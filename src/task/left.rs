@@ -164,15 +164,8 @@ fn not_done(task: TaskId) -> Problem {
     Problem::new(Exit::TryAgain, what)
 }
 
-fn kind_name(kind: TaskKind) -> &'static str {
-    match kind {
-        TaskKind::Map => "map",
-        TaskKind::Reduce => "reduce",
-    }
-}
-
 fn stem(task: TaskId, attempt: u32) -> String {
-    format!("{}-{}.{attempt}", kind_name(task.kind), task.index)
+    format!("{}-{}.{attempt}", task.kind.name(), task.index)
 }
 
 fn file_name(task: TaskId, attempt: u32) -> String {
@@ -181,7 +174,7 @@ fn file_name(task: TaskId, attempt: u32) -> String {
 
 /// Index and attempt of `map-3.1.json`.
 fn parse(name: &str, kind: TaskKind) -> Option<(u32, u32)> {
-    let numbers = name.strip_prefix(kind_name(kind))?.strip_prefix('-')?;
+    let numbers = name.strip_prefix(kind.name())?.strip_prefix('-')?;
     let (index, attempt) = numbers.strip_suffix(".json")?.split_once('.')?;
     Some((index.parse().ok()?, attempt.parse().ok()?))
 }

@@ -31,10 +31,7 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
 
     /// For each key, in order, its first eight bytes and where it is.
     fn order(&self) -> Vec<(u64, usize)> {
-        assert!(
-            self.waiting.is_empty() && self.waiting_each.is_empty(),
-            "a table is flushed before it drains"
-        );
+        self.assert_flushed();
         let mut order = Vec::with_capacity(self.len);
         let in_use = |(at, slot): (usize, &Option<Slot<A>>)| {
             slot.as_ref().map(|slot| (slot.prefix(&self.arena), at))

@@ -125,10 +125,14 @@ mod linux {
         // SAFETY: the kernel passes a valid structure, and SIGBUS has an address.
         let address = unsafe { (*info).si_addr() }.addr();
         match MAPS.iter().find(|map| map.holds(address)) {
-            Some(map) if put_zeros(address / page * page, *page) => {
+            Some(map) => {
+                // Before there are zeros: another thread may read them at once, and ask.
                 map.has_lost.store(true, Ordering::Release);
+                if !put_zeros(address / page * page, *page) {
+                    pass_on(before, signal, info, context);
+                }
             }
-            _ => pass_on(before, signal, info, context),
+            None => pass_on(before, signal, info, context),
         }
     }
 

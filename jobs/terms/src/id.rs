@@ -17,6 +17,16 @@ pub enum TaskKind {
     Reduce,
 }
 
+impl TaskKind {
+    /// As users call it: `map` or `reduce`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Map => "map",
+            Self::Reduce => "reduce",
+        }
+    }
+}
+
 /// A piece of work of a job that must be done once; prints as `m7` or `r0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TaskId {
