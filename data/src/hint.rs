@@ -1,8 +1,11 @@
-//! What the hardware and the kernel are told about our memory. Hints change speed, never contents.
+//! What the hardware and the kernel are told about our memory and files. Hints change speed, never contents.
 #![expect(
     unsafe_code,
-    reason = "both hints take an address, which is that of memory of ours"
+    reason = "hints take the address of memory of ours, or a call that nothing else binds"
 )]
+
+use std::fs::File;
+use std::ops::Range;
 
 /// Smaller memory gains nothing by huge pages, which have 2 MiB on most machines.
 const HUGE_FROM_BYTES: usize = 4 << 20;
@@ -42,4 +45,25 @@ pub(crate) fn prefer_huge_pages<T>(empty: &mut Vec<T>) {
             rustix::mm::madvise(address.cast(), length, rustix::mm::Advice::LinuxHugepage)
         };
     }
+}
+
+/// Asks the kernel to begin to write a range of a file to its disk, and does not wait for that. Best effort. Whoever fsyncs the
+/// file in the end finds most of it done, by a disk that would have been idle meanwhile.
+pub(crate) fn begin_writeback(file: &File, range: Range<u64>) {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::fd::AsRawFd;
+        let (Ok(start), Ok(length)) = (
+            i64::try_from(range.start),
+            i64::try_from(range.end - range.start),
+        ) else {
+            return;
+        };
+        // SAFETY: the descriptor is open as long as `file` is borrowed; the call has no pointers and changes no contents.
+        let _ = unsafe {
+            libc::sync_file_range(file.as_raw_fd(), start, length, libc::SYNC_FILE_RANGE_WRITE)
+        };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (file, range);
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use mapfold_terms::{Codec, PartSummary, PartitionId};
 
 use crate::codec::{Decoder, Encoder};
+use crate::hint::begin_writeback;
 use crate::storage::{is_no_space, sync_folder};
 
 /// Rows are written in pieces of about this size: beyond it, larger ones are no faster.
@@ -56,10 +57,10 @@ enum Out {
     Packed(Box<Encoder<BufWriter<Hashed>>>),
 }
 
-/// A file whose bytes are hashed as they are written.
+/// A file whose bytes are hashed as they are written, and are on their way to the disk then.
 struct Hashed {
     file: File,
-    /// None in a [`BarePart`].
+    /// None in a [`BarePart`], which nobody waits to be durable.
     hasher: Option<Box<blake3::Hasher>>,
     bytes: u64,
 }
@@ -281,10 +282,12 @@ impl Out {
 impl Write for Hashed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
+        let upto = self.bytes + written as u64;
         if let Some(hasher) = &mut self.hasher {
+            begin_writeback(&self.file, self.bytes..upto);
             hasher.update(&bytes[..written]);
         }
-        self.bytes += written as u64;
+        self.bytes = upto;
         Ok(written)
     }
 

@@ -6,6 +6,7 @@
 //!        + runs kept in memory              a quarter of the rest, see store.rs
 //!        + slots x budget of an attempt     tables, sort buffers, merges, fetched segments
 //! ```
+//! Room for a run is set aside before its attempt begins, which may fill it with records meanwhile: then the run goes to a file.
 //! The promise is about resident memory, mapped run files included: who reads one gives back the pages that are behind
 //! it. What is beyond it is what no budget can make smaller: a plan of very many files, a single record that is larger than
 //! an attempt's budget, the window of an input that was packed with `zstd --long`.

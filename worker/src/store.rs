@@ -1,6 +1,6 @@
 //! The finished runs of this worker, until the master says that nobody will ask for them.
 //!
-//! A run enters when its attempt has ended, and never changes. Small ones stay in memory, within a share of
+//! A run enters when its attempt has ended, and never changes. Those that fit stay in memory, within a share of
 //! the worker's budget that is reserved before the attempt writes, so that the sum holds whatever
 //! the attempts do; the others are files in the attempt's scratch folder and vanish when they are dropped.
 
@@ -10,9 +10,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use mapfold_data::run::{ReadRunError, Run, RunBytes};
 use mapfold_terms::{AttemptId, ByteSize, Digest, JobId, Token};
-
-/// A run that is larger goes to a file even when there is room: the page cache serves it as well.
-const RUN_IN_MEMORY_MAX: ByteSize = ByteSize::mib(64);
 
 /// The runs of one life of the worker.
 #[derive(Debug)]
@@ -61,7 +58,7 @@ impl RunStore {
     pub(crate) fn new(memory: ByteSize, slots: usize) -> Self {
         // Half of the room can be reserved by attempts that run; the rest is sure to hold finished runs.
         let attempts = 2 * (slots as u64).max(1);
-        let run_max = (memory.bytes() / attempts).min(RUN_IN_MEMORY_MAX.bytes());
+        let run_max = memory.bytes() / attempts;
         Self {
             runs: RwLock::default(),
             memory: Arc::new(Memory {

@@ -104,7 +104,7 @@ impl<'a, J: Job> Emitter<'a, J> {
                     let error = WriteRunError::RecordTooLong { bytes: error.bytes };
                     self.emitted.error.get_or_insert(error.into());
                 }
-                self.emitted.sink.buffer.bytes() > self.budget.memory.as_usize()
+                self.emitted.sink.buffer.bytes() > self.budget.for_records()
             }
         };
         self.emitted.records_out += 1;
@@ -160,7 +160,7 @@ impl<'a, J: Job> Emitter<'a, J> {
 
     #[inline]
     fn table_is_full(&self) -> bool {
-        self.emitted.sink.table.bytes_next() > self.budget.memory.as_usize()
+        self.emitted.sink.table.bytes_next() > self.budget.for_records()
     }
 
     /// Writes what is in memory to disk as a run and empties it.
@@ -255,7 +255,8 @@ impl<J: Job> Emitted<J> {
         budget: &Budget<'_>,
     ) -> Result<Finished<J>, MergeError> {
         let (run, summary) = if self.spills.is_empty() {
-            self.write_memory(job, budget, budget.in_memory_max)?
+            let run_max = budget.for_run(self.sink.bytes());
+            self.write_memory(job, budget, run_max)?
         } else {
             self.spill(job, budget);
             self.check()?;
@@ -266,6 +267,7 @@ impl<J: Job> Emitted<J> {
             self.spills.bytes.0 += spilled.0;
             (run, summary)
         };
+        self.sink.keep_at_most(budget.handed_on_max());
         Ok(Finished {
             run,
             summary,

@@ -79,7 +79,7 @@ pub struct MapTask<'a> {
     pub partitioning: &'a Partitioning,
     /// Budget for tables, buffers and merges of this attempt.
     pub memory: ByteSize,
-    /// A run up to this size stays in memory.
+    /// Room for the run beside that: one up to this size stays in memory, unless records needed the room.
     pub in_memory_max: ByteSize,
     /// Records that may be left out because `map` fails on them. One more fails the attempt.
     pub skip_bad: u32,

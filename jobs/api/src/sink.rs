@@ -35,6 +35,11 @@ impl<J: Job> Sink<J> {
         }
     }
 
+    /// Bytes of memory that it occupies.
+    pub(crate) fn bytes(&self) -> usize {
+        self.table.bytes() + self.buffer.bytes()
+    }
+
     /// Gives back what an empty one keeps beyond `bytes_max`.
     pub(crate) fn keep_at_most(&mut self, bytes_max: usize) {
         self.table.keep_at_most(bytes_max);
