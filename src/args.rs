@@ -2,6 +2,7 @@
 //!
 //! First paragraphs are the short `-h`; the rest is `--help`, with examples last.
 
+use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -96,9 +97,10 @@ pub(crate) enum Command {
     /// Explain a job: its rows, its parameters
     #[command(arg_required_else_help = true)]
     Describe {
-        /// Name of the job, as `mapfold list` shows it
-        job: String,
+        #[command(flatten)]
+        job: JobArgs,
     },
+    Plugin(PluginArgs),
     Cat(CatArgs),
     Verify(VerifyArgs),
     Gen(GenArgs),
@@ -114,6 +116,9 @@ pub(crate) enum Command {
         /// Bytes of data that this process may have.
         #[arg(long, value_name = "SIZE")]
         data_max: ByteSize,
+        /// A plugin whose jobs it may be asked for.
+        #[arg(long, value_name = "FILE")]
+        plugin: Vec<PathBuf>,
     },
     /// Run the task of a failed attempt again, in this process
     ///
@@ -192,8 +197,8 @@ Examples:
   mapfold run wordcount /share/books -o /share/counts --master 10.0.0.1:7711 --insecure"
 )]
 pub(crate) struct RunArgs {
-    /// Name of the job, as `mapfold list` shows it
-    pub(crate) job: String,
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
 
     /// Files, folders or globs to read; `-` is standard input
     ///
@@ -462,6 +467,10 @@ pub(crate) struct WorkerArgs {
     #[arg(long)]
     pub(crate) isolate: bool,
 
+    /// A plugin whose jobs it may be asked for.
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(crate) plugin: Option<PathBuf>,
+
     /// End as soon as this process, the parent, has ended.
     #[arg(long, value_name = "PID", hide = true)]
     pub(crate) parent: Option<u32>,
@@ -569,8 +578,8 @@ Examples:
   mapfold bench grep -p pattern=whale books/ --against 'rg --no-filename whale {in}'"
 )]
 pub(crate) struct BenchArgs {
-    /// Name of the job, as `mapfold list` shows it
-    pub(crate) job: String,
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
 
     /// Files, folders or globs to read
     #[arg(required = true, value_name = "INPUT", value_hint = ValueHint::AnyPath)]
@@ -647,7 +656,8 @@ pub(crate) struct BenchArgs {
 /// Run a job on one thread without the engine
 #[derive(Debug, clap::Args)]
 pub(crate) struct SequentialArgs {
-    pub(crate) job: String,
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
 
     #[arg(required = true, value_name = "INPUT")]
     pub(crate) inputs: Vec<PathBuf>,
@@ -679,8 +689,8 @@ Examples:
   eval \"$(mapfold plan wordcount books/ -o plan.json)\"; echo $maps $reduces"
 )]
 pub(crate) struct PlanArgs {
-    /// Name of the job, as `mapfold list` shows it
-    pub(crate) job: String,
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
 
     /// Files, folders or globs to read
     #[arg(required = true, value_name = "INPUT", value_hint = ValueHint::AnyPath)]
@@ -816,6 +826,48 @@ pub(crate) struct ClusterArgs {
     /// Talk to a master beyond this machine without TLS (private networks only)
     #[arg(long)]
     pub(crate) insecure: bool,
+}
+
+/// Which job is meant.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct JobArgs {
+    /// Name of the job, as `mapfold list` shows it, or the file of a plugin
+    #[arg(id = "job_named", value_name = "JOB")]
+    pub(crate) named: String,
+
+    /// Which job of the plugin, if it has several
+    #[arg(id = "job_of_plugin", long = "job", value_name = "NAME")]
+    pub(crate) of_plugin: Option<String>,
+}
+
+impl fmt::Display for JobArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.of_plugin {
+            None => write!(f, "{}", self.named),
+            Some(job) => write!(f, "{} --job {job}", self.named),
+        }
+    }
+}
+
+/// Look into plugins
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct PluginArgs {
+    #[command(subcommand)]
+    pub(crate) command: PluginCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginCommand {
+    /// Tell what is inside a plugin, and whether this Mapfold can run it
+    ///
+    /// Its identity, how it was built, its jobs and their parameters. The file is opened in a process of its own.
+    #[command(arg_required_else_help = true)]
+    Check {
+        /// The file, such as target/release/libcounts.so
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
 }
 
 /// How part files are packed.

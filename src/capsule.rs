@@ -15,6 +15,7 @@ use crate::error::Problem;
 use crate::exit::Exit;
 use crate::plan::of_job;
 use crate::plan_file::{PlanFile, cannot_read};
+use crate::plugin::plain;
 
 /// Of the layout.
 const VERSION: u32 = 1;
@@ -59,12 +60,16 @@ struct At {
 
 /// Leaves a capsule for each of these attempts of a job; returns their paths as they can be typed. Lists the input once more,
 /// as a map task's split is not part of a report. Best effort: there are none where they cannot be made.
-pub(crate) fn leave(spec: &JobSpec, failed: &[FailedAttempt]) -> Vec<PathBuf> {
+pub(crate) fn leave(
+    spec: &JobSpec,
+    plugin: Option<&Path>,
+    failed: &[FailedAttempt],
+) -> Vec<PathBuf> {
     if failed.is_empty() {
         return Vec::new();
     }
     let folder = Path::new(FOLDER);
-    let (Ok(plan), Ok(())) = (of_job(spec), fs::create_dir_all(folder)) else {
+    let (Ok(plan), Ok(())) = (of_job(spec, plugin), fs::create_dir_all(folder)) else {
         return Vec::new();
     };
     make_room(folder, failed.len());
@@ -72,7 +77,7 @@ pub(crate) fn leave(spec: &JobSpec, failed: &[FailedAttempt]) -> Vec<PathBuf> {
         let capsule = Capsule::new(attempt, &plan);
         let name = format!(
             "{}-{}-{:08x}.replay",
-            spec.job,
+            plain(&spec.job),
             attempt.attempt,
             spec.key.0 >> 96
         );

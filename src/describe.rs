@@ -2,29 +2,37 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::sync::Arc;
 
 use mapfold_job::Catalog;
 use mapfold_terms::{JobInfo, ParamInfo};
 
+use crate::args::JobArgs;
 use crate::error::Problem;
 use crate::exit::Exit;
 use crate::job::unknown_job;
+use crate::plugin;
 
-pub(crate) fn describe(catalog: &dyn Catalog, name: &str) -> Result<Exit, Problem> {
-    let jobs = catalog.list();
-    let Some(info) = jobs.iter().find(|info| info.name == name) else {
+pub(crate) fn describe(catalog: &Arc<dyn Catalog>, job: &JobArgs) -> Result<Exit, Problem> {
+    let found = plugin::find(job, catalog)?;
+    let jobs = found.catalog.list();
+    let Some(info) = jobs.iter().find(|info| info.name == found.name) else {
         return Err(unknown_job(
-            name,
+            &found.name,
             jobs.iter().map(|info| info.name.as_str()),
         ));
     };
+    let info = JobInfo {
+        name: plugin::plain(&info.name).to_owned(),
+        ..info.clone()
+    };
     io::stdout()
-        .write_all(text(info).as_bytes())
+        .write_all(text(&info, job).as_bytes())
         .map_err(|error| Problem::stdout(&error))?;
     Ok(Exit::Done)
 }
 
-fn text(info: &JobInfo) -> String {
+fn text(info: &JobInfo, typed: &JobArgs) -> String {
     let mut text = format!("{}: {}\n", info.name, info.summary);
     if !info.help.trim().is_empty() {
         for paragraph in info.help.trim().split("\n\n") {
@@ -60,13 +68,13 @@ fn text(info: &JobInfo) -> String {
         .collect();
     let width = names.iter().map(String::len).max().unwrap_or(0);
     for (name, param) in names.iter().zip(&info.params) {
-        let _ = writeln!(text, "  {name:width$}  {}", about(param));
+        let _ = writeln!(text, "  {name:width$}  {}", about_param(param));
     }
-    let _ = write!(text, "\nExample:\n  {}\n", example(info));
+    let _ = write!(text, "\nExample:\n  {}\n", example(info, typed));
     text
 }
 
-fn about(param: &ParamInfo) -> String {
+pub(crate) fn about_param(param: &ParamInfo) -> String {
     match &param.default {
         None => format!("{} [required]", param.help),
         Some(default) if default.is_empty() => param.help.clone(),
@@ -95,9 +103,9 @@ fn wrapped(paragraph: &str) -> String {
 }
 
 /// A command with what must be given.
-fn example(info: &JobInfo) -> String {
+fn example(info: &JobInfo, typed: &JobArgs) -> String {
     let required = info.params.iter().filter(|param| param.default.is_none());
-    required.fold(format!("mapfold run {}", info.name), |command, param| {
+    required.fold(format!("mapfold run {typed}"), |command, param| {
         format!("{command} -p {}={}", param.name, param.kind.to_uppercase())
     }) + " INPUT... -o DIR"
 }
@@ -131,8 +139,12 @@ mod tests {
             folds: false,
             total_order: false,
         };
+        let typed = JobArgs {
+            named: "grep".to_owned(),
+            of_plugin: None,
+        };
         assert_eq!(
-            text(&info),
+            text(&info, &typed),
             "\
 grep: finds lines
 

@@ -14,8 +14,8 @@ use mapfold_terms::{
 
 use crate::error::Problem;
 use crate::exit::Exit;
-use crate::job;
 use crate::plan_file::PlanFile;
+use crate::plugin;
 
 /// A job that is ready to run a plan's tasks here.
 pub(crate) struct Foreground<'a> {
@@ -28,12 +28,13 @@ pub(crate) struct Foreground<'a> {
 impl<'a> Foreground<'a> {
     /// Makes the job of a plan ready, for attempts in a process that may occupy `memory`.
     pub(crate) fn new(
-        catalog: &dyn Catalog,
+        catalog: &Arc<dyn Catalog>,
         plan: &'a PlanFile,
         memory: ByteSize,
     ) -> Result<Self, Problem> {
+        let found = plugin::of_plan(&plan.job, plan.plugin().as_deref(), catalog)?;
         Ok(Self {
-            runner: job::build(catalog, &plan.job, &plan.params)?,
+            runner: found.build(&plan.params)?,
             partitioning: plan.partitioning(),
             memory: mapfold_worker::attempt_memory(memory, NonZeroUsize::MIN),
             plan,

@@ -1,32 +1,34 @@
 //! The job that was asked for, looked up before anything runs.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use mapfold_job::{BuildError, Catalog, ParamError, Runner};
+use mapfold_job::{BuildError, ParamError};
+use mapfold_terms::{FailClass, Failure};
 
 use crate::error::Problem;
 use crate::exit::Exit;
 use crate::nearest::did_you_mean;
 
-/// Makes the job ready to run, if there is one of this name and it takes the parameters.
-pub(crate) fn build(
-    catalog: &dyn Catalog,
-    name: &str,
-    params: &BTreeMap<String, String>,
-) -> Result<Arc<dyn Runner>, Problem> {
-    match catalog.build(name, params) {
-        Ok(runner) => Ok(runner),
-        Err(BuildError::UnknownJob { name, known }) => {
-            Err(unknown_job(&name, known.iter().map(String::as_str)))
+/// Why the job that was asked for as `typed` cannot be made.
+pub(crate) fn problem(error: BuildError, typed: &str) -> Problem {
+    match error {
+        BuildError::UnknownJob { name, known } => {
+            unknown_job(&name, known.iter().map(String::as_str))
         }
-        Err(BuildError::Param { job, source }) => Err(param_problem(&job, &source)),
-        Err(BuildError::Refused { job, message }) => Err(Problem::new(
-            Exit::Usage,
-            format!("job `{job}` refuses its parameters"),
-        )
-        .cause(message)
-        .hint(format!("`mapfold describe {job}` explains them"))),
+        BuildError::Param { job, source } => param_problem(&job, typed, &source),
+        BuildError::Refused { job, message } => {
+            Problem::new(Exit::Usage, format!("job `{job}` refuses its parameters"))
+                .cause(message)
+                .hint(format!("`mapfold describe {typed}` explains them"))
+        }
+        BuildError::Plugin { chain, hint } => {
+            let failure = Failure {
+                class: FailClass::Job,
+                chain,
+                at: None,
+                hint,
+                backtrace: None,
+            };
+            Problem::refused(Exit::Usage, &failure)
+        }
     }
 }
 
@@ -40,8 +42,8 @@ pub(crate) fn unknown_job<'a>(name: &str, known: impl Iterator<Item = &'a str>) 
     Problem::new(Exit::Usage, format!("there is no job `{name}`")).hint(hint)
 }
 
-fn param_problem(job: &str, error: &ParamError) -> Problem {
-    let describe = format!("`mapfold describe {job}` explains the parameters");
+fn param_problem(job: &str, typed: &str, error: &ParamError) -> Problem {
+    let describe = format!("`mapfold describe {typed}` explains the parameters");
     let (what, hint) = match error {
         ParamError::Unknown { name, known } => {
             let takes = match known.as_slice() {

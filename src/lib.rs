@@ -10,6 +10,7 @@ mod args;
 mod bench;
 mod capsule;
 mod cat;
+mod check;
 mod client;
 mod cluster;
 mod completions;
@@ -34,6 +35,7 @@ mod paint;
 mod place;
 mod plan;
 mod plan_file;
+mod plugin;
 mod progress;
 mod ranges;
 mod replay;
@@ -60,9 +62,9 @@ use std::sync::Arc;
 
 use clap::Parser as _;
 use mapfold_data::heap;
-use mapfold_job::JobTable;
+use mapfold_job::{Catalog, JobTable};
 
-use args::{Args, Command};
+use args::{Args, Command, PluginCommand};
 use error::Problem;
 use exit::Exit;
 use settings::{RunSettings, Shown};
@@ -84,13 +86,15 @@ pub fn main(catalog: JobTable) -> ExitCode {
 }
 
 fn command(command: Command, catalog: JobTable, shown: &Shown) -> Result<Exit, Problem> {
+    let catalog: Arc<dyn Catalog> = Arc::new(catalog);
     match command {
-        Command::Run(args) => {
-            run::run(&RunSettings::check(*args, shown)?, Arc::new(catalog), shown)
-        }
+        Command::Run(args) => run::run(&RunSettings::check(*args, shown)?, &catalog, shown),
         Command::Master(args) => master::master(&args, shown),
-        Command::Worker(args) => worker::worker(&args, Arc::new(catalog), shown),
-        Command::List => list::list(&catalog),
+        Command::Worker(args) => worker::worker(&args, catalog, shown),
+        Command::List => list::list(&*catalog),
+        Command::Plugin(args) => match args.command {
+            PluginCommand::Check { file } => check::check(&file),
+        },
         Command::Describe { job } => describe::describe(&catalog, &job),
         Command::Cat(args) => cat::cat(&args),
         Command::Verify(args) => verify::verify(&args, shown.quiet),
@@ -100,7 +104,11 @@ fn command(command: Command, catalog: JobTable, shown: &Shown) -> Result<Exit, P
         Command::Replay { file } => replay::replay(&file, &catalog, shown),
         Command::Plan(args) => plan::plan(*args, &catalog),
         Command::Task(args) => task::task(args, &catalog),
-        Command::Slot { parent, data_max } => isolate::slot(parent, data_max, Arc::new(catalog)),
+        Command::Slot {
+            parent,
+            data_max,
+            plugin,
+        } => isolate::slot(parent, data_max, &plugin, catalog),
         Command::Status(args) => cluster::status(&args, shown),
         Command::Cancel { job, cluster } => cluster::cancel(job, &cluster),
         Command::Workers { cluster } => cluster::workers(&cluster),

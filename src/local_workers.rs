@@ -37,6 +37,8 @@ pub(crate) struct LocalWorkerSettings {
     pub(crate) temp_max: Option<ByteSize>,
     /// Whether attempts have processes of their own.
     pub(crate) isolate: bool,
+    /// Where the job is, if not among the stock jobs.
+    pub(crate) plugin: Option<PathBuf>,
     /// How much they log, as `-v` counts.
     pub(crate) verbose: u8,
 }
@@ -166,6 +168,9 @@ fn command(program: &Path, number: u32, settings: &LocalWorkerSettings) -> Comma
     }
     if settings.isolate {
         command.arg("--isolate");
+    }
+    if let Some(plugin) = &settings.plugin {
+        command.arg("--plugin").arg(plugin);
     }
     match settings.verbose {
         0 => command.arg("--quiet"),

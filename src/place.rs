@@ -4,6 +4,7 @@
 //! is reached.
 
 use std::future::pending;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,6 @@ use crate::client::Client;
 use crate::error::Problem;
 use crate::exit::Exit;
 use crate::follow::{Followed, follow};
-use crate::isolate;
 use crate::local_workers::{LocalWorkerSettings, LocalWorkers};
 use crate::progress::Progress;
 use crate::resources::Resources;
@@ -31,10 +31,12 @@ use crate::worker::{AWAY_MAX, process_name, worker_problem};
 /// A master or worker of this process that does not end within this time is left behind.
 const END_MAX: Duration = Duration::from_secs(5);
 
-/// Runs a job to its end.
+/// Runs a job to its end. Where it runs in this process, `catalog` has it; worker processes find it among the stock jobs, or in
+/// `plugin`.
 pub(crate) async fn work(
     settings: &RunSettings,
     catalog: Arc<dyn Catalog>,
+    plugin: Option<&Path>,
     spec: &JobSpec,
     progress: &mut Progress,
     signals: &mut Signals,
@@ -42,7 +44,6 @@ pub(crate) async fn work(
 ) -> Result<Followed, Problem> {
     match &settings.place {
         Place::Here(resources) => {
-            let catalog = isolate::catalog(catalog, settings.isolate)?;
             here(
                 *resources,
                 settings.temp_max,
@@ -61,6 +62,7 @@ pub(crate) async fn work(
                 resources: *each,
                 temp_max: settings.temp_max,
                 isolate: settings.isolate,
+                plugin: plugin.map(Path::to_owned),
                 verbose,
             };
             processes(count.get(), *lease, &settings, spec, progress, signals).await

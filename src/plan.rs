@@ -2,22 +2,25 @@
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mapfold_data::input;
-use mapfold_job::{Catalog, JobTable};
+use mapfold_job::Catalog;
 use mapfold_terms::{ByteSize, JobKey, JobSpec, Partitioning, RawPath};
 
 use crate::args::PlanArgs;
 use crate::error::Problem;
 use crate::exit::Exit;
 use crate::plan_file::PlanFile;
+use crate::plugin::Found;
 use crate::settings::{codec, input_name, params, positive};
-use crate::{job, ranges};
+use crate::{plugin, ranges};
 
-pub(crate) fn plan(args: PlanArgs, catalog: &JobTable) -> Result<Exit, Problem> {
-    let spec = spec(&args, catalog)?;
-    let plan = of_job(&spec)?;
+pub(crate) fn plan(args: PlanArgs, catalog: &Arc<dyn Catalog>) -> Result<Exit, Problem> {
+    let found = plugin::find(&args.job, catalog)?;
+    let spec = spec(&args, &found)?;
+    let plan = of_job(&spec, found.plugin.as_deref())?;
     write_new(&args.output, &plan.to_json())?;
     let counts = format!("maps={} reduces={}\n", plan.maps, plan.reducers);
     io::stdout()
@@ -26,14 +29,14 @@ pub(crate) fn plan(args: PlanArgs, catalog: &JobTable) -> Result<Exit, Problem> 
     Ok(Exit::Done)
 }
 
-fn spec(args: &PlanArgs, catalog: &dyn Catalog) -> Result<JobSpec, Problem> {
+fn spec(args: &PlanArgs, found: &Found) -> Result<JobSpec, Problem> {
     let params = params(args.params.clone())?;
-    let runner = job::build(catalog, &args.job, &params)?;
+    let runner = found.build(&params)?;
     let inputs = args.inputs.iter().map(|typed| input_name(typed));
     let info = runner.info();
     let mut spec = JobSpec {
         key: JobKey(0),
-        job: args.job.clone(),
+        job: found.name.clone(),
         params,
         inputs: inputs.collect::<Result<_, _>>()?,
         format: args.format,
@@ -55,7 +58,7 @@ fn spec(args: &PlanArgs, catalog: &dyn Catalog) -> Result<JobSpec, Problem> {
 }
 
 /// The plan of a job whose ranges of keys are known. Lists the input, as a master would.
-pub(crate) fn of_job(spec: &JobSpec) -> Result<PlanFile, Problem> {
+pub(crate) fn of_job(spec: &JobSpec, plugin: Option<&Path>) -> Result<PlanFile, Problem> {
     let files =
         input::discover(&spec.inputs).map_err(|error| ranges::refused(&error, error.hint()))?;
     let plan = input::plan(files.clone(), spec.format, spec.split_size, spec.reducers)
@@ -63,7 +66,7 @@ pub(crate) fn of_job(spec: &JobSpec) -> Result<PlanFile, Problem> {
     let split_size = spec
         .split_size
         .unwrap_or_else(|| input::split_size_for(ByteSize(plan.bytes)));
-    Ok(PlanFile::new(spec, split_size, &files, &plan))
+    Ok(PlanFile::new(spec, plugin, split_size, &files, &plan))
 }
 
 /// Writes a file that must not exist, or exist with the same bytes.

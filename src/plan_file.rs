@@ -35,6 +35,9 @@ pub(crate) struct PlanFile {
     engine: String,
     /// Name of the job in the catalog.
     pub(crate) job: String,
+    /// The file of the plugin that it is in, if it is in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plugin: Option<PathText>,
     pub(crate) params: BTreeMap<String, String>,
     format: String,
     /// Bytes of a split.
@@ -89,6 +92,7 @@ impl PlanFile {
     /// The plan of a job; `files` are all its inputs, in order.
     pub(crate) fn new(
         spec: &JobSpec,
+        plugin: Option<&Path>,
         split_size: ByteSize,
         files: &[InputFile],
         plan: &Plan,
@@ -115,6 +119,7 @@ impl PlanFile {
             mapfold_plan: VERSION,
             engine: ENGINE.to_owned(),
             job: spec.job.clone(),
+            plugin: plugin.map(|path| PathText::new(&RawPath::from(path))),
             params: spec.params.clone(),
             format: spec.format.to_string(),
             split_size: split_size.bytes(),
@@ -220,6 +225,12 @@ impl PlanFile {
             pieces: split.pieces.iter().filter_map(piece).collect(),
         });
         splits.collect()
+    }
+
+    /// The file of the plugin that the job is in, if it is in one.
+    pub(crate) fn plugin(&self) -> Option<PathBuf> {
+        let plugin = self.plugin.as_ref()?;
+        Some(plugin.path().as_path().to_owned())
     }
 
     pub(crate) fn format(&self) -> Format {

@@ -4,6 +4,7 @@ use std::env;
 use std::fs;
 use std::num::NonZeroU32;
 use std::path::Path;
+use std::sync::Arc;
 
 use mapfold_data::run::{Run, Segment};
 use mapfold_data::scratch::{Scratch, ScratchRoot};
@@ -15,12 +16,17 @@ use crate::error::Problem;
 use crate::exit::Exit;
 use crate::foreground::Foreground;
 use crate::plan_file::PlanFile;
+use crate::plugin::plain;
 use crate::resources::Resources;
 use crate::scratch::{PrivateFolder, no_scratch};
 use crate::settings::Shown;
 use crate::stderr::say;
 
-pub(crate) fn replay(file: &Path, catalog: &dyn Catalog, shown: &Shown) -> Result<Exit, Problem> {
+pub(crate) fn replay(
+    file: &Path,
+    catalog: &Arc<dyn Catalog>,
+    shown: &Shown,
+) -> Result<Exit, Problem> {
     let capsule = Capsule::read(file)?;
     let (plan, task) = (&capsule.plan, capsule.task());
     let one = NonZeroU32::MIN;
@@ -39,7 +45,7 @@ pub(crate) fn replay(file: &Path, catalog: &dyn Catalog, shown: &Shown) -> Resul
     let error = match done {
         Ok(()) => {
             if !shown.quiet {
-                let job = &plan.job;
+                let job = plain(&plan.job);
                 let word = shown.paint.good(&format!("{:>10}", "Passed"));
                 say(&format!("{word} {task} of {job} does not fail here\n"));
             }

@@ -15,20 +15,29 @@ use crate::cat::no_manifest;
 use crate::error::Problem;
 use crate::exit::Exit;
 use crate::place;
+use crate::plugin::Found;
 use crate::progress::Progress;
 use crate::runtime::block_on;
 use crate::scratch::PrivateFolder;
-use crate::settings::{Input, RunSettings, Shown, Target};
+use crate::settings::{Input, Place, RunSettings, Shown, Target};
 use crate::signals::Signals;
-use crate::{capsule, ending, job, log, ranges, rows, space, stdin};
+use crate::{capsule, ending, isolate, log, plugin, ranges, rows, space, stdin};
 
 pub(crate) fn run(
     settings: &RunSettings,
-    catalog: Arc<dyn Catalog>,
+    catalog: &Arc<dyn Catalog>,
     shown: &Shown,
 ) -> Result<Exit, Problem> {
     log::start(shown, log::Level::Off);
-    let runner = job::build(&*catalog, &settings.job, &settings.params)?;
+    let found = find(settings, catalog)?;
+    found.warn(shown);
+    let plugins = found.plugin.iter().cloned().collect();
+    let catalog = isolate::catalog(Arc::clone(&found.catalog), settings.isolate, plugins)?;
+    let runner = match &found.plugin {
+        // None of its code runs here if that was asked for.
+        Some(_) => found.build_from(&*catalog, &settings.params)?,
+        None => found.build(&settings.params)?,
+    };
     let mut progress = Progress::new(settings.progress, shown.paint, settings.place.about());
     let (files, spec, followed) = block_on(async {
         // First of all, so that whatever is made from here on is also cleaned up.
@@ -37,7 +46,7 @@ pub(crate) fn run(
         if let Some(spooled) = &files.stdin {
             stdin::spool(spooled, &mut signals).await?;
         }
-        let mut spec = spec(settings, runner.info(), &files)?;
+        let mut spec = spec(settings, &found.name, runner.info(), &files)?;
         let plan = ranges::find(&*runner, &mut spec)?;
         for warning in space::check(settings, &*runner, &spec, plan.as_ref())? {
             progress.warn("space", &warning);
@@ -46,6 +55,7 @@ pub(crate) fn run(
         let followed = place::work(
             settings,
             catalog,
+            found.plugin.as_deref(),
             &spec,
             &mut progress,
             &mut signals,
@@ -62,9 +72,23 @@ pub(crate) fn run(
     // What was piped in is gone.
     let replays = match files.stdin {
         Some(_) => Vec::new(),
-        None => capsule::leave(&spec, &followed.report.failed),
+        None => capsule::leave(&spec, found.plugin.as_deref(), &followed.report.failed),
     };
     ending::tell(settings, shown, &spec, &followed, &replays)
+}
+
+/// The job that was named. If its code is to run in other processes, it is tried there.
+fn find(settings: &RunSettings, catalog: &Arc<dyn Catalog>) -> Result<Found, Problem> {
+    if let (Place::Cluster(_), true) = (&settings.place, plugin::is_path(&settings.job.named)) {
+        return Err(
+            Problem::new(Exit::Usage, "a plugin cannot be sent to a cluster yet")
+                .hint("--workers N runs it in worker processes on this machine"),
+        );
+    }
+    match settings.isolate {
+        true => plugin::find_and_try(&settings.job, catalog, &settings.params),
+        false => plugin::find(&settings.job, catalog),
+    }
 }
 
 /// The files on this machine that a job reads and leaves, temporary ones included.
@@ -99,7 +123,12 @@ impl Files {
     }
 }
 
-fn spec(settings: &RunSettings, info: &JobInfo, files: &Files) -> Result<JobSpec, Problem> {
+fn spec(
+    settings: &RunSettings,
+    job: &str,
+    info: &JobInfo,
+    files: &Files,
+) -> Result<JobSpec, Problem> {
     let key = random_key()?;
     let inputs = settings.inputs.iter().filter_map(|input| match input {
         Input::Named(name) => Some(name.clone()),
@@ -110,7 +139,7 @@ fn spec(settings: &RunSettings, info: &JobInfo, files: &Files) -> Result<JobSpec
     });
     Ok(JobSpec {
         key,
-        job: settings.job.clone(),
+        job: job.to_owned(),
         params: settings.params.clone(),
         inputs: inputs.collect(),
         format: settings.format,

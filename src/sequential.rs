@@ -1,6 +1,8 @@
 //! `mapfold sequential`: a job on one thread without the engine, in a process of its own so that `mapfold bench` can measure
 //! it as it measures every other program.
 
+use std::sync::Arc;
+
 use mapfold_data::input::{discover, plan};
 use mapfold_data::scratch::ScratchRoot;
 use mapfold_job::{Catalog, SequentialTask, TaskError};
@@ -9,12 +11,16 @@ use mapfold_terms::{FailClass, Failure};
 use crate::args::SequentialArgs;
 use crate::error::Problem;
 use crate::exit::Exit;
+use crate::plugin;
 use crate::scratch::no_scratch;
 use crate::settings::{codec, input_name, params};
 
-pub(crate) fn sequential(args: &SequentialArgs, catalog: &dyn Catalog) -> Result<Exit, Problem> {
+pub(crate) fn sequential(
+    args: &SequentialArgs,
+    catalog: &Arc<dyn Catalog>,
+) -> Result<Exit, Problem> {
     let params = params(args.params.clone())?;
-    let runner = crate::job::build(catalog, &args.job, &params)?;
+    let runner = plugin::find(&args.job, catalog)?.build(&params)?;
     let names: Vec<_> = args
         .inputs
         .iter()

@@ -10,7 +10,7 @@ use std::time::Duration;
 use mapfold_protocol::Address;
 use mapfold_terms::{ByteSize, Codec, Format, InputName, RawPath};
 
-use crate::args::{CompressChoice, ProgressChoice, RunArgs, ShownArgs};
+use crate::args::{CompressChoice, JobArgs, ProgressChoice, RunArgs, ShownArgs};
 use crate::client::check_reach;
 use crate::error::Problem;
 use crate::exit::Exit;
@@ -48,7 +48,7 @@ impl Shown {
 /// A job to run.
 #[derive(Debug)]
 pub(crate) struct RunSettings {
-    pub(crate) job: String,
+    pub(crate) job: JobArgs,
     pub(crate) params: BTreeMap<String, String>,
     pub(crate) inputs: Vec<Input>,
     pub(crate) format: Format,

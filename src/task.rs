@@ -16,6 +16,7 @@ mod left;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use mapfold_data::part::part_name;
@@ -35,7 +36,7 @@ use crate::plan_file::PlanFile;
 use crate::resources::Resources;
 use crate::scratch::no_scratch;
 
-pub(crate) fn task(args: TaskArgs, catalog: &dyn Catalog) -> Result<Exit, Problem> {
+pub(crate) fn task(args: TaskArgs, catalog: &Arc<dyn Catalog>) -> Result<Exit, Problem> {
     match args.command {
         TaskCommand::Map { place, to } => map(&place, &to, catalog),
         TaskCommand::Reduce { place, from } => reduce(&place, &from, catalog),
@@ -48,7 +49,7 @@ pub(crate) fn task(args: TaskArgs, catalog: &dyn Catalog) -> Result<Exit, Proble
     }
 }
 
-fn map(place: &TaskPlace, to: &Path, catalog: &dyn Catalog) -> Result<Exit, Problem> {
+fn map(place: &TaskPlace, to: &Path, catalog: &Arc<dyn Catalog>) -> Result<Exit, Problem> {
     let plan = PlanFile::read(&place.plan)?;
     let task = TaskId::map(within(place.index, plan.maps, "map")?);
     let folder = Folder::make(to, &plan)?;
@@ -81,7 +82,7 @@ fn map(place: &TaskPlace, to: &Path, catalog: &dyn Catalog) -> Result<Exit, Prob
     Ok(Exit::Done)
 }
 
-fn reduce(place: &TaskPlace, from: &Path, catalog: &dyn Catalog) -> Result<Exit, Problem> {
+fn reduce(place: &TaskPlace, from: &Path, catalog: &Arc<dyn Catalog>) -> Result<Exit, Problem> {
     let started = Instant::now();
     raise_open_files();
     let plan = PlanFile::read(&place.plan)?;

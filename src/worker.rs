@@ -17,7 +17,7 @@ use mapfold_protocol::{
     Address, CallError, ConnectError, Connector, Link, ListenRefused, check_listen,
     raise_open_files,
 };
-use mapfold_worker::{ServeAt, ServeError, Settings, WorkerError};
+use mapfold_worker::{PluginCatalog, ServeAt, ServeError, Settings, WorkerError};
 use tokio::sync::{oneshot, watch};
 use tracing::{info, warn};
 
@@ -31,7 +31,7 @@ use crate::runtime::block_on;
 use crate::scratch::{PrivateFolder, no_scratch};
 use crate::settings::{Shown, address, master_address};
 use crate::signals::{Caught, Signals};
-use crate::{isolate, log};
+use crate::{isolate, log, plugin};
 
 /// The port where runs are served, if it is free.
 const DATA_PORT: u16 = 7713;
@@ -50,7 +50,15 @@ pub(crate) fn worker(
         end_with_parent(parent).map_err(|_| Problem::silent(Exit::Terminated))?;
     }
     log::start(shown, log::Level::Info);
-    let catalog = isolate::catalog(catalog, args.isolate)?;
+    let catalog = match &args.plugin {
+        Some(file) => {
+            let probed = plugin::probe(file, None)?;
+            Arc::new(PluginCatalog::new(catalog, [probed]))
+        }
+        None => catalog,
+    };
+    let plugins = args.plugin.iter().cloned().collect();
+    let catalog = isolate::catalog(catalog, args.isolate, plugins)?;
     let master = master_address(&args.master, args.insecure)?;
     raise_open_files();
     let scratch = scratch_base(args.dir.as_deref())?;

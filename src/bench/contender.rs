@@ -218,7 +218,10 @@ fn one_thread_args(args: &BenchArgs) -> Vec<OsString> {
 }
 
 fn job_args(command: &str, args: &BenchArgs) -> Vec<OsString> {
-    let mut words = vec![OsString::from(command), OsString::from(&args.job)];
+    let mut words = vec![OsString::from(command), OsString::from(&args.job.named)];
+    if let Some(job) = &args.job.of_plugin {
+        words.extend([OsString::from("--job"), OsString::from(job)]);
+    }
     words.extend(args.inputs.iter().map(OsString::from));
     for (name, value) in &args.params {
         words.extend([

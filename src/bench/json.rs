@@ -18,7 +18,7 @@ const SCHEMA: u32 = 1;
 pub(crate) fn json(findings: &Findings<'_>) -> String {
     let object = Object {
         schema: SCHEMA,
-        job: &findings.args.job,
+        job: &findings.args.job.named,
         inputs: findings
             .args
             .inputs

@@ -28,6 +28,7 @@ mod work;
 
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use mapfold_data::input::discover;
 use mapfold_job::Catalog;
@@ -37,6 +38,7 @@ use crate::args::BenchArgs;
 use crate::error::Problem;
 use crate::exit::Exit;
 use crate::plan::cannot_write;
+use crate::plugin;
 use crate::runtime::block_on;
 use crate::settings::{Shown, input_name, params, positive};
 use contender::Contender;
@@ -54,11 +56,11 @@ pub(crate) struct Findings<'a> {
 
 pub(crate) fn bench(
     args: &BenchArgs,
-    catalog: &dyn Catalog,
+    catalog: &Arc<dyn Catalog>,
     shown: &Shown,
 ) -> Result<Exit, Problem> {
     // What is wrong is better told now than by the first program that fails.
-    crate::job::build(catalog, &args.job, &params(args.params.clone())?)?;
+    plugin::find(&args.job, catalog)?.build(&params(args.params.clone())?)?;
     args.split_size.map(positive).transpose()?;
     let (files, bytes) = size_up(args)?;
     let contenders = Contender::all(args)?;

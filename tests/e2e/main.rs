@@ -18,6 +18,7 @@ mod memory;
 mod network;
 mod oracle;
 mod packed;
+mod plugins;
 mod records;
 mod restart;
 mod same_bytes;

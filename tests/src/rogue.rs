@@ -2,7 +2,7 @@
 
 use mapfold_job::{Emitter, Fold, Job, JobError, Record, Rows, Values, params};
 
-use crate::trace::Trace;
+use lab::Trace;
 
 params! {
     /// Parameters of `lab-rogue`.

@@ -16,7 +16,8 @@
 //! attempt is executed at most once. A worker that the master no longer knows starts a new life with
 //! nothing of the old one.
 
-#![forbid(unsafe_code)]
+// Not `forbid`: a plugin is code behind pointers.
+#![deny(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
 mod attempt;
@@ -35,6 +36,7 @@ mod map;
 mod memory;
 mod orders;
 mod outcome;
+mod plugin;
 mod reattach;
 mod reduce;
 mod runners;
@@ -48,6 +50,10 @@ mod worker;
 
 pub use isolate::{IsolateSettings, SlotError, data_max_for, isolated, run_slot};
 pub use memory::{attempt_memory, memory_least, runs_memory};
+pub use plugin::{
+    NoLibrary, NoPluginJob, OpenPluginError, PluginCatalog, PluginFile, PluginId, PluginIdError,
+    PluginJob, Probed, probe,
+};
 pub use serve::ServeError;
 pub use settings::{ServeAt, Settings};
 pub use worker::{WorkerError, run};

@@ -19,6 +19,7 @@ pub struct RunBytes(Inner);
 #[derive(Clone)]
 enum Inner {
     Memory(Arc<Vec<u8>>),
+    Lent(Arc<dyn AsRef<[u8]> + Send + Sync>),
     File(Arc<RunFile>),
 }
 
@@ -67,6 +68,11 @@ impl RunBytes {
         }))))
     }
 
+    /// Bytes in memory that something else owns, which goes with the last clone.
+    pub fn lent(owner: impl AsRef<[u8]> + Send + Sync + 'static) -> Self {
+        Self(Inner::Lent(Arc::new(owner)))
+    }
+
     pub(super) fn map_scratch(file: ScratchFile) -> io::Result<Self> {
         Ok(Self(Inner::File(Arc::new(RunFile {
             mapped: Mapped::new(&file.file)?,
@@ -77,7 +83,7 @@ impl RunBytes {
     /// The file, if there is one.
     pub fn path(&self) -> Option<&Path> {
         match &self.0 {
-            Inner::Memory(_) => None,
+            Inner::Memory(_) | Inner::Lent(_) => None,
             Inner::File(file) => Some(match &file.name {
                 FileName::Ours(path) => path.as_path(),
                 FileName::Foreign(path) => path,
@@ -87,7 +93,7 @@ impl RunBytes {
 
     /// Whether the bytes occupy memory of this process.
     pub fn in_memory(&self) -> bool {
-        matches!(self.0, Inner::Memory(_))
+        matches!(self.0, Inner::Memory(_) | Inner::Lent(_))
     }
 
     pub(super) fn place(&self) -> RunPlace {
@@ -98,7 +104,7 @@ impl RunBytes {
     /// Whether a part of them could not be read, so that zeros were seen in its place: ask after reading.
     pub(super) fn have_lost(&self) -> bool {
         match &self.0 {
-            Inner::Memory(_) => false,
+            Inner::Memory(_) | Inner::Lent(_) => false,
             Inner::File(file) => file.mapped.has_lost(),
         }
     }
@@ -133,6 +139,7 @@ impl Deref for RunBytes {
     fn deref(&self) -> &[u8] {
         match &self.0 {
             Inner::Memory(bytes) => bytes,
+            Inner::Lent(owner) => (**owner).as_ref(),
             Inner::File(file) => file.mapped.as_slice(),
         }
     }

@@ -10,7 +10,8 @@ pub const RECORD_BYTES_MAX: usize = 1 << 30;
 /// cache between its verification and its reading.
 pub(super) const PAYLOAD_TARGET: usize = 64 << 10;
 
-pub(super) const VERSION: u16 = 1;
+/// Of the run format.
+pub const VERSION: u16 = 1;
 pub(super) const HEADER_LEN: usize = 24;
 pub(super) const BLOCK_HEADER_LEN: usize = 16;
 pub(super) const INDEX_ENTRY_LEN: usize = 36;

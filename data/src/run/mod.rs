@@ -44,7 +44,7 @@ mod writer;
 
 pub use bytes::{RunBytes, RunPlace};
 pub use error::{Fault, ReadRunError, WriteRunError};
-pub use layout::RECORD_BYTES_MAX;
+pub use layout::{RECORD_BYTES_MAX, VERSION as RUN_VERSION};
 pub use reader::Run;
 pub use segment::{Segment, SegmentCursor, SegmentHead};
 pub use writer::RunWriter;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mapfold_terms::{Boundaries, JobInfo};
+use serde::{Deserialize, Serialize};
 
 use crate::param::{ParamError, Params};
 use crate::runner::Runner;
@@ -27,7 +28,7 @@ pub trait Catalog: Send + Sync {
 }
 
 /// Why a job cannot be made.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum BuildError {
     /// No job has this name.
     #[error("there is no job `{name}`")]
@@ -52,6 +53,14 @@ pub enum BuildError {
         job: String,
         /// In the job's words.
         message: String,
+    },
+    /// The plugin that it is in cannot be used.
+    #[error("{}", chain.join(": "))]
+    Plugin {
+        /// What is wrong, then its causes, outermost first.
+        chain: Vec<String>,
+        /// What a person may do about it.
+        hint: Option<String>,
     },
 }
 

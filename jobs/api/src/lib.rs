@@ -48,10 +48,12 @@
 //! "reduce these runs into this part". A stock job, a plugin and a streaming job are three ways to get the
 //! same object.
 
-#![forbid(unsafe_code)]
+// Not `forbid`: the border to plugins is pointers.
+#![deny(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
 mod bad_records;
+pub mod border;
 mod budget;
 mod catalog;
 mod coded;
@@ -89,6 +91,11 @@ pub use runner::{
 };
 pub use value::{DecodeValueError, Value};
 pub use values::Values;
+
+/// The author's guide, whose examples are compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/plugins.md")]
+mod guide {}
 
 #[doc(hidden)]
 pub mod macro_support {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use mapfold_terms::{ByteSize, ParamInfo};
+use serde::{Deserialize, Serialize};
 
 /// A set of parameters. Implemented by the [`params!`](crate::params) macro.
 pub trait Params: Sized {
@@ -17,7 +18,7 @@ pub trait Params: Sized {
 }
 
 /// What is wrong with the parameters given to a job.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum ParamError {
     /// No parameter has this name.
     #[error("there is no parameter `{name}`")]

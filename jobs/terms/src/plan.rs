@@ -101,7 +101,7 @@ impl Split {
 }
 
 /// All map tasks of a job. A function of the input alone (names, sizes, format, split size).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// How records are cut.
     pub format: Format,

@@ -1,6 +1,7 @@
 //! A child process, seen from its slot.
 
 use std::collections::VecDeque;
+use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -12,7 +13,7 @@ use std::thread::{self, JoinHandle};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::message::{self, Ask, Told};
+use super::message::{self, News, SlotAsk};
 use super::{IsolateSettings, LOOK_EVERY};
 
 /// Messages of a child that wait to be taken; one that says more is held up.
@@ -26,7 +27,7 @@ const LINE_MAX: u64 = 512;
 pub(super) struct SlotChild {
     child: Child,
     asks: UnixStream,
-    told: Receiver<Told>,
+    told: Receiver<News>,
     last_words: Arc<Mutex<VecDeque<String>>>,
     stderr: Option<JoinHandle<()>>,
     killed: bool,
@@ -34,7 +35,7 @@ pub(super) struct SlotChild {
 
 /// What came of waiting.
 pub(super) enum Heard {
-    Told(Told),
+    News(News),
     /// Nothing yet.
     Nothing,
     /// It has ended.
@@ -49,6 +50,12 @@ impl SlotChild {
             .arg("slot")
             .args(["--parent", &std::process::id().to_string()])
             .args(["--data-max", &settings.data_max.bytes().to_string()])
+            .args(
+                settings
+                    .plugins
+                    .iter()
+                    .flat_map(|file| [OsStr::new("--plugin"), file.as_os_str()]),
+            )
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -78,14 +85,14 @@ impl SlotChild {
         })
     }
 
-    pub(super) fn ask(&mut self, ask: &Ask) -> io::Result<()> {
+    pub(super) fn ask(&mut self, ask: &SlotAsk) -> io::Result<()> {
         message::write(&mut self.asks, ask)
     }
 
     /// Waits a little for news.
     pub(super) fn hear(&self) -> Heard {
         match self.told.recv_timeout(LOOK_EVERY) {
-            Ok(told) => Heard::Told(told),
+            Ok(news) => Heard::News(news),
             Err(RecvTimeoutError::Timeout) => Heard::Nothing,
             Err(RecvTimeoutError::Disconnected) => Heard::Ended,
         }

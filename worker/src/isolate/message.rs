@@ -3,80 +3,39 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
-use mapfold_terms::{
-    AttemptId, ByteSize, Codec, Counters, Failure, Format, MapReport, PartSummary, PartitionId,
-    Partitioning, RawPath, Split,
-};
+use mapfold_job::border::{Ask, MakeJob, Told};
+use mapfold_terms::Failure;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use crate::plugin::{PluginFile, Probed};
 
 /// A frame is no longer: a map order is at most 1 MiB, a reduce order names every run.
 const FRAME_MAX: usize = 1 << 30;
 
-/// An attempt to make.
+/// What a child is to do.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Ask {
-    pub(super) job: String,
-    pub(super) params: BTreeMap<String, String>,
-    pub(super) attempt: AttemptId,
-    pub(super) format: Format,
-    pub(super) partitions: u32,
-    pub(super) memory: ByteSize,
-    /// The attempt's scratch folder.
-    pub(super) scratch: RawPath,
-    pub(super) work: Work,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Work {
-    Map {
-        split: Split,
-        partitioning: Partitioning,
-        skip_bad: u32,
+pub(super) enum SlotAsk {
+    /// Make an attempt.
+    Attempt {
+        /// Name in the catalog.
+        job: String,
+        params: BTreeMap<String, String>,
+        ask: Ask,
     },
-    Reduce {
-        partition: PartitionId,
-        inputs: Vec<Input>,
-        part_codec: Codec,
-        part_folder: RawPath,
+    /// Look into a plugin.
+    Probe {
+        file: PluginFile,
+        make: Option<MakeJob>,
     },
 }
 
-/// The segment of one map task.
+/// News of it.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Input {
-    pub(super) map: u32,
-    pub(super) records: u64,
-    pub(super) checksum: u64,
-    pub(super) bytes: u64,
-    /// File, and where it begins there; `None` if it is empty.
-    pub(super) place: Option<(RawPath, u64)>,
-}
-
-/// News of the attempt; all but the first end it.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Told {
-    Progress {
-        records: u64,
-        bytes: u64,
-    },
-    Mapped {
-        report: MapReport,
-        /// In the scratch folder; whoever is told owns it.
-        run: RawPath,
-    },
-    Reduced {
-        records_in: u64,
-        groups: u64,
-        part: PartSummary,
-        spilled: ByteSize,
-        counters: Counters,
-    },
-    Failed(Failure),
-    BadRun {
-        map: u32,
-        message: String,
-    },
+pub(super) enum News {
+    Progress { records: u64, bytes: u64 },
+    Ended(Told),
+    Probed(Box<Result<Probed, Box<Failure>>>),
 }
 
 pub(super) fn write<T: Serialize>(to: &mut impl Write, message: &T) -> io::Result<()> {
@@ -119,13 +78,13 @@ mod tests {
             hint: None,
             backtrace: None,
         };
-        write(&mut bytes, &Told::Failed(failure.clone())).unwrap();
+        write(&mut bytes, &News::Ended(Told::Failed(failure.clone()))).unwrap();
         let mut from = bytes.as_slice();
-        let Some(Told::Failed(got)) = read(&mut from).unwrap() else {
+        let Some(News::Ended(Told::Failed(got))) = read(&mut from).unwrap() else {
             panic!("it is a failure");
         };
         assert_eq!(got, failure);
-        assert!(read::<Told>(&mut from).unwrap().is_none());
-        assert!(read::<Told>(&mut &bytes[..9]).is_err());
+        assert!(read::<News>(&mut from).unwrap().is_none());
+        assert!(read::<News>(&mut &bytes[..9]).is_err());
     }
 }

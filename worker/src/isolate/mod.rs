@@ -11,11 +11,14 @@
 //! kernel when this process ends. It serves attempt after attempt, of any job, until one of them kills it.
 
 mod child;
+mod look;
 mod message;
 mod runner;
 mod slot;
 
+pub(crate) use look::{Looked, look_in_a_child};
 pub use runner::isolated;
+pub(crate) use runner::no_file;
 pub use slot::{SlotError, run_slot};
 
 use std::path::PathBuf;
@@ -30,6 +33,8 @@ pub struct IsolateSettings {
     pub program: PathBuf,
     /// Bytes of data (heap, stacks, no mapped files) that each child may have.
     pub data_max: ByteSize,
+    /// Files of plugins whose jobs they may be asked for.
+    pub plugins: Vec<PathBuf>,
 }
 
 /// How often a waiting slot looks whether its attempt was cancelled.

@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mapfold_data::run::{RunBytes, Segment};
 use mapfold_data::scratch::{Scratch, ScratchError, ScratchFile};
+use mapfold_job::border::{Ask, InputAt, RunAt, Told};
 use mapfold_job::{
-    BuildError, Catalog, MapDone, MapTask, Monitor, ReduceDone, ReduceTask, Runner, SequentialDone,
-    SequentialTask, TaskError,
+    BuildError, Catalog, MapDone, MapTask, Monitor, ReduceDone, ReduceTask, Runner, SampleTask,
+    SequentialDone, SequentialTask, TaskError,
 };
-use mapfold_terms::{FailClass, Failure, JobInfo, RawPath};
+use mapfold_terms::{Boundaries, ByteSize, FailClass, Failure, JobInfo, RawPath};
 
 use super::child::{Heard, SlotChild, told_end};
-use super::message::{Ask, Input, Told, Work};
+use super::message::{News, SlotAsk};
 use super::{IsolateSettings, data_max_for};
 
 /// The same jobs, with every attempt made by a child process that stays with its slot.
@@ -75,68 +76,31 @@ impl Runner for IsolatedRunner {
     }
 
     fn map(&self, task: &MapTask<'_>, monitor: &dyn Monitor) -> Result<MapDone, TaskError> {
-        let ask = Ask {
-            job: self.info.name.clone(),
-            params: self.params.clone(),
-            attempt: task.attempt,
-            format: task.format,
-            partitions: task.partitions,
-            memory: task.memory,
-            scratch: folder(task.scratch)?,
-            work: Work::Map {
-                split: task.split.clone(),
-                partitioning: task.partitioning.clone(),
-                skip_bad: task.skip_bad,
-            },
+        let ask = Ask::map(task, ByteSize(0))?;
+        let (report, run) = self
+            .make(ask, task.memory, task.scratch, monitor)?
+            .mapped()?;
+        let RunAt::File(run) = run else {
+            return Err(ours(&NoFile));
         };
-        match self.children.make(&ask, task.scratch, monitor)? {
-            Told::Mapped { report, run } => {
-                let file = task
-                    .scratch
-                    .adopt(run.as_path().to_owned())
-                    .map_err(|error| no_file(&error))?;
-                let run = RunBytes::from_scratch(file).map_err(|error| ours(&error))?;
-                Ok(MapDone { report, run })
-            }
-            other => Err(unexpected(other)),
-        }
+        let file = task.scratch.adopt(run.as_path().to_owned());
+        let file = file.map_err(|error| no_file(&error))?;
+        let run = RunBytes::from_scratch(file).map_err(|error| ours(&error))?;
+        Ok(MapDone { report, run })
     }
 
     fn reduce(&self, task: ReduceTask<'_>, monitor: &dyn Monitor) -> Result<ReduceDone, TaskError> {
         let mut kept = Vec::new();
-        let inputs = task.inputs.iter();
-        let inputs = inputs.map(|segment| input(segment, task.scratch, &mut kept));
-        let ask = Ask {
-            job: self.info.name.clone(),
-            params: self.params.clone(),
-            attempt: task.attempt,
-            format: task.format,
-            partitions: task.partitions,
-            memory: task.memory,
-            scratch: folder(task.scratch)?,
-            work: Work::Reduce {
-                partition: task.partition,
-                inputs: inputs.collect::<Result<_, _>>()?,
-                part_codec: task.part_codec,
-                part_folder: RawPath::from(task.part_folder),
-            },
-        };
-        match self.children.make(&ask, task.scratch, monitor)? {
-            Told::Reduced {
-                records_in,
-                groups,
-                part,
-                spilled,
-                counters,
-            } => Ok(ReduceDone {
-                records_in,
-                groups,
-                part,
-                spilled,
-                counters,
-            }),
-            other => Err(unexpected(other)),
-        }
+        let places = task.inputs.iter();
+        let places = places.map(|segment| place(segment, task.scratch, &mut kept));
+        let ask = Ask::reduce(&task, places.collect::<Result<_, _>>()?)?;
+        self.make(ask, task.memory, task.scratch, monitor)?
+            .reduced()
+    }
+
+    fn sample(&self, task: &SampleTask<'_>) -> Result<Boundaries, TaskError> {
+        self.make(Ask::sample(task)?, ByteSize(0), task.scratch, &Unwatched)?
+            .sampled()
     }
 
     fn sequential(&self, _: &SequentialTask<'_>) -> Result<SequentialDone, TaskError> {
@@ -149,46 +113,70 @@ impl Runner for IsolatedRunner {
 #[error("a job without an engine is not run in a process of its own")]
 struct NotHere;
 
-fn folder(scratch: &Scratch) -> Result<RawPath, TaskError> {
-    let folder = scratch.folder().map_err(|error| no_file(&error))?;
-    // The child may have another working folder.
-    let folder = std::path::absolute(&folder).unwrap_or(folder);
-    Ok(RawPath::from(folder))
-}
+#[derive(Debug, thiserror::Error)]
+#[error("the run of an isolated attempt is not in a file")]
+struct NoFile;
 
 /// Where a child finds a segment. One that is in memory is written to a file, which goes into `kept`.
-fn input(
+fn place(
     segment: &Segment,
     scratch: &Scratch,
     kept: &mut Vec<ScratchFile>,
-) -> Result<Input, TaskError> {
-    let head = segment.head();
-    let place = match segment.file() {
-        _ if head.bytes == 0 => None,
-        Some((path, start)) => Some((RawPath::from(path), start)),
+) -> Result<InputAt, TaskError> {
+    Ok(match segment.file() {
+        _ if segment.bytes().is_empty() => InputAt::Nowhere,
+        Some((path, start)) => InputAt::File(RawPath::from(path), start),
         None => {
             let mut file = scratch.create("segment").map_err(|error| no_file(&error))?;
             // What is in the folder is counted while the child works there.
             file.file
                 .write_all(segment.bytes())
                 .map_err(|error| ours(&error))?;
-            let place = RawPath::from(file.path.as_path());
+            let path = RawPath::from(file.path.as_path());
             kept.push(file);
-            Some((place, 0))
+            InputAt::File(path, 0)
         }
-    };
-    Ok(Input {
-        map: segment.map(),
-        records: head.records,
-        checksum: head.checksum,
-        bytes: head.bytes,
-        place,
     })
 }
 
+/// Nobody asks how far it is.
+struct Unwatched;
+
+impl Monitor for Unwatched {
+    fn progress(&self, _: u64, _: u64) {}
+
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+impl IsolatedRunner {
+    /// Has a child do something.
+    fn make(
+        &self,
+        ask: Ask,
+        memory: ByteSize,
+        scratch: &Scratch,
+        monitor: &dyn Monitor,
+    ) -> Result<Told, TaskError> {
+        let ask = SlotAsk::Attempt {
+            job: self.info.name.clone(),
+            params: self.params.clone(),
+            ask,
+        };
+        self.children.make(&ask, memory, scratch, monitor)
+    }
+}
+
 impl Children {
-    /// Has a child make an attempt; returns how it ended well.
-    fn make(&self, ask: &Ask, scratch: &Scratch, monitor: &dyn Monitor) -> Result<Told, TaskError> {
+    /// Has a child make an attempt that may use `memory` and works in `scratch`; returns what it told at the end.
+    fn make(
+        &self,
+        ask: &SlotAsk,
+        memory: ByteSize,
+        scratch: &Scratch,
+        monitor: &dyn Monitor,
+    ) -> Result<Told, TaskError> {
         let idle = self
             .idle
             .lock()
@@ -197,23 +185,20 @@ impl Children {
         let asked = idle.and_then(|mut child| child.ask(ask).ok().map(|()| child));
         let child = match asked {
             Some(child) => child,
-            None => self.start(ask)?,
+            None => self.start(ask, memory)?,
         };
         let mut charge = scratch.charge();
         loop {
             match child.hear() {
-                Heard::Told(Told::Progress { records, bytes }) => monitor.progress(records, bytes),
-                Heard::Told(told) => {
+                Heard::News(News::Progress { records, bytes }) => monitor.progress(records, bytes),
+                Heard::News(News::Ended(told)) => {
                     let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
                     idle.push(child);
                     drop(idle);
-                    return match told {
-                        Told::Failed(failure) => Err(failure.into()),
-                        Told::BadRun { map, message } => Err(TaskError::BadRun { map, message }),
-                        done => Ok(done),
-                    };
+                    return Ok(told);
                 }
-                Heard::Nothing => {}
+                // Nobody has asked for a look into a plugin.
+                Heard::Nothing | Heard::News(News::Probed(_)) => {}
                 Heard::Ended => return Err(self.died(child)),
             }
             if monitor.cancelled() {
@@ -227,8 +212,8 @@ impl Children {
         }
     }
 
-    fn start(&self, ask: &Ask) -> Result<SlotChild, TaskError> {
-        let data_max = self.settings.data_max.max(data_max_for(ask.memory));
+    fn start(&self, ask: &SlotAsk, memory: ByteSize) -> Result<SlotChild, TaskError> {
+        let data_max = self.settings.data_max.max(data_max_for(memory));
         let settings = IsolateSettings {
             data_max,
             ..self.settings.clone()
@@ -259,7 +244,7 @@ impl Children {
 }
 
 /// A temporary file is.
-fn no_file(error: &ScratchError) -> TaskError {
+pub(crate) fn no_file(error: &ScratchError) -> TaskError {
     let failure = Failure {
         hint: error.hint().map(str::to_owned),
         ..Failure::new(FailClass::Worker, error)
@@ -272,14 +257,6 @@ fn ours(error: &dyn std::error::Error) -> TaskError {
     Failure::new(FailClass::Worker, error).into()
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("the attempt's process answers something else than it was asked")]
-struct OtherAnswer;
-
-fn unexpected(_: Told) -> TaskError {
-    ours(&OtherAnswer)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,7 +266,8 @@ mod tests {
         let catalog = Arc::new(mapfold_job::JobTable::default());
         let settings = IsolateSettings {
             program: "/nowhere".into(),
-            data_max: mapfold_terms::ByteSize(0),
+            data_max: ByteSize(0),
+            plugins: Vec::new(),
         };
         let refused = isolated(catalog, settings).build("x", &BTreeMap::new());
         assert!(matches!(refused, Err(BuildError::UnknownJob { .. })));

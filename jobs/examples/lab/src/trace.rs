@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use mapfold_job::{Emitter, Fold, Job, JobError, Record, Rows, Values, params};
-use mapfold_stock::words;
 
 /// A wait for another process gives up after this long, with an error.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -14,15 +13,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A folder in which jobs and tests leave empty files for each other.
-pub(crate) struct Trace(PathBuf);
+pub struct Trace(PathBuf);
 
 impl Trace {
-    pub(crate) fn new(folder: &str) -> Self {
+    /// The folder, which is there.
+    pub fn new(folder: &str) -> Self {
         Self(PathBuf::from(folder))
     }
 
     /// Leaves a file whose name begins with `name`; as many calls, as many files.
-    pub(crate) fn leave(&self, name: &str) -> Result<PathBuf, JobError> {
+    pub fn leave(&self, name: &str) -> Result<PathBuf, JobError> {
         let file = (0_u32..)
             .map(|number| {
                 self.0
@@ -34,7 +34,7 @@ impl Trace {
     }
 
     /// How many files begin with `name` and a dot.
-    pub(crate) fn count(&self, name: &str) -> Result<usize, JobError> {
+    pub fn count(&self, name: &str) -> Result<usize, JobError> {
         let begins = |entry: &fs::DirEntry| {
             entry
                 .file_name()
@@ -48,12 +48,13 @@ impl Trace {
             .count())
     }
 
-    pub(crate) fn has(&self, name: &str) -> bool {
+    /// Whether a file is there.
+    pub fn has(&self, name: &str) -> bool {
         self.0.join(name).exists()
     }
 
     /// Waits until `condition` holds; false if it does not within [`PATIENCE`].
-    pub(crate) fn wait(condition: impl Fn() -> bool) -> bool {
+    pub fn wait(condition: impl Fn() -> bool) -> bool {
         let started = Instant::now();
         while !condition() {
             if started.elapsed() > PATIENCE {
@@ -64,7 +65,8 @@ impl Trace {
         true
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// The folder.
+    pub fn path(&self) -> &Path {
         &self.0
     }
 }
@@ -82,7 +84,7 @@ params! {
 }
 
 /// Word count that tells when it maps and reduces, and waits there until it is let go: time to kill its worker.
-pub(crate) struct Slow {
+pub struct Slow {
     trace: Trace,
     params: SlowParams,
 }
@@ -110,7 +112,11 @@ impl Job for Slow {
                 return Err("nobody let the map go".into());
             }
         }
-        words(record.bytes).for_each(|word| out.emit(word, 1));
+        let text = String::from_utf8_lossy(record.bytes);
+        let words = text.split(|letter: char| !letter.is_alphabetic());
+        for word in words.filter(|word| !word.is_empty()) {
+            out.emit(word.as_bytes(), 1);
+        }
         Ok(())
     }
 

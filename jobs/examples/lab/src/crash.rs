@@ -19,7 +19,7 @@ params! {
 }
 
 /// Emits what the lab's crash job does: for each file its name, size class and a few constants.
-pub(crate) struct Crash {
+pub struct Crash {
     trace: Trace,
     params: CrashParams,
 }

@@ -52,10 +52,10 @@ impl Meeting {
 }
 
 /// Map attempts meet.
-pub(crate) struct MapParallel(Meeting);
+pub struct MapParallel(Meeting);
 
 /// Reduce attempts meet.
-pub(crate) struct ReduceParallel(Meeting);
+pub struct ReduceParallel(Meeting);
 
 macro_rules! meeting_job {
     ($job:ident, $name:literal, $summary:literal, $map:expr, $reduce:expr) => {

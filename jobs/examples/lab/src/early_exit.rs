@@ -13,7 +13,7 @@ params! {
 }
 
 /// The reduce of one key waits until the test has looked around; all others are quick.
-pub(crate) struct EarlyExit {
+pub struct EarlyExit {
     trace: Trace,
 }
 

@@ -1,0 +1,16 @@
+//! A plugin with several jobs: those of the classic MapReduce lab (MIT 6.824).
+//!
+//! They look at how the engine runs them (how many at once, how often, in which process) and misbehave on purpose. Jobs and tests leave
+//! files for each other in a folder, `-p trace=DIR`.
+
+mod crash;
+mod early_exit;
+mod parallelism;
+mod trace;
+
+pub use crash::Crash;
+pub use early_exit::EarlyExit;
+pub use parallelism::{MapParallel, ReduceParallel};
+pub use trace::{Slow, Trace};
+
+mapfold_job::plugin!(Crash, EarlyExit, MapParallel, ReduceParallel, Slow);

@@ -1,0 +1,185 @@
+//! Jobs in plugins: what was named on the command line, looked into before anything runs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mapfold_job::border::{About, MakeJob};
+use mapfold_job::{Catalog, Runner};
+use mapfold_worker::{PluginCatalog, PluginJob, Probed};
+
+use crate::args::JobArgs;
+use crate::error::Problem;
+use crate::exit::Exit;
+use crate::settings::Shown;
+use crate::{isolate, job, stderr};
+
+/// The job that was named, and where it is found.
+pub(crate) struct Found {
+    /// Has the job, plugin or not.
+    pub(crate) catalog: Arc<dyn Catalog>,
+    /// Its name there: of a plugin's job with the hash of the plugin.
+    pub(crate) name: String,
+    /// What was typed for it.
+    typed: String,
+    /// The plugin's file, absolute.
+    pub(crate) plugin: Option<PathBuf>,
+    about: Option<About>,
+}
+
+/// Finds the job that was named.
+pub(crate) fn find(job: &JobArgs, catalog: &Arc<dyn Catalog>) -> Result<Found, Problem> {
+    look(job, catalog, None)
+}
+
+/// Finds the job that was named, and makes sure, in a process of its own, that it takes these parameters.
+pub(crate) fn find_and_try(
+    job: &JobArgs,
+    catalog: &Arc<dyn Catalog>,
+    params: &BTreeMap<String, String>,
+) -> Result<Found, Problem> {
+    look(job, catalog, Some(params))
+}
+
+fn look(
+    job: &JobArgs,
+    catalog: &Arc<dyn Catalog>,
+    params: Option<&BTreeMap<String, String>>,
+) -> Result<Found, Problem> {
+    let typed = job.named.clone();
+    if !is_path(&typed) {
+        if job.of_plugin.is_some() {
+            let what = format!("--job names a job of a plugin, and `{typed}` is none");
+            return Err(Problem::new(Exit::Usage, what));
+        }
+        return Ok(Found {
+            catalog: Arc::clone(catalog),
+            name: typed.clone(),
+            typed,
+            plugin: None,
+            about: None,
+        });
+    }
+    let make = |name: &str| MakeJob {
+        name: name.to_owned(),
+        params: params.cloned().unwrap_or_default(),
+    };
+    let path = Path::new(&typed);
+    let given = job.of_plugin.as_deref();
+    let mut probed = probe(path, given.filter(|_| params.is_some()).map(make))?;
+    let name = one_of(&probed, &typed, given)?;
+    if params.is_some() && given.is_none() {
+        probed = probe(path, Some(make(&name)))?;
+    }
+    if let Some(refused) = probed.refused.take() {
+        return Err(job::problem(refused, &typed));
+    }
+    let file = probed.file.path.clone();
+    let plugin = PluginJob {
+        name,
+        plugin: probed.file.id,
+    };
+    Ok(Found {
+        about: Some(probed.about.clone()),
+        catalog: Arc::new(PluginCatalog::new(Arc::clone(catalog), [probed])),
+        name: plugin.to_string(),
+        typed,
+        plugin: Some(file),
+    })
+}
+
+/// Finds the job that a plan names, in the plugin that it names.
+pub(crate) fn of_plan(
+    job: &str,
+    plugin: Option<&Path>,
+    catalog: &Arc<dyn Catalog>,
+) -> Result<Found, Problem> {
+    let named = JobArgs {
+        named: plugin.map_or_else(|| job.to_owned(), |path| path.display().to_string()),
+        of_plugin: plugin.map(|_| plain(job).to_owned()),
+    };
+    let found = find(&named, catalog)?;
+    if found.name != job {
+        let what = format!("{} has changed since the plan was made", found.typed);
+        return Err(Problem::new(Exit::Usage, what)
+            .hint("a plan is for one build of a plugin: make it anew with `mapfold plan`"));
+    }
+    Ok(found)
+}
+
+impl Found {
+    /// Makes the job ready to run in this process.
+    pub(crate) fn build(
+        &self,
+        params: &BTreeMap<String, String>,
+    ) -> Result<Arc<dyn Runner>, Problem> {
+        self.build_from(&*self.catalog, params)
+    }
+
+    /// The same, from a catalog made of this one.
+    pub(crate) fn build_from(
+        &self,
+        catalog: &dyn Catalog,
+        params: &BTreeMap<String, String>,
+    ) -> Result<Arc<dyn Runner>, Problem> {
+        let built = catalog.build(&self.name, params);
+        built.map_err(|error| job::problem(error, &self.typed))
+    }
+
+    /// Says so if the plugin was not built to be fast.
+    pub(crate) fn warn(&self, shown: &Shown) {
+        let slow = |about: &About| about.debug_assertions || about.opt_level == "0";
+        if !shown.quiet && self.about.as_ref().is_some_and(slow) {
+            let note = format!(
+                "{} {} is a debug build, many times slower than one of `cargo build --release`\n",
+                shown.paint.label("note:"),
+                self.typed
+            );
+            stderr::say(&note);
+        }
+    }
+}
+
+/// Whether a job was named by a file.
+pub(crate) fn is_path(typed: &str) -> bool {
+    typed.contains('/') || typed.ends_with(".so") || typed.ends_with(".dylib")
+}
+
+/// Looks into a plugin; makes one of its jobs there, if asked to.
+pub(crate) fn probe(path: &Path, make: Option<MakeJob>) -> Result<Probed, Problem> {
+    let settings = isolate::settings(Vec::new())?;
+    mapfold_worker::probe(path, make, &settings).map_err(|failure| {
+        let exit = match path.exists() {
+            true => Exit::Usage,
+            false => Exit::Input,
+        };
+        Problem::refused(exit, &failure)
+    })
+}
+
+/// The job of a plugin that is meant.
+fn one_of(probed: &Probed, typed: &str, given: Option<&str>) -> Result<String, Problem> {
+    let names = || probed.jobs.iter().map(|info| info.name.as_str());
+    let all = || names().collect::<Vec<_>>().join(", ");
+    match (given, probed.jobs.as_slice()) {
+        (Some(given), _) if names().any(|name| name == given) => Ok(given.to_owned()),
+        (Some(given), _) => Err(
+            Problem::new(Exit::Usage, format!("{typed} has no job `{given}`"))
+                .hint(format!("it has {}", all())),
+        ),
+        (None, [one]) => Ok(one.name.clone()),
+        (None, []) => Err(Problem::new(Exit::Usage, format!("{typed} has no jobs"))),
+        (None, _) => Err(
+            Problem::new(Exit::Usage, format!("{typed} has several jobs"))
+                .hint(format!("add --job NAME, one of: {}", all())),
+        ),
+    }
+}
+
+/// The name of a job for people: without the hash of a plugin.
+pub(crate) fn plain(job: &str) -> &str {
+    match job.parse::<PluginJob>() {
+        Ok(_) => job.rsplit_once('@').map_or(job, |(name, _)| name),
+        Err(_) => job,
+    }
+}

@@ -1,0 +1,47 @@
+//! A look into a plugin by a child that does nothing else.
+
+use std::io;
+use std::time::Instant;
+
+use mapfold_job::border::MakeJob;
+use mapfold_terms::Failure;
+
+use super::IsolateSettings;
+use super::child::{Heard, SlotChild, told_end};
+use super::message::{News, SlotAsk};
+use crate::plugin::{PluginFile, Probed};
+
+/// What came of it.
+pub(crate) enum Looked {
+    /// It has looked.
+    Probed(Box<Result<Probed, Box<Failure>>>),
+    /// It has ended, or was killed at the deadline: how, and its last words.
+    Ended(String),
+}
+
+/// Has a child look into a plugin, until the deadline.
+pub(crate) fn look_in_a_child(
+    settings: &IsolateSettings,
+    file: PluginFile,
+    make: Option<MakeJob>,
+    deadline: Instant,
+) -> io::Result<Looked> {
+    let mut child = SlotChild::start(settings)?;
+    child.ask(&SlotAsk::Probe { file, make })?;
+    loop {
+        match child.hear() {
+            Heard::News(News::Probed(probed)) => return Ok(Looked::Probed(probed)),
+            Heard::Ended => {
+                let (status, words) = child.post_mortem();
+                let words = words.iter().map(|line| format!(": {line}"));
+                let words: String = words.collect();
+                let how = format!("ended its process, which {}{words}", told_end(status));
+                return Ok(Looked::Ended(how));
+            }
+            _ if Instant::now() >= deadline => {
+                return Ok(Looked::Ended("takes for ever".to_owned()));
+            }
+            Heard::News(_) | Heard::Nothing => {}
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! A plugin's file, and the hash that it is known by.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::OpenPluginError;
+use super::elf::{HEAD_LEN, check};
+
+/// What a plugin is known by: the BLAKE3 of its file.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PluginId([u8; 32]);
+
+/// A file that may be a plugin for this machine. None of its code has run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginFile {
+    /// Absolute.
+    pub path: PathBuf,
+    /// Of its bytes when it was looked at.
+    pub id: PluginId,
+    /// Their number.
+    pub bytes: u64,
+}
+
+impl PluginFile {
+    /// Reads and hashes a file, a few milliseconds a megabyte or less.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no shared library for this machine.
+    pub fn look(path: &Path) -> Result<Self, OpenPluginError> {
+        let cannot_read = |source| OpenPluginError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let path = std::path::absolute(path).map_err(cannot_read)?;
+        let mut file = File::open(&path).map_err(cannot_read)?;
+        let mut head = Vec::with_capacity(HEAD_LEN);
+        let mut first = (&mut file).take(HEAD_LEN as u64);
+        first.read_to_end(&mut head).map_err(cannot_read)?;
+        check(&head).map_err(|source| OpenPluginError::NoLibrary {
+            path: path.clone(),
+            source,
+        })?;
+        let mut hash = blake3::Hasher::new();
+        hash.update(&head);
+        io::copy(&mut file, &mut hash).map_err(cannot_read)?;
+        Ok(Self {
+            bytes: hash.count(),
+            id: PluginId(hash.finalize().into()),
+            path,
+        })
+    }
+
+    /// Whether the file is still what was looked at.
+    ///
+    /// # Errors
+    /// It is not, or cannot be read.
+    pub(crate) fn check(&self) -> Result<(), OpenPluginError> {
+        match Self::look(&self.path)?.id == self.id {
+            true => Ok(()),
+            false => Err(OpenPluginError::Changed {
+                path: self.path.clone(),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for PluginId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(blake3::Hash::from(self.0).to_hex().as_str())
+    }
+}
+
+impl fmt::Debug for PluginId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Why a text is no [`PluginId`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not the hash of a plugin: 64 hexadecimal digits")]
+pub struct PluginIdError(String);
+
+impl FromStr for PluginId {
+    type Err = PluginIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match blake3::Hash::from_hex(text) {
+            Ok(hash) => Ok(Self(hash.into())),
+            Err(_) => Err(PluginIdError(text.to_owned())),
+        }
+    }
+}
