@@ -57,7 +57,7 @@ impl Scene {
     }
 
     /// Waits until the client was told that a worker is lost.
-    fn wait_until_lost(&self) {
+    pub(crate) fn wait_until_lost(&self) {
         wait_for("a worker to be given up", || {
             self.client.said().contains("lost").then_some(())
         });
