@@ -104,8 +104,10 @@ impl Net {
 
 impl Drop for Net {
     fn drop(&mut self) {
-        (0..self.hosts).for_each(|host| drop(ip(&["netns", "delete", &self.host(host)])));
-        ip(&["netns", "delete", &self.switch()]);
+        let hosts = (0..self.hosts).map(|host| self.host(host));
+        for name in hosts.chain([self.switch()]) {
+            ip(&["netns", "delete", &name]);
+        }
     }
 }
 

@@ -98,11 +98,11 @@ fn time_lost_to_a_killed_worker() {
     undisturbed.sort();
     let (plain, root, _) = undisturbed[1].clone();
     let times: Vec<_> = undisturbed.iter().map(|(took, ..)| took).collect();
-    println!("undisturbed {plain:.1?}, of {times:.1?}");
+    eprintln!("undisturbed {plain:.1?}, of {times:.1?}");
     for (what, part) in [("a third", 3.0), ("two thirds", 1.5)] {
         let (took, same, rerun) = run("killed", Some(plain.div_f64(part)));
         assert_eq!(same, root);
-        println!(
+        eprintln!(
             "killed after {what}: {took:.1?}, {:+.1?} s, {rerun} maps again; lease and a tenth: {:.1?}",
             took.as_secs_f64() - plain.as_secs_f64(),
             Duration::from_secs(2) + plain.div_f64(10.0)
