@@ -73,6 +73,7 @@ mod sequential;
 mod sink;
 mod spare;
 mod spills;
+pub mod trial;
 mod value;
 mod values;
 
@@ -82,13 +83,14 @@ pub use emitter::Emitter;
 pub use job::{Fold, Job, JobError, KeyRef, ValueOwned, ValueRef};
 pub use key::{DecodeKeyError, Key, KeyPart};
 pub use mapfold_data::input::{Block, Record};
-pub use mapfold_terms::{Counters, JobInfo, ParamInfo};
+pub use mapfold_terms::{Counters, Format, JobInfo, ParamInfo};
 pub use param::{NoParams, ParamError, ParamValue, Params};
 pub use row::{Field, Rows};
 pub use runner::{
     MapDone, MapTask, Monitor, ReduceDone, ReduceTask, Runner, SampleTask, SequentialDone,
     SequentialTask, TaskError,
 };
+pub use trial::Trial;
 pub use value::{DecodeValueError, Value};
 pub use values::Values;
 

@@ -1,0 +1,378 @@
+//! A job tried on records in memory: what its author's tests are written with.
+//!
+//! ```
+//! # use mapfold_job::{Emitter, Fold, Job, JobError, NoParams, Record, Rows, Values};
+//! # struct BlankWords;
+//! # impl Job for BlankWords {
+//! #     type Params = NoParams;
+//! #     type Key = String;
+//! #     type Value = u64;
+//! #     const NAME: &'static str = "blank-words";
+//! #     const SUMMARY: &'static str = "count words between blanks";
+//! #     const FOLD: Option<Fold<Self>> = Some(|_, _, sum, n| *sum += n);
+//! #     fn new(_: NoParams) -> Result<Self, JobError> { Ok(Self) }
+//! #     fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+//! #         for word in str::from_utf8(record.bytes)?.split_whitespace() { out.emit(word, 1); }
+//! #         Ok(())
+//! #     }
+//! #     fn reduce(&self, word: &str, counts: &mut Values<'_, Self>, rows: &mut Rows<'_>) -> Result<(), JobError> {
+//! #         rows.row(word, counts.owned().sum::<u64>());
+//! #         Ok(())
+//! #     }
+//! # }
+//! use mapfold_job::Trial;
+//!
+//! let tried = Trial::<BlankWords>::of("the cat\nthe hat\n").run().unwrap();
+//! assert_eq!(tried.rows(), ["cat\t1", "hat\t1", "the\t2"]);
+//! assert_eq!(tried.intermediate(), [r#"m0 p0 "cat" 1"#, r#"m0 p0 "hat" 1"#, r#"m0 p0 "the" 2"#]);
+//!
+//! // In many ways: the rows must always be the same.
+//! Trial::<BlankWords>::of("the cat\nthe hat\n").check().unwrap();
+//! ```
+//!
+//! It is the engine's own code that runs: splits are planned, mapped, spilled and reduced as they are in a job, one after the other, on the
+//! calling thread. Input and parts are files in a folder for temporary files that goes with the trial.
+
+mod check;
+mod error;
+mod tried;
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::marker::PhantomData;
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::Arc;
+
+use mapfold_data::input::{discover, plan};
+use mapfold_data::run::Run;
+use mapfold_data::scratch::{Scratch, ScratchRoot};
+use mapfold_terms::{
+    AttemptId, ByteSize, Codec, Counters, InputName, JobId, MasterEpoch, PartitionId, Partitioning,
+    Plan, RawPath, TaskId, Token,
+};
+
+use crate::{
+    Catalog, Format, Job, JobTable, Maker, MapTask, Monitor, ReduceTask, Runner, SampleTask,
+};
+
+pub use error::TrialError;
+use error::{not_made, not_read};
+pub use tried::Tried;
+
+/// Enough for the records of a test.
+const MEMORY: ByteSize = ByteSize::mib(16);
+
+/// A job with its input and parameters, to be run once or in many ways.
+///
+/// ```
+/// # use mapfold_job::{Emitter, Job, JobError, Record, Rows, Trial, Values};
+/// mapfold_job::params! {
+///     /// What to look for.
+///     struct Params {
+///         /// letters that a line must have
+///         letters: String,
+///     }
+/// }
+///
+/// /// Where lines with some letters stand.
+/// struct Find(Params);
+///
+/// impl Job for Find {
+///     type Params = Params;
+///     type Key = (String, u64);
+///     type Value = ();
+///     const NAME: &'static str = "find";
+///     const SUMMARY: &'static str = "where lines with some letters stand";
+///
+///     fn new(params: Params) -> Result<Self, JobError> {
+///         Ok(Self(params))
+///     }
+///
+///     fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+///         if str::from_utf8(record.bytes)?.contains(&self.0.letters) {
+///             out.emit((&record.file.name.display().to_string(), record.offset), ());
+///         }
+///         Ok(())
+///     }
+///
+///     fn reduce(
+///         &self,
+///         (file, offset): (&str, u64),
+///         _: &mut Values<'_, Self>,
+///         rows: &mut Rows<'_>,
+///     ) -> Result<(), JobError> {
+///         rows.row(file, offset);
+///         Ok(())
+///     }
+/// }
+///
+/// let trial = Trial::<Find>::new()
+///     .file("one.txt", "a cat\na dog\n")
+///     .file("two.txt", "the cat\n")
+///     .param("letters", "cat")
+///     .reducers(1);
+/// assert_eq!(trial.check().unwrap().rows(), ["one.txt\t0", "two.txt\t0"]);
+/// ```
+pub struct Trial<J: Job> {
+    files: Vec<(String, Vec<u8>)>,
+    params: BTreeMap<String, String>,
+    format: Format,
+    how: How,
+    job: PhantomData<fn() -> J>,
+}
+
+/// What the rows of a job must not depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct How {
+    /// As by default, if there is none.
+    split_size: Option<ByteSize>,
+    memory: ByteSize,
+    reducers: NonZeroU32,
+}
+
+impl<J: Job> Trial<J> {
+    /// Without input; see [`file`](Self::file).
+    pub fn new() -> Self {
+        Self {
+            files: Vec::new(),
+            params: BTreeMap::new(),
+            format: Format::Lines,
+            how: How {
+                split_size: None,
+                memory: MEMORY,
+                reducers: NonZeroU32::MIN,
+            },
+            job: PhantomData,
+        }
+    }
+
+    /// With one file, `input`.
+    pub fn of(bytes: impl AsRef<[u8]>) -> Self {
+        Self::new().file("input", bytes)
+    }
+
+    /// A further file, of this name in messages and rows. Small files share a split.
+    #[must_use]
+    pub fn file(mut self, name: &str, bytes: impl AsRef<[u8]>) -> Self {
+        self.files
+            .push((name.to_owned(), bytes.as_ref().to_owned()));
+        self
+    }
+
+    /// As `-p NAME=VALUE`.
+    #[must_use]
+    pub fn param(mut self, name: &str, value: impl ToString) -> Self {
+        self.params.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    /// How files are cut into records; lines, if it is not said.
+    #[must_use]
+    pub fn format(mut self, format: Format) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// About so many bytes of input a map task; 1 for one record each.
+    #[must_use]
+    pub fn split_size(mut self, bytes: u64) -> Self {
+        self.how.split_size = Some(ByteSize(bytes.max(1)));
+        self
+    }
+
+    /// Reduce tasks, each of which leaves one part; 1, if it is not said.
+    ///
+    /// # Panics
+    /// `count` is 0.
+    #[must_use]
+    pub fn reducers(mut self, count: u32) -> Self {
+        self.how.reducers = NonZeroU32::new(count).expect("a job has a reduce task");
+        self
+    }
+
+    /// Memory of each attempt, above which it spills; 16 MiB, if it is not said.
+    #[must_use]
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.how.memory = ByteSize(bytes);
+        self
+    }
+
+    /// Runs the job once.
+    ///
+    /// # Errors
+    /// It refuses its parameters, it fails, or files cannot be made.
+    pub fn run(&self) -> Result<Tried<J>, TrialError> {
+        Stage::new(self)?.run(self.how)
+    }
+
+    /// Runs the job in many ways: twice as it is, with a map task a record and with splits of other sizes, with memory so small that it spills, and with other numbers of
+    /// reduce tasks. Returns what it left as it is.
+    ///
+    /// That finds combiners that are not associative, and jobs that depend on more than their records and parameters: on time, on
+    /// the order of a hash map, on what they kept from an earlier record.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); or [`TrialError::Differs`], which names the two ways, and the first row that is not the same.
+    pub fn check(&self) -> Result<Tried<J>, TrialError> {
+        check::check(&Stage::new(self)?, self.how)
+    }
+}
+
+impl<J: Job> Default for Trial<J> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A job made, and its input where it can be read.
+struct Stage<J: Job> {
+    runner: Arc<dyn Runner>,
+    root: ScratchRoot,
+    /// Holds the folder of the input.
+    _input: Scratch,
+    names: Vec<InputName>,
+    /// Bytes of the input.
+    bytes: u64,
+    format: Format,
+    /// How often it was run: what one run left may outlive it.
+    runs: Cell<u32>,
+    job: PhantomData<fn() -> J>,
+}
+
+impl<J: Job> Stage<J> {
+    fn new(trial: &Trial<J>) -> Result<Self, TrialError> {
+        let runner = JobTable::new([Maker::of::<J>()]).build(J::NAME, &trial.params)?;
+        let root = ScratchRoot::open(&std::env::temp_dir())?;
+        let input = root.scratch("input");
+        let folder = input.folder()?;
+        let names = trial.files.iter().map(|(name, bytes)| {
+            let path = folder.join(name);
+            let parent = path.parent().unwrap_or(&folder);
+            fs::create_dir_all(parent)
+                .and_then(|()| fs::write(&path, bytes))
+                .map_err(|error| not_made(&path, error))?;
+            Ok(InputName {
+                typed: RawPath::from(Path::new(name)),
+                absolute: RawPath::from(path),
+            })
+        });
+        Ok(Self {
+            runner,
+            names: names.collect::<Result<_, TrialError>>()?,
+            bytes: trial
+                .files
+                .iter()
+                .map(|(_, bytes)| bytes.len() as u64)
+                .sum(),
+            format: trial.format,
+            _input: input,
+            root,
+            runs: Cell::new(0),
+            job: PhantomData,
+        })
+    }
+
+    fn run(&self, how: How) -> Result<Tried<J>, TrialError> {
+        let files = discover(&self.names).map_err(not_read)?;
+        let plan =
+            plan(files, self.format, how.split_size, Some(how.reducers)).map_err(not_read)?;
+        self.runs.update(|count| count + 1);
+        let scratch = self.root.scratch(&format!("trial-{}", self.runs.get()));
+        let partitioning = self.partitioning(&plan, &scratch)?;
+        let mut counters = Counters::default();
+        let mut runs = Vec::new();
+        for split in &plan.splits {
+            let task = MapTask {
+                attempt: attempt(TaskId::map(split.index)),
+                split,
+                format: plan.format,
+                partitions: plan.reducers,
+                partitioning: &partitioning,
+                memory: how.memory,
+                in_memory_max: MEMORY,
+                skip_bad: 0,
+                scratch: &scratch,
+            };
+            let done = self.runner.map(&task, &Unwatched)?;
+            counters.merge(&done.report.counters);
+            runs.push(Run::open(done.run)?);
+        }
+        let parts = (0..plan.reducers)
+            .map(|partition| self.reduce(PartitionId(partition), &plan, how, &runs, &mut counters))
+            .collect::<Result<_, _>>()?;
+        Ok(Tried::new(parts, counters, runs))
+    }
+
+    fn partitioning(&self, plan: &Plan, scratch: &Scratch) -> Result<Partitioning, TrialError> {
+        if !J::TOTAL_ORDER {
+            return Ok(Partitioning::Hash);
+        }
+        let task = SampleTask {
+            plan,
+            skip_bad: false,
+            scratch,
+        };
+        Ok(Partitioning::Ranges(self.runner.sample(&task)?))
+    }
+
+    /// The part of one partition.
+    fn reduce(
+        &self,
+        partition: PartitionId,
+        plan: &Plan,
+        how: How,
+        runs: &[Run],
+        counters: &mut Counters,
+    ) -> Result<Vec<u8>, TrialError> {
+        let scratch = self.root.scratch("part");
+        let part_folder = scratch.folder()?.join("part");
+        let segments = (0..).zip(runs).map(|(map, run)| {
+            let segment = run.segment(partition)?;
+            Ok(segment.with_map(map))
+        });
+        let task = ReduceTask {
+            attempt: attempt(TaskId::reduce(partition.0)),
+            partition,
+            format: plan.format,
+            partitions: plan.reducers,
+            inputs: segments.collect::<Result<_, TrialError>>()?,
+            memory: how.memory,
+            scratch: &scratch,
+            part_codec: Codec::Plain,
+            part_folder: &part_folder,
+        };
+        let done = self.runner.reduce(task, &Unwatched)?;
+        counters.merge(&done.counters);
+        let path = part_folder.join(mapfold_data::part::part_name(partition, Codec::Plain));
+        fs::read(&path).map_err(|error| not_made(&path, error))
+    }
+}
+
+/// The only attempt of a task.
+fn attempt(task: TaskId) -> AttemptId {
+    AttemptId {
+        token: Token {
+            epoch: MasterEpoch(1),
+            counter: u64::from(task.index),
+        },
+        job: JobId(1),
+        task,
+        number: 1,
+    }
+}
+
+/// Nobody asks how far it is.
+struct Unwatched;
+
+impl Monitor for Unwatched {
+    fn progress(&self, _: u64, _: u64) {}
+
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests;

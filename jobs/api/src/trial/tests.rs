@@ -1,0 +1,127 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::*;
+use crate::{Emitter, Fold, JobError, NoParams, Record, Rows, Values};
+
+/// Numbers of a line, folded by whatever `F` is.
+struct Folded<const F: u8>(AtomicU64);
+
+const SUM: u8 = 0;
+const MEAN_OF_MEANS: u8 = 1;
+const NUMBERED: u8 = 2;
+const COUNTS_CALLS: u8 = 3;
+
+impl<const F: u8> Job for Folded<F> {
+    type Params = NoParams;
+    type Key = String;
+    type Value = u64;
+
+    const NAME: &'static str = "folded";
+    const SUMMARY: &'static str = "folds numbers";
+    const FOLD: Option<Fold<Self>> = match F {
+        SUM => Some(|_, _, sum, n| *sum += n),
+        MEAN_OF_MEANS => Some(|_, _, mean, n| *mean = u64::midpoint(*mean, n)),
+        _ => None,
+    };
+
+    fn new(_: NoParams) -> Result<Self, JobError> {
+        Ok(Self(AtomicU64::new(0)))
+    }
+
+    fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+        let line = str::from_utf8(record.bytes)?;
+        let (key, number) = line.split_once(' ').ok_or("a line has two columns")?;
+        out.count("lines", 1);
+        match F {
+            NUMBERED if record.offset == 0 => out.emit("first", 1),
+            COUNTS_CALLS => out.emit(key, self.0.fetch_add(1, Ordering::Relaxed)),
+            _ => out.emit(key, number.parse()?),
+        }
+        Ok(())
+    }
+
+    fn reduce(
+        &self,
+        key: &str,
+        values: &mut Values<'_, Self>,
+        rows: &mut Rows<'_>,
+    ) -> Result<(), JobError> {
+        rows.count("keys", 1);
+        rows.row(key, values.owned().sum::<u64>());
+        Ok(())
+    }
+}
+
+const LINES: &str = "a 1\nb 20\na 3\nc 5\na 100\nb 2\nc 9\nb 31\n";
+
+fn check_fails<J: Job>(lines: &str) -> String {
+    match Trial::<J>::of(lines).check() {
+        Ok(tried) => panic!("{:?}", tried.rows()),
+        Err(error) => format!("{error:?}"),
+    }
+}
+
+#[test]
+fn a_good_job_leaves_the_same_rows_in_all_ways() {
+    let tried = Trial::<Folded<SUM>>::of(LINES).check().unwrap();
+    assert_eq!(tried.rows(), ["a\t104", "b\t53", "c\t14"]);
+    assert_eq!((tried.counter("lines"), tried.counter("keys")), (8, 3));
+    assert_eq!((tried.counter("other"), tried.maps()), (0, 1));
+    Trial::<Folded<NUMBERED>>::of(LINES).check().unwrap();
+    assert!(
+        Trial::<Folded<SUM>>::of("")
+            .check()
+            .unwrap()
+            .rows()
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_combiner_that_is_not_associative_is_found() {
+    let why = check_fails::<Folded<MEAN_OF_MEANS>>(LINES);
+    assert!(why.contains("the combiner is not associative"), "{why}");
+    assert!(
+        why.contains("1 reduce task and with splits of 18 bytes"),
+        "{why}"
+    );
+    assert!(why.contains("row 2 is `b\\t21` and `b\\t18`"), "{why}");
+}
+
+#[test]
+fn a_job_that_remembers_is_found() {
+    let why = check_fails::<Folded<COUNTS_CALLS>>(LINES);
+    assert!(why.contains("the first time and the second"), "{why}");
+    assert!(why.contains("depends on more than its records"), "{why}");
+}
+
+#[test]
+fn what_goes_from_map_to_reduce_can_be_looked_at() {
+    let tried = Trial::<Folded<SUM>>::of("a 1\na 2\nb 3\n")
+        .split_size(4)
+        .reducers(3)
+        .run()
+        .unwrap();
+    assert_eq!((tried.maps(), tried.parts().len()), (3, 3));
+    let mut seen = Vec::new();
+    tried.for_each_intermediate(|map, _, key, value| seen.push((map, key.to_owned(), value)));
+    let pair = |map, key: &str, value| (map, key.to_owned(), value);
+    assert_eq!(seen, [pair(0, "a", 1), pair(1, "a", 2), pair(2, "b", 3)]);
+    assert!(tried.intermediate()[0].starts_with("m0 p"));
+}
+
+#[test]
+fn a_record_that_the_job_cannot_handle_is_told_with_its_place() {
+    let trial = Trial::<Folded<SUM>>::new()
+        .file("good", "a 1\n")
+        .file("in/bad", "a 1\nb x\n");
+    let why = format!("{:?}", trial.run().map(drop).unwrap_err());
+    assert!(why.contains("at in/bad, offset 4, record 3: b x"), "{why}");
+}
+
+#[test]
+fn parameters_that_there_are_not_are_refused() {
+    let trial = Trial::<Folded<SUM>>::of(LINES).param("colour", "blue");
+    let why = format!("{:?}", trial.run().map(drop).unwrap_err());
+    assert!(why.contains("there is no parameter `colour`"), "{why}");
+}
