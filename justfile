@@ -15,6 +15,10 @@ test:
 sim seeds="20000":
     MAPFOLD_SEEDS={{seeds}} cargo test --release -p mapfold-scheduler --lib seeds -- --nocapture
 
+# Master, workers and client over a network in memory that fails, in virtual time: just network 300
+network seeds="300":
+    MAPFOLD_STACK={{seeds}} cargo test -p mapfold-worker --lib stack -- --nocapture
+
 # The scheduler with 10,000 workers and up to 1,000,000 tasks: time of an event, memory of a task.
 scale tasks="1000000" workers="10000":
     MAPFOLD_TASKS={{tasks}} MAPFOLD_WORKERS={{workers}} cargo test --release -p mapfold-scheduler --lib scale -- --nocapture

@@ -9,7 +9,7 @@ use mapfold_protocol::{
 };
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::Settings;
 use crate::clock::Clock;
@@ -31,6 +31,7 @@ pub struct MasterHandle {
     inbox: Inbox,
     desk: MasterDesk,
     runtime: Handle,
+    owner: AbortHandle,
     failure: watch::Receiver<Option<Arc<JournalError>>>,
     listeners: Arc<Listeners>,
 }
@@ -111,8 +112,9 @@ impl Master {
             }
             None => Owner::new(settings, files, clock, inboxes, failed),
         };
-        tokio::spawn(owner.run());
+        let running = tokio::spawn(owner.run());
         MasterHandle {
+            owner: running.abort_handle(),
             desk: MasterDesk::new(inbox.clone(), clock),
             inbox,
             runtime: Handle::current(),
@@ -178,6 +180,13 @@ impl MasterHandle {
         let name = name.to_owned();
         // If the owner is gone, it has no workers.
         let _ = self.inbox.send(Message::WorkerExited { name }).await;
+    }
+
+    /// Ends the master without a word to anybody, as the end of its process does: what its journal does not say is forgotten. What it
+    /// had begun on threads of its own still ends. Tests play crashes with it.
+    pub fn abandon(&self) {
+        self.owner.abort();
+        self.listeners.stop.send_replace(true);
     }
 
     /// Ends the master: cancels its jobs, waits until they have cleaned up, tells its workers to stop and

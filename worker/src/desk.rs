@@ -6,12 +6,13 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mapfold_protocol::service::{Refusal, WorkerDeskClient};
 use mapfold_protocol::{Backoff, CallError, Connector, Link};
 use tarpc::client::RpcError;
 use tarpc::context::Context;
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
 /// How long a call may take, beyond what the master is meant to wait: connecting, both ways, and a busy master.

@@ -8,12 +8,12 @@
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mapfold_protocol::service::{Heartbeat, PulseClient, Refusal};
 use mapfold_protocol::{CallError, Connector, Link};
 use mapfold_terms::WorkerId;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{debug, warn};
 
 use crate::life::Life;
@@ -42,7 +42,8 @@ pub(crate) fn start(connector: Connector, life: Arc<Life>) -> io::Result<JoinHan
         })
 }
 
-async fn beat(link: &Link<PulseClient>, life: &Life) {
+/// Beats until the life is over.
+pub(crate) async fn beat(link: &Link<PulseClient>, life: &Life) {
     let mut me = life.identity();
     let mut ticks = tokio::time::interval(me.terms.beat_every.max(BEAT_EVERY_MIN));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -8,12 +8,12 @@
 //! that runs and all runs, under the id that the new start gives ([`crate::reattach`]).
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use mapfold_protocol::CallError;
 use mapfold_protocol::service::JoinReply;
 use mapfold_terms::WorkerId;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::info;
 
 use crate::attempts::Attempts;

@@ -118,3 +118,38 @@ async fn ask(
     })
     .await
 }
+
+/// For tests in which time is paused, and a thread that waits would stop it.
+#[cfg(test)]
+pub(crate) mod paused {
+    use super::*;
+
+    impl Locator {
+        /// One page of locations; `None` if nobody answers any more.
+        pub(crate) async fn ask(&self, job: JobId, from: u32) -> Option<Vec<Location>> {
+            let (answer, answered) = sync_channel(1);
+            self.0.send(Question { job, from, answer }).await.ok()?;
+            loop {
+                match answered.try_recv() {
+                    Ok(answer) => return answer.ok(),
+                    Err(std::sync::mpsc::TryRecvError::Disconnected) => return None,
+                    Err(std::sync::mpsc::TryRecvError::Empty) => {
+                        tokio::time::sleep(LOOK_EVERY).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Answers questions from what is known already.
+    pub(crate) async fn answer_known(
+        mut questions: Questions,
+        known: impl Fn(JobId) -> Vec<Location>,
+    ) {
+        while let Some(Question { job, from, answer }) = questions.recv().await {
+            let mut locations = known(job);
+            locations.drain(..locations.len().min(from as usize));
+            let _ = answer.try_send(Ok(locations));
+        }
+    }
+}

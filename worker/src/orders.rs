@@ -11,10 +11,10 @@ use tracing::{debug, error, warn};
 use crate::attempt::Work;
 use crate::desk::{Desk, DeskError};
 use crate::life::{Life, LifeEnd};
-use crate::slots::Slots;
+use crate::slots::Executor;
 
 /// Polls for orders and hands them on, until the life is over.
-pub(crate) async fn follow(life: &Arc<Life>, desk: &Desk, slots: &Slots) {
+pub(crate) async fn follow(life: &Arc<Life>, desk: &Desk, slots: &impl Executor) {
     let mut worker = life.worker();
     let mut acked = 0;
     while !life.is_over() {
@@ -38,7 +38,7 @@ pub(crate) async fn follow(life: &Arc<Life>, desk: &Desk, slots: &Slots) {
     }
 }
 
-fn obey(life: &Arc<Life>, slots: &Slots, order: Order) {
+fn obey(life: &Arc<Life>, slots: &impl Executor, order: Order) {
     match order {
         Order::Map {
             attempt,
@@ -61,7 +61,7 @@ fn obey(life: &Arc<Life>, slots: &Slots, order: Order) {
     }
 }
 
-fn start(life: &Arc<Life>, slots: &Slots, attempt: AttemptId, brief: JobBrief, work: Work) {
+fn start(life: &Arc<Life>, slots: &impl Executor, attempt: AttemptId, brief: JobBrief, work: Work) {
     if life.is_over() {
         return;
     }

@@ -10,13 +10,14 @@
 //! Until then nothing else is said: a report that came before its run would make the master discard the run. How
 //! long a worker keeps what it has while no master answers is its patience ([`crate::Settings::patience`]).
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mapfold_protocol::codec::prefix_that_fits;
 use mapfold_protocol::service::{
     HOLDS_MAX, HeldRuns, JoinReply, JoinRequest, RUNS_MAX, Refusal, Returning,
 };
 use mapfold_terms::{AttemptId, Digest, WorkerId};
+use tokio::time::Instant;
 use tracing::{error, info};
 
 use crate::desk::{Desk, DeskError};

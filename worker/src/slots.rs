@@ -17,6 +17,16 @@ use crate::store::Dropped;
 /// A job's code may recurse; the default of 2 MiB is a main thread's quarter.
 const STACK_BYTES: usize = 8 << 20;
 
+/// What carries out orders.
+pub(crate) trait Executor {
+    /// Whether an attempt is new to this process; it is not from now on.
+    fn admit(&self, token: Token) -> bool;
+    /// Starts an attempt.
+    fn start(&self, life: &Arc<Life>, attempt: AttemptId, brief: JobBrief, work: Work);
+    /// Deletes the files of runs without holding up the calling task.
+    fn delete(&self, runs: Dropped);
+}
+
 /// One thread a slot. An attempt that has no slot yet waits in the pool's queue; the master sends no more
 /// than there are slots, so that is for the moment between an outcome and the next order.
 pub(crate) struct Slots {
@@ -43,14 +53,22 @@ impl Slots {
         })
     }
 
-    /// Whether an attempt is new to this process; it is not from now on.
-    pub(crate) fn admit(&self, token: Token) -> bool {
+    /// Waits until no attempt runs and nothing is being deleted, at most for `patience`; returns how much is left then.
+    pub(crate) async fn drain(&self, patience: Duration) -> usize {
+        let mut busy = self.busy.subscribe();
+        // The sender is in `self`, so only time can run out.
+        let _ = timeout(patience, busy.wait_for(|busy| *busy == 0)).await;
+        *busy.borrow()
+    }
+}
+
+impl Executor for Slots {
+    fn admit(&self, token: Token) -> bool {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.admit(token)
     }
 
-    /// Starts an attempt.
-    pub(crate) fn start(&self, life: &Arc<Life>, attempt: AttemptId, brief: JobBrief, work: Work) {
+    fn start(&self, life: &Arc<Life>, attempt: AttemptId, brief: JobBrief, work: Work) {
         let running = life.attempts.start(attempt);
         let (life, site) = (Arc::clone(life), Arc::clone(&self.site));
         let busy = Arc::clone(&self.busy);
@@ -63,8 +81,7 @@ impl Slots {
         });
     }
 
-    /// Deletes the files of runs without holding up the calling task.
-    pub(crate) fn delete(&self, runs: Dropped) {
+    fn delete(&self, runs: Dropped) {
         if !runs.has_files() {
             return;
         }
@@ -74,13 +91,5 @@ impl Slots {
             drop(runs);
             busy.send_modify(|busy| *busy -= 1);
         });
-    }
-
-    /// Waits until no attempt runs and nothing is being deleted, at most for `patience`; returns how much is left then.
-    pub(crate) async fn drain(&self, patience: Duration) -> usize {
-        let mut busy = self.busy.subscribe();
-        // The sender is in `self`, so only time can run out.
-        let _ = timeout(patience, busy.wait_for(|busy| *busy == 0)).await;
-        *busy.borrow()
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mapfold_data::scratch::{ScratchError, ScratchRoot};
 use mapfold_job::Catalog;
@@ -13,6 +13,7 @@ use mapfold_protocol::{Backoff, CallError, Connector};
 use mapfold_terms::{ByteSize, MasterEpoch};
 use rayon::ThreadPoolBuildError;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::attempt::Site;

@@ -15,7 +15,7 @@ use tokio_util::codec::Framed;
 use crate::codec::{AskerCodec, IN_FLIGHT_MAX};
 use crate::handshake::{self, HandshakeError};
 use crate::socket::{Socket, tune};
-use crate::{Address, InProcess, Service};
+use crate::{Address, Dialer, InProcess, Service};
 
 /// One try to connect, handshake included, takes no longer.
 pub const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -27,6 +27,8 @@ pub enum Connector {
     InProcess(InProcess),
     /// Over a socket.
     Net(Address),
+    /// Over whatever the dialer gives.
+    Dialed(Dialer),
 }
 
 impl fmt::Display for Connector {
@@ -34,6 +36,7 @@ impl fmt::Display for Connector {
         match self {
             Self::InProcess(_) => f.write_str("the master in this process"),
             Self::Net(address) => address.fmt(f),
+            Self::Dialed(dialer) => dialer.name().fmt(f),
         }
     }
 }
@@ -89,33 +92,39 @@ impl Connector {
     pub(crate) async fn open<C: Service>(&self) -> Result<Connection<C>, ConnectError> {
         match self {
             Self::InProcess(inprocess) => Ok(start(inprocess.open::<C>())),
-            Self::Net(address) => {
-                let socket = timeout(CONNECT_MAX, dial::<C>(address))
-                    .await
-                    .map_err(|_| ConnectError::Timeout {
-                        address: address.clone(),
-                    })??;
-                Ok(start(Framed::new(socket, AskerCodec::new())))
-            }
+            Self::Net(address) => greet(address, connect(address)).await,
+            Self::Dialed(dialer) => greet(dialer.name(), dialer.dial()).await,
         }
     }
 }
 
 /// A socket after its handshake.
-async fn dial<C: Service>(address: &Address) -> Result<Box<dyn Socket>, ConnectError> {
-    let mut socket = connect(address)
+/// A connection over the socket that `connecting` gives, once the other side has welcomed it.
+async fn greet<C: Service>(
+    address: &Address,
+    connecting: impl Future<Output = io::Result<Box<dyn Socket>>>,
+) -> Result<Connection<C>, ConnectError> {
+    let welcomed = async {
+        let mut socket = connecting
+            .await
+            .map_err(|source| ConnectError::Unreachable {
+                address: address.clone(),
+                source: Arc::new(source),
+            })?;
+        handshake::ask(&mut socket, C::ROLE)
+            .await
+            .map_err(|source| ConnectError::Handshake {
+                address: address.clone(),
+                source: Arc::new(source),
+            })?;
+        Ok(socket)
+    };
+    let socket = timeout(CONNECT_MAX, welcomed)
         .await
-        .map_err(|source| ConnectError::Unreachable {
+        .map_err(|_| ConnectError::Timeout {
             address: address.clone(),
-            source: Arc::new(source),
-        })?;
-    handshake::ask(&mut socket, C::ROLE)
-        .await
-        .map_err(|source| ConnectError::Handshake {
-            address: address.clone(),
-            source: Arc::new(source),
-        })?;
-    Ok(socket)
+        })??;
+    Ok(start(Framed::new(socket, AskerCodec::new())))
 }
 
 async fn connect(address: &Address) -> io::Result<Box<dyn Socket>> {

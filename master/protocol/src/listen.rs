@@ -123,6 +123,19 @@ impl Listener {
     }
 }
 
+/// Serves one connection at `desk`, from its first byte to its last. For connections that come another way than to a
+/// [`Listener`].
+pub async fn serve_stream<D: Desk>(stream: Box<dyn Socket>, desk: D) {
+    let (_running, stopping) = watch::channel(false);
+    let shared = Shared {
+        desk,
+        room: Arc::new(Semaphore::new(1)),
+        budget: ReadBudget::new(LONG_FRAMES_MAX),
+        stopping,
+    };
+    connection(stream, shared).await;
+}
+
 fn note_panic(ended: Result<(), JoinError>) {
     if let Err(error) = ended {
         let error: &dyn std::error::Error = &error;

@@ -14,8 +14,8 @@ const USER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Silence after which keepalives are sent, a second apart.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
 
-/// A connected socket of either kind.
-pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+/// What carries the bytes of a connection both ways.
+pub trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
 

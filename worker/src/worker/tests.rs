@@ -1,6 +1,7 @@
 //! A real worker against a master that does as the test says, with toy jobs.
 
 mod master;
+mod stack;
 mod toys;
 
 use std::collections::BTreeMap;

@@ -221,7 +221,7 @@ impl Served {
     pub(crate) fn address(&self) -> &Address {
         match &self.connector {
             Connector::Net(address) => address,
-            Connector::InProcess(_) => panic!("no address"),
+            Connector::InProcess(_) | Connector::Dialed(_) => panic!("no address"),
         }
     }
 
