@@ -155,7 +155,8 @@ fn seeds_with_functions_that_depend_on_the_attempt_go_right() {
     check_seeds(false);
 }
 
-/// Seeds that once found a defect, and whether functions were deterministic.
+/// Seeds that once found a defect, and whether functions were deterministic. The world has changed since, so what they found is
+/// in [`crate::scenarios`] too.
 const MENDED: [(u64, bool); 2] = [
     // An attempt was blamed for a heartbeat that others had overtaken.
     (232_711, true),
