@@ -53,6 +53,14 @@ pub(crate) fn wordcount(folder: &Path) -> Vec<Vec<u8>> {
     )
 }
 
+/// Rows of `ngrams`, sorted by the words.
+pub(crate) fn ngrams(folder: &Path, n: usize) -> Vec<Vec<u8>> {
+    tally_each(folder, |line| {
+        let words = words(line);
+        words.windows(n).map(|gram| gram.join(&b' ')).collect()
+    })
+}
+
 /// Rows of `index`, sorted by word; `name` is the folder as typed.
 pub(crate) fn index(folder: &Path, name: &str) -> Vec<Vec<u8>> {
     let mut found: BTreeMap<Vec<u8>, BTreeSet<String>> = BTreeMap::new();
@@ -88,11 +96,15 @@ pub(crate) fn distinct(folder: &Path) -> Vec<Vec<u8>> {
 
 /// Rows of `histogram` of what `value` makes of a line, sorted by value as text.
 pub(crate) fn tally(folder: &Path, value: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<Vec<u8>> {
+    tally_each(folder, |line| value(line).into_iter().collect())
+}
+
+fn tally_each(folder: &Path, values: impl Fn(&[u8]) -> Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     let mut counts = BTreeMap::new();
     for file in files(folder) {
         for value in lines(&fs::read(file).unwrap())
             .into_iter()
-            .filter_map(&value)
+            .flat_map(&values)
         {
             *counts.entry(value).or_insert(0_u64) += 1;
         }

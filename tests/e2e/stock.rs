@@ -1,5 +1,7 @@
 //! The stock jobs against the oracle, and the ways to give them input.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write;
 use std::process::Command;
@@ -25,6 +27,8 @@ fn stock_jobs_give_the_oracles_rows() {
             "grep data -p pattern=wh[ae]le?",
             oracle::grep(&samples(), "data", "wh[ae]le?"),
         ),
+        ("ngrams data", oracle::ngrams(&samples(), 2)),
+        ("ngrams data -p n=3", oracle::ngrams(&samples(), 3)),
         ("linecount data", oracle::linecount(&samples(), "data")),
         ("distinct data -p count=true", oracle::distinct(&samples())),
         (
@@ -79,6 +83,38 @@ fn stock_jobs_give_the_oracles_rows() {
             "{job}"
         );
     }
+}
+
+#[test]
+fn sessions_are_those_of_a_plain_program() {
+    let sandbox = Sandbox::new();
+    // Who and when, in no order, from a generator of numbers (Knuth's MMIX).
+    let mut seed = 1_u64;
+    let mut next = |below: u64| {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    let mut times: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    let mut events = String::new();
+    for _ in 0..20_000 {
+        let (who, time) = (format!("visitor{}", next(300)), next(1_000_000));
+        writeln!(events, "{who},page,{time}").unwrap();
+        times.entry(who).or_default().push(time);
+    }
+    fs::write(sandbox.work("events.csv"), events).unwrap();
+    let mut want = Vec::new();
+    for (who, times) in &mut times {
+        times.sort_unstable();
+        for session in times.chunk_by(|one, next| next - one <= 9_000) {
+            let (first, last) = (session[0], session[session.len() - 1]);
+            want.push(format!("{who}\t{first}\t{last}\t{}", session.len()).into_bytes());
+        }
+    }
+    let job = "sessionize events.csv -p time=3 -p delimiter=, -p gap=9000";
+    run(&sandbox, &format!("{job} -o out -r 3 --split-size 30KB"));
+    assert_eq!(rows_of(&sandbox.work("out")), sorted(want));
 }
 
 #[test]

@@ -9,6 +9,8 @@ mod grep;
 mod histogram;
 mod index;
 mod linecount;
+mod ngrams;
+mod sessionize;
 mod sort;
 mod word;
 mod wordcount;
@@ -20,18 +22,22 @@ pub use grep::Grep;
 pub use histogram::Histogram;
 pub use index::Index;
 pub use linecount::LineCount;
+pub use ngrams::Ngrams;
+pub use sessionize::Sessionize;
 pub use sort::{RecordOrder, SORT, Sort};
 pub use word::words;
 pub use wordcount::WordCount;
 
 /// The makers of all stock jobs, for a catalog that holds others beside them.
-pub fn makers() -> [Maker; 7] {
+pub fn makers() -> [Maker; 9] {
     [
         Maker::of::<Distinct>(),
         Maker::of::<Grep>(),
         Maker::of::<Histogram>(),
         Maker::of::<Index>(),
         Maker::of::<LineCount>(),
+        Maker::of::<Ngrams>(),
+        Maker::of::<Sessionize>(),
         Maker::of::<Sort>(),
         Maker::of::<WordCount>(),
     ]

@@ -84,7 +84,7 @@ impl WordCount {
 
 /// Puts the lower-case form of `word` into `lower`. A form may hold what is no letter by itself: a dotted
 /// capital I becomes an i and a combining dot, which stay one word.
-fn lowercase(word: &[u8], lower: &mut Vec<u8>) {
+pub(crate) fn lowercase(word: &[u8], lower: &mut Vec<u8>) {
     lower.clear();
     match str::from_utf8(word) {
         Ok(text) if !text.is_ascii() => lower.extend_from_slice(text.to_lowercase().as_bytes()),
