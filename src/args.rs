@@ -100,6 +100,22 @@ pub(crate) enum Command {
         #[command(flatten)]
         job: JobArgs,
     },
+    /// Make a crate for a job of your own
+    ///
+    /// A folder with a job, its tests and a README. `mapfold run FOLDER INPUT...` builds it, with the Rust toolchain that is installed, and runs it.
+    /// The API comes from this binary; cargo gets what that depends on from where it gets crates.
+    #[command(
+        arg_required_else_help = true,
+        after_long_help = "\
+Examples:
+  mapfold new word-lengths
+  mapfold run ./word-lengths books/"
+    )]
+    New {
+        /// The folder, which must not exist; its name is the job's, such as word-lengths
+        #[arg(value_name = "NAME", value_hint = ValueHint::DirPath)]
+        folder: PathBuf,
+    },
     Plugin(PluginArgs),
     Cat(CatArgs),
     Verify(VerifyArgs),
@@ -831,7 +847,7 @@ pub(crate) struct ClusterArgs {
 /// Which job is meant.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct JobArgs {
-    /// Name of the job, as `mapfold list` shows it, or the file of a plugin
+    /// Name of the job, as `mapfold list` shows it, or a plugin: FILE.so, FILE.rs, or its crate's folder
     #[arg(id = "job_named", value_name = "JOB")]
     pub(crate) named: String,
 

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
+mod api;
 mod args;
 mod bench;
 mod capsule;
@@ -15,6 +16,7 @@ mod client;
 mod cluster;
 mod completions;
 mod count;
+mod crate_build;
 mod describe;
 mod duration;
 mod ending;
@@ -31,6 +33,7 @@ mod log;
 mod master;
 mod meter;
 mod nearest;
+mod new;
 mod paint;
 mod place;
 mod plan;
@@ -92,6 +95,7 @@ fn command(command: Command, catalog: JobTable, shown: &Shown) -> Result<Exit, P
         Command::Master(args) => master::master(&args, shown),
         Command::Worker(args) => worker::worker(&args, catalog, shown),
         Command::List => list::list(&*catalog),
+        Command::New { folder } => new::new(&folder),
         Command::Plugin(args) => match args.command {
             PluginCommand::Check { file } => check::check(&file),
         },

@@ -12,7 +12,7 @@ use crate::args::JobArgs;
 use crate::error::Problem;
 use crate::exit::Exit;
 use crate::settings::Shown;
-use crate::{isolate, job, stderr};
+use crate::{crate_build, isolate, job, stderr};
 
 /// The job that was named, and where it is found.
 pub(crate) struct Found {
@@ -47,7 +47,7 @@ fn look(
     params: Option<&BTreeMap<String, String>>,
 ) -> Result<Found, Problem> {
     let typed = job.named.clone();
-    if !is_path(&typed) {
+    if !is_file(&typed, &**catalog) {
         if job.of_plugin.is_some() {
             let what = format!("--job names a job of a plugin, and `{typed}` is none");
             return Err(Problem::new(Exit::Usage, what));
@@ -65,6 +65,11 @@ fn look(
         params: params.cloned().unwrap_or_default(),
     };
     let path = Path::new(&typed);
+    let built = match crate_build::is_source(path) {
+        true => crate_build::built(path)?,
+        false => path.to_owned(),
+    };
+    let path = built.as_path();
     let given = job.of_plugin.as_deref();
     let mut probed = probe(path, given.filter(|_| params.is_some()).map(make))?;
     let name = one_of(&probed, &typed, given)?;
@@ -140,9 +145,15 @@ impl Found {
     }
 }
 
-/// Whether a job was named by a file.
-pub(crate) fn is_path(typed: &str) -> bool {
-    typed.contains('/') || typed.ends_with(".so") || typed.ends_with(".dylib")
+/// Whether a job was named by a file, or by the folder of its crate.
+pub(crate) fn is_file(typed: &str, catalog: &dyn Catalog) -> bool {
+    let is_job = || catalog.list().iter().any(|info| info.name == typed);
+    is_path(typed) || crate_build::is_source(Path::new(typed)) && !is_job()
+}
+
+fn is_path(typed: &str) -> bool {
+    let endings = [".so", ".dylib", ".rs"];
+    typed.contains('/') || typed == "." || endings.iter().any(|ending| typed.ends_with(ending))
 }
 
 /// Looks into a plugin; makes one of its jobs there, if asked to.

@@ -79,7 +79,8 @@ pub(crate) fn run(
 
 /// The job that was named. If its code is to run in other processes, it is tried there.
 fn find(settings: &RunSettings, catalog: &Arc<dyn Catalog>) -> Result<Found, Problem> {
-    if let (Place::Cluster(_), true) = (&settings.place, plugin::is_path(&settings.job.named)) {
+    let is_plugin = plugin::is_file(&settings.job.named, &**catalog);
+    if let (Place::Cluster(_), true) = (&settings.place, is_plugin) {
         return Err(
             Problem::new(Exit::Usage, "a plugin cannot be sent to a cluster yet")
                 .hint("--workers N runs it in worker processes on this machine"),

@@ -8,7 +8,7 @@ use crate::oracle;
 use crate::sandbox::{Ended, Sandbox, books, bytes_of, rows_of};
 
 /// A plugin that was built beside this test.
-fn plugin(name: &str) -> PathBuf {
+pub(crate) fn plugin(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let file = format!("lib{name}{}", std::env::consts::DLL_SUFFIX);
     let path = test.with_file_name(file);
@@ -32,7 +32,7 @@ fn library(sandbox: &Sandbox, name: &str, source: &str, flags: &[&str]) -> PathB
 }
 
 /// The flags that give a library the API that this test was built with.
-fn api_flags() -> Vec<String> {
+pub(crate) fn api_flags() -> Vec<String> {
     let folder = std::env::current_exe().unwrap();
     let folder = folder.parent().unwrap();
     let entries = fs::read_dir(folder).unwrap().filter_map(Result::ok);
