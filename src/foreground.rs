@@ -62,7 +62,7 @@ impl<'a> Foreground<'a> {
         self.runner.map(&task, &Unwatched)
     }
 
-    /// Reduces a partition of all runs to a part in `part_folder`, which must not exist.
+    /// Reduces a partition of all runs to a part in `part_folder`, which is made.
     pub(crate) fn reduce(
         &self,
         partition: PartitionId,

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use mapfold_data::part::part_name;
+use mapfold_data::part::attempt_part_name;
 use mapfold_data::run::{Run, RunBytes};
 use mapfold_data::scratch::ScratchRoot;
 use mapfold_job::{Catalog, TaskError};
@@ -30,7 +30,7 @@ use self::left::{Folder, Left};
 use crate::args::{TaskArgs, TaskCommand, TaskPlace};
 use crate::error::Problem;
 use crate::exit::Exit;
-use crate::foreground::{Foreground, exit_of};
+use crate::foreground::{Foreground, attempt, exit_of};
 use crate::plan::cannot_write;
 use crate::plan_file::PlanFile;
 use crate::resources::Resources;
@@ -111,6 +111,7 @@ fn reduce(place: &TaskPlace, from: &Path, catalog: &Arc<dyn Catalog>) -> Result<
     let fetched = inputs.iter().map(|segment| segment.head().bytes).sum();
     let fetch_elapsed = started.elapsed();
     let part_folder = from.join(&name);
+    let token = attempt(task, place.attempt.get()).token;
     let done = foreground
         .reduce(
             partition,
@@ -128,7 +129,7 @@ fn reduce(place: &TaskPlace, from: &Path, catalog: &Arc<dyn Catalog>) -> Result<
         plan: plan.id().to_owned(),
         attempt: place.attempt.get(),
         index: task.index,
-        part: format!("{name}/{}", part_name(partition, plan.parts)),
+        part: format!("{name}/{}", attempt_part_name(token, partition, plan.parts)),
         report: ReduceReport {
             consumed,
             runs: plan.maps,

@@ -1,4 +1,4 @@
-//! Part files: the rows of one partition, written by a reduce attempt into a folder of its own.
+//! Part files: the rows of one partition, written by a reduce attempt under a name of its own, in a folder that attempts share.
 //!
 //! What is written is hashed on the way, so the manifest tells what the attempt meant to write and not what a disk
 //! made of it. Rows may be packed on the way; the hash is over the bytes of the file then too, so that whoever checks or copies
@@ -8,7 +8,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use mapfold_terms::{Codec, PartSummary, PartitionId};
+use mapfold_terms::{Codec, PartSummary, PartitionId, Token};
 
 use crate::codec::{Decoder, Encoder};
 use crate::hint::begin_writeback;
@@ -23,6 +23,11 @@ const READ_BYTES: usize = 64 << 10;
 /// Name of a partition's part file: `part-00000`, with more digits where needed, then the codec's extension.
 pub fn part_name(partition: PartitionId, codec: Codec) -> String {
     format!("part-{:05}{}", partition.0, codec.extension())
+}
+
+/// The same while it waits for its job's commit: the attempt's token makes the name its own.
+pub fn attempt_part_name(token: Token, partition: PartitionId, codec: Codec) -> String {
+    format!("{token}-{}", part_name(partition, codec))
 }
 
 /// The rows of a part file, unpacked as its name says.
@@ -109,19 +114,14 @@ impl std::fmt::Debug for PartWriter {
 }
 
 impl PartWriter {
-    /// Creates the attempt's own `folder` (and those above it) and in it the part file of `partition`, which must
-    /// not exist yet.
-    pub fn create(
-        folder: &Path,
-        partition: PartitionId,
-        codec: Codec,
-    ) -> Result<Self, WritePartError> {
-        Self::create_with(folder, partition, codec, Some(Box::default()))
+    /// Creates `folder`, if it is not there, with those above it, and in it the part file `name`, which must not exist yet.
+    pub fn create(folder: &Path, name: &str, codec: Codec) -> Result<Self, WritePartError> {
+        Self::create_with(folder, name, codec, Some(Box::default()))
     }
 
     fn create_with(
         folder: &Path,
-        partition: PartitionId,
+        name: &str,
         codec: Codec,
         hasher: Option<Box<blake3::Hasher>>,
     ) -> Result<Self, WritePartError> {
@@ -129,7 +129,7 @@ impl PartWriter {
             .recursive(true)
             .create(folder)
             .map_err(|source| WritePartError::new(folder, source))?;
-        let path = folder.join(part_name(partition, codec));
+        let path = folder.join(name);
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -231,7 +231,8 @@ impl Drop for PartWriter {
 impl BarePart {
     /// Creates the part file of the one partition there is, as [`PartWriter::create`] does.
     pub fn create(folder: &Path, codec: Codec) -> Result<Self, WritePartError> {
-        PartWriter::create_with(folder, PartitionId(0), codec, None).map(Self)
+        let name = part_name(PartitionId(0), codec);
+        PartWriter::create_with(folder, &name, codec, None).map(Self)
     }
 
     /// What takes rows.
@@ -306,7 +307,12 @@ mod tests {
     fn a_part_holds_its_rows_and_the_summary_tells_of_them() {
         let base = tempfile::tempdir().unwrap();
         let folder = base.path().join("staging/1-7");
-        let mut part = PartWriter::create(&folder, PartitionId(3), Codec::Plain).unwrap();
+        let mut part = PartWriter::create(
+            &folder,
+            &part_name(PartitionId(3), Codec::Plain),
+            Codec::Plain,
+        )
+        .unwrap();
         let mut want = Vec::new();
         for n in 0..200_000_u32 {
             let row = format!("row {n}\n");
@@ -348,7 +354,12 @@ mod tests {
     #[test]
     fn a_part_without_rows_is_an_empty_file() {
         let base = tempfile::tempdir().unwrap();
-        let part = PartWriter::create(base.path(), PartitionId(0), Codec::Plain).unwrap();
+        let part = PartWriter::create(
+            base.path(),
+            &part_name(PartitionId(0), Codec::Plain),
+            Codec::Plain,
+        )
+        .unwrap();
         let path = part.path().to_owned();
         assert_eq!(part.finish().unwrap().bytes, 0);
         assert_eq!(std::fs::read(path).unwrap(), b"");
@@ -360,7 +371,8 @@ mod tests {
         let row = |n: u32| format!("row {n}\n").into_bytes();
         let want: Vec<u8> = (0..200_000).flat_map(row).collect();
         for codec in [Codec::Gzip, Codec::Zstd, Codec::Lz4] {
-            let mut part = PartWriter::create(base.path(), PartitionId(3), codec).unwrap();
+            let mut part =
+                PartWriter::create(base.path(), &part_name(PartitionId(3), codec), codec).unwrap();
             for n in 0..200_000 {
                 part.row(|out| out.extend_from_slice(&row(n))).unwrap();
             }
@@ -386,7 +398,8 @@ mod tests {
     fn a_packed_part_without_rows_unpacks_to_nothing() {
         let base = tempfile::tempdir().unwrap();
         for codec in [Codec::Gzip, Codec::Zstd, Codec::Lz4] {
-            let part = PartWriter::create(base.path(), PartitionId(0), codec).unwrap();
+            let part =
+                PartWriter::create(base.path(), &part_name(PartitionId(0), codec), codec).unwrap();
             let path = part.path().to_owned();
             assert!(part.finish().unwrap().bytes > 0);
             let mut unpacked = Vec::new();
@@ -403,7 +416,8 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let folder = base.path().join("1-7");
         for codec in Codec::ALL {
-            let mut part = PartWriter::create(&folder, PartitionId(0), codec).unwrap();
+            let mut part =
+                PartWriter::create(&folder, &part_name(PartitionId(0), codec), codec).unwrap();
             part.row(|out| out.extend_from_slice(&[b'x'; 2 << 20]))
                 .unwrap();
             drop(part);
@@ -416,7 +430,12 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let path = base.path().join("part-00000");
         std::fs::write(&path, "earlier").unwrap();
-        let error = PartWriter::create(base.path(), PartitionId(0), Codec::Plain).unwrap_err();
+        let error = PartWriter::create(
+            base.path(),
+            &part_name(PartitionId(0), Codec::Plain),
+            Codec::Plain,
+        )
+        .unwrap_err();
         assert_eq!(
             error.to_string(),
             format!("cannot write {}", path.display())
@@ -429,7 +448,8 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let folder = base.path().join("1-7");
         for codec in Codec::ALL {
-            let mut part = PartWriter::create(&folder, PartitionId(0), codec).unwrap();
+            let mut part =
+                PartWriter::create(&folder, &part_name(PartitionId(0), codec), codec).unwrap();
             let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
             part.out = Some(Out::new(codec, full, Some(Box::default())).unwrap());
             part.row(|out| out.extend_from_slice(b"row\n")).unwrap();

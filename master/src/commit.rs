@@ -139,7 +139,7 @@ impl Commit {
         self.make_durable(files)
     }
 
-    /// Whether an earlier try got past the rename: the parts have left their attempts' folders, the
+    /// Whether an earlier try got past the rename: the parts have left the staging folder, the
     /// staged manifest is gone, and the output's is ours.
     fn is_in_place(&self, files: &dyn Files) -> Result<bool, CommitError> {
         let Some(first) = self.parts.first() else {

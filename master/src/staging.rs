@@ -5,7 +5,7 @@
 //! .counts.mapfold-5be1.../       staging, mode 0700, beside it and so on the same file system
 //!     lock                       held with flock by the master that lives
 //!     state                      the master's state folder, if it has one: it will come back for the job
-//!     <attempt token>/part-00000 what a reduce attempt left (see mapfold_data::part)
+//!     <attempt token>-part-00000 what a reduce attempt left (see mapfold_data::part)
 //!     output/                    what will be renamed to counts/
 //! ```
 //! The folder goes with its job, however the job ends. A master that is killed leaves it behind; the

@@ -1,8 +1,8 @@
-//! Processes that may open only a few files.
+//! Processes that may open only a few files, and jobs of very many parts.
 
 use std::process::Command;
 
-use crate::sandbox::{Sandbox, books, bytes_of};
+use crate::sandbox::{Sandbox, books, bytes_of, rows_of};
 
 /// A hundred input splits and fifty parts, with 64 descriptors a process: the output is the same.
 fn check(place: &[&str]) {
@@ -35,6 +35,34 @@ fn limited(command: &mut Command) -> Command {
         };
     }
     shell
+}
+
+/// Most of them have no rows; each is a file all the same, and nothing is left beside them.
+#[test]
+fn thousands_of_partitions_of_a_tiny_job() {
+    let sandbox = Sandbox::new();
+    let books = books();
+    let count = |parts: &str, output: &str| {
+        let args = ["run", "wordcount", books.to_str().unwrap(), "-o", output];
+        sandbox.start(args.into_iter().chain(["-r", parts])).wait()
+    };
+    for (parts, output) in [("1", "one"), ("2000", "many")] {
+        let ended = count(parts, output);
+        assert!(ended.status.success(), "{}", ended.stderr);
+    }
+    assert_eq!(bytes_of(&sandbox.work("many")).len(), 2001);
+    assert_eq!(
+        rows_of(&sandbox.work("many")),
+        rows_of(&sandbox.work("one"))
+    );
+    let refused = count("100000", "out");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        refused.stderr.contains("from 1 to 10000"),
+        "{}",
+        refused.stderr
+    );
+    sandbox.assert_clean(&["many", "one"]);
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn a_worker_stopped_between_its_part_and_its_report() {
     };
     scene.lines[0].set_silent(true);
     scene.sandbox.go("go-reduce");
-    wait_for("all parts to be staged", || {
+    wait_for("all parts to be written", || {
         (parts_in(&scene.sandbox.work("")) == 10).then_some(())
     });
     signal(late, Signal::STOP);
@@ -120,12 +120,12 @@ fn a_worker_stopped_between_its_part_and_its_report() {
     scene.lines[0].set_silent(false);
     wait_for("it to join again", || {
         let said = scene.cluster.workers[0].said();
-        (said.matches("joined").count() == 2).then_some(())
+        (said.matches("joined").count() >= 2).then_some(())
     });
     assert_eq!(scene.finish(), 1);
 }
 
-/// Part files in the staging folders of a working folder.
+/// Part files in the staging folders of a working folder whose rows have been written, which is done at once, when there are no more.
 fn parts_in(work: &Path) -> usize {
     let below = |folder: &Path| {
         let entries = fs::read_dir(folder).into_iter().flatten();
@@ -133,7 +133,7 @@ fn parts_in(work: &Path) -> usize {
     };
     let staged = below(work).flat_map(|staging| below(&staging).collect::<Vec<_>>());
     staged
-        .flat_map(|attempt| below(&attempt).collect::<Vec<_>>())
-        .filter(|part| part.to_string_lossy().contains("/part-"))
+        .filter(|part| part.to_string_lossy().contains("-part-"))
+        .filter(|part| fs::metadata(part).is_ok_and(|part| part.len() > 0))
         .count()
 }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use mapfold_data::part::attempt_part_name;
 use mapfold_job::ReduceTask;
 use mapfold_protocol::Backoff;
 use mapfold_protocol::service::{Location, Refusal};
@@ -60,7 +61,7 @@ pub(crate) fn attempt(
     match reduced {
         // A part that nobody will take is not left lying about.
         Ok(_) if is_moot(life, running) => {
-            let _ = fs::remove_dir_all(brief.attempt_folder(running.attempt()));
+            let _ = fs::remove_file(part_of(brief, running.attempt(), partition));
             Outcome::Cancelled
         }
         Ok(report) => Outcome::Reduced(report),
@@ -112,8 +113,8 @@ impl Reduce<'_> {
         if !self.brief.staging.as_path().is_dir() {
             return Err(failed_here(&NoStaging(self.brief.staging.clone())).into());
         }
-        let folder = StagingFolder {
-            path: self.brief.attempt_folder(attempt),
+        let part = StagedPart {
+            path: part_of(self.brief, attempt, self.partition),
             kept: false,
         };
         let task = ReduceTask {
@@ -125,12 +126,12 @@ impl Reduce<'_> {
             memory: ByteSize(memory - in_memory.bytes()),
             scratch: &scratch,
             part_codec: self.brief.parts,
-            part_folder: &folder.path,
+            part_folder: self.brief.staging.as_path(),
         };
         let done = runner
             .reduce(task, self.running)
             .map_err(|error| ended_early(error, |map, message| damaged(&inputs, map, message)))?;
-        folder.keep();
+        part.keep();
         let mut consumed = InputsDigest::default();
         for (map, input) in (0..).zip(&inputs) {
             consumed.add(map, input.location.digest);
@@ -206,23 +207,29 @@ impl Reduce<'_> {
     }
 }
 
-/// An attempt's folder in staging, which the job's code makes; removed with what is in it unless it is kept.
-struct StagingFolder {
+/// Where an attempt of `partition` leaves its part.
+fn part_of(brief: &JobBrief, attempt: AttemptId, partition: PartitionId) -> PathBuf {
+    let name = attempt_part_name(attempt.token, partition, brief.parts);
+    brief.staging.as_path().join(name)
+}
+
+/// An attempt's part in staging, which the runner makes; removed unless it is kept.
+struct StagedPart {
     path: PathBuf,
     kept: bool,
 }
 
-impl StagingFolder {
+impl StagedPart {
     fn keep(mut self) {
         self.kept = true;
     }
 }
 
-impl Drop for StagingFolder {
+impl Drop for StagedPart {
     fn drop(&mut self) {
         if !self.kept {
             // What is left is swept with the whole of staging.
-            let _ = fs::remove_dir_all(&self.path);
+            let _ = fs::remove_file(&self.path);
         }
     }
 }

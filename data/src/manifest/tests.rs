@@ -31,7 +31,8 @@ fn output_of(codec: Codec) -> (tempfile::TempDir, Manifest) {
     let parts: Vec<Part> = (0..3)
         .map(|n| {
             let partition = PartitionId(n);
-            let mut part = PartWriter::create(folder.path(), partition, codec).unwrap();
+            let mut part =
+                PartWriter::create(folder.path(), &part_name(partition, codec), codec).unwrap();
             part.row(|out| out.extend_from_slice(format!("row {n}\n").as_bytes()))
                 .unwrap();
             Part::new(partition, codec, &part.finish().unwrap())

@@ -4,7 +4,7 @@
 //! order of hash: they are folded bucket by bucket, and what is left is sorted by key.
 
 use mapfold_data::merge::{self, Cursor, Merge};
-use mapfold_data::part::PartWriter;
+use mapfold_data::part::{PartWriter, attempt_part_name};
 use mapfold_data::partition::Partitioner;
 use mapfold_data::run::{ReadRunError, Segment};
 use mapfold_terms::{ByteSize, Counters, FailClass, Failure, Format, RecordAt};
@@ -83,7 +83,8 @@ fn reduce<J: Job>(
             combine(job, segments, task.partitions, shares.folds, push)
         })
     })??;
-    let mut part = PartWriter::create(task.part_folder, task.partition, task.part_codec)?;
+    let name = attempt_part_name(task.attempt.token, task.partition, task.part_codec);
+    let mut part = PartWriter::create(task.part_folder, &name, task.part_codec)?;
     let mut round = Round::new(job, &mut part, task.format);
     let spilled = if J::FOLD.is_some() {
         fold_all(&mut round, &task, shares, &narrowed.segments, &so_far)?

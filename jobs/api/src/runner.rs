@@ -124,7 +124,8 @@ pub struct ReduceTask<'a> {
     pub scratch: &'a Scratch,
     /// How the part file is packed.
     pub part_codec: Codec,
-    /// The part file is made in this folder, which is the attempt's own and does not exist yet.
+    /// The part file is made in this folder, which other attempts share, as
+    /// [`attempt_part_name`](mapfold_data::part::attempt_part_name).
     pub part_folder: &'a Path,
 }
 

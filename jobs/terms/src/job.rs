@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -133,16 +132,8 @@ pub struct JobBrief {
     pub parts: Codec,
     /// Records that a map attempt may put aside: those of the whole job, as any one may have them all.
     pub skip_bad: u32,
-    /// Attempts of reduce tasks leave their part in a folder of their own below this one.
+    /// Attempts of reduce tasks leave their part in this folder, under a name with their token. One that is gone must stay so.
     pub staging: RawPath,
-}
-
-impl JobBrief {
-    /// The folder of one reduce attempt below [`JobBrief::staging`], which holds its part file alone. The
-    /// attempt makes this one level and none above: a staging folder that is gone must stay so.
-    pub fn attempt_folder(&self, attempt: AttemptId) -> PathBuf {
-        self.staging.as_path().join(attempt.token.to_string())
-    }
 }
 
 /// What a worker is told to do. Orders may arrive twice; each is safe to receive again.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mapfold_data::manifest::{self, B3, Facts, Manifest, SkippedFile};
-use mapfold_data::part::part_name;
+use mapfold_data::part::{attempt_part_name, part_name};
 use mapfold_scheduler::{CommitOutcome, Event};
 use mapfold_terms::{AttemptId, FailClass, FailReason, Failure, JobId, JobSpec, PartitionId};
 use tokio::time::Instant;
@@ -86,12 +86,18 @@ impl Owner {
 
 /// The winners' parts; `None` if the tally knows others than the scheduler.
 fn describe(work: &Work, parts: &[AttemptId]) -> Option<Vec<Part>> {
+    let staging = work.brief.staging.as_path();
     let parts = (0..).zip(parts).map(|(index, attempt)| {
         let (winner, summary) = work.tally.part(index as usize)?;
-        let name = part_name(PartitionId(index), work.brief.parts);
+        let partition = PartitionId(index);
+        let name = part_name(partition, work.brief.parts);
         (winner == *attempt).then(|| Part {
             attempt: *attempt,
-            source: work.brief.attempt_folder(*attempt).join(&name),
+            source: staging.join(attempt_part_name(
+                attempt.token,
+                partition,
+                work.brief.parts,
+            )),
             name,
             summary,
         })

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mapfold_data::part::part_name;
+use mapfold_data::part::attempt_part_name;
 use mapfold_protocol::service::{
     DataAddress, Heartbeat, JoinReply, JoinRequest, Pulse, Refusal, Report, Reports, WorkerDesk,
 };
@@ -193,10 +193,10 @@ impl Fake {
                 runs += 1;
             }
         }
-        let folder = brief.attempt_folder(attempt);
-        fs::create_dir(&folder).unwrap();
+        let folder = brief.staging.as_path();
         let rows = format!("row\t{}\n", attempt.task.index);
-        let name = part_name(mapfold_terms::PartitionId(attempt.task.index), brief.parts);
+        let partition = mapfold_terms::PartitionId(attempt.task.index);
+        let name = attempt_part_name(attempt.token, partition, brief.parts);
         fs::write(folder.join(name), &rows).unwrap();
         ReduceReport {
             consumed,

@@ -9,6 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
+use mapfold_data::part::attempt_part_name;
 use mapfold_protocol::{Address, InProcess, Listener};
 use mapfold_terms::{
     AttemptId, Codec, FailClass, FetchCause, Format, InputsDigest, JobBrief, JobId, MasterEpoch,
@@ -421,7 +422,12 @@ async fn a_reduce_attempt_reads_runs_of_its_own_and_of_others() {
         assert_eq!(report.consumed, consumed);
         // Small runs are in memory, so those of the other worker came over its socket.
         assert!(fetched_remote > ByteSize(0) && fetched_remote < fetched);
-        let part = brief.attempt_folder(reduce).join("part");
+        let name = attempt_part_name(
+            reduce.token,
+            mapfold_terms::PartitionId(partition),
+            brief.parts,
+        );
+        let part = brief.staging.as_path().join(name);
         assert_eq!(fs::read_to_string(part).unwrap(), "5000");
     }
     one.stop().await;

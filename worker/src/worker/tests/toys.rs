@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use mapfold_data::part::attempt_part_name;
 use mapfold_data::run::RunWriter;
 use mapfold_job::{
     BuildError, Catalog, MapDone, MapTask, Monitor, ReduceDone, ReduceTask, Runner, SequentialDone,
@@ -156,8 +157,8 @@ impl Runner for Toy {
                 }
             }
         }
-        fs::create_dir(task.part_folder).unwrap();
-        fs::write(task.part_folder.join("part"), records.to_string()).unwrap();
+        let name = attempt_part_name(task.attempt.token, task.partition, task.part_codec);
+        fs::write(task.part_folder.join(name), records.to_string()).unwrap();
         if self.name == "reduce-panics" {
             panic!("no luck with {}", task.partition);
         }
