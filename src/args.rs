@@ -380,6 +380,18 @@ pub(crate) struct RunArgs {
     #[arg(long, requires = "output", help_heading = "Output options")]
     pub(crate) json: bool,
 
+    /// Print the N rows whose last column is the largest number, that first
+    ///
+    /// Instead of all rows, or beside the output folder if there is one. Rows of equal numbers come in order of their bytes.
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = parse_count::<TOP_MAX>,
+        conflicts_with = "json",
+        help_heading = "Output options"
+    )]
+    pub(crate) top: Option<NonZeroU32>,
+
     /// How to show progress: auto, bar, plain, none
     ///
     /// auto is a bar on a terminal and plain lines elsewhere. Plain: a line every 5 s or 5 %, whichever is later.
@@ -505,6 +517,10 @@ pub(crate) struct CatArgs {
     /// Merge the part files, so that keys come in order over all of them
     #[arg(long)]
     pub(crate) sorted: bool,
+
+    /// Print only the N rows whose last column is the largest number, that first
+    #[arg(long, value_name = "N", value_parser = parse_count::<TOP_MAX>, conflicts_with = "sorted")]
+    pub(crate) top: Option<NonZeroU32>,
 }
 
 /// Check an output folder against the hashes in its manifest
@@ -931,6 +947,9 @@ const RUNS_MAX: u32 = 1000;
 
 /// Local worker processes share one machine.
 const WORKERS_MAX: u32 = 256;
+
+/// Rows that `--top` keeps in memory at most.
+const TOP_MAX: u32 = 1_000_000;
 
 fn parse_count<const MAX: u32>(text: &str) -> Result<NonZeroU32, String> {
     let count = text

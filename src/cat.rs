@@ -5,14 +5,15 @@ use mapfold_data::manifest::{Manifest, ManifestError};
 use crate::args::CatArgs;
 use crate::error::Problem;
 use crate::exit::Exit;
-use crate::rows;
+use crate::settings::Shown;
+use crate::{rows, top};
 
-pub(crate) fn cat(args: &CatArgs) -> Result<Exit, Problem> {
+pub(crate) fn cat(args: &CatArgs, shown: &Shown) -> Result<Exit, Problem> {
     let manifest = Manifest::read(&args.dir).map_err(|error| no_manifest(&error))?;
-    if args.sorted {
-        rows::print_sorted(&args.dir, &manifest)?;
-    } else {
-        rows::print_parts(&args.dir, &manifest)?;
+    match args.top {
+        Some(count) => top::print(&args.dir, &manifest, count, shown)?,
+        None if args.sorted => rows::print_sorted(&args.dir, &manifest)?,
+        None => rows::print_parts(&args.dir, &manifest)?,
     }
     Ok(Exit::Done)
 }

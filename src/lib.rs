@@ -56,6 +56,7 @@ mod space;
 mod stderr;
 mod stdin;
 mod task;
+mod top;
 mod verify;
 mod worker;
 
@@ -100,7 +101,7 @@ fn command(command: Command, catalog: JobTable, shown: &Shown) -> Result<Exit, P
             PluginCommand::Check { file } => check::check(&file),
         },
         Command::Describe { job } => describe::describe(&catalog, &job),
-        Command::Cat(args) => cat::cat(&args),
+        Command::Cat(args) => cat::cat(&args, shown),
         Command::Verify(args) => verify::verify(&args, shown.quiet),
         Command::Gen(args) => generate::generate(&args, shown),
         Command::Bench(args) => bench::bench(&args, &catalog, shown),

@@ -85,20 +85,20 @@ fn unread(path: &Path, error: &io::Error) -> Problem {
 }
 
 /// The rows of one part, each with its line end.
-struct Rows {
+pub(crate) struct Rows {
     path: PathBuf,
     lines: BufReader<Decoder<BufReader<File>>>,
 }
 
 impl Rows {
-    fn open(path: &Path) -> Result<Self, Problem> {
+    pub(crate) fn open(path: &Path) -> Result<Self, Problem> {
         Ok(Self {
             path: path.to_owned(),
             lines: BufReader::with_capacity(1 << 16, open(path)?),
         })
     }
 
-    fn next(&mut self) -> Result<Option<Vec<u8>>, Problem> {
+    pub(crate) fn next(&mut self) -> Result<Option<Vec<u8>>, Problem> {
         let mut row = Vec::new();
         let read = self.lines.read_until(b'\n', &mut row);
         let read = read.map_err(|error| unread(&self.path, &error))?;

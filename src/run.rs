@@ -21,7 +21,7 @@ use crate::runtime::block_on;
 use crate::scratch::PrivateFolder;
 use crate::settings::{Input, Place, RunSettings, Shown, Target};
 use crate::signals::Signals;
-use crate::{capsule, ending, isolate, log, plugin, ranges, rows, space, stdin};
+use crate::{capsule, ending, isolate, log, plugin, ranges, rows, space, stdin, top};
 
 pub(crate) fn run(
     settings: &RunSettings,
@@ -66,8 +66,8 @@ pub(crate) fn run(
     })?;
     drop(progress);
     let succeeded = matches!(followed.report.end, JobEnd::Succeeded { .. });
-    if succeeded && settings.target == Target::Stdout {
-        print_rows(&files)?;
+    if succeeded {
+        print_rows(settings, &files, shown)?;
     }
     // What was piped in is gone.
     let replays = match files.stdin {
@@ -173,7 +173,13 @@ fn random_key() -> Result<JobKey, Problem> {
     Ok(JobKey(u128::from_le_bytes(bytes)))
 }
 
-fn print_rows(files: &Files) -> Result<(), Problem> {
+fn print_rows(settings: &RunSettings, files: &Files, shown: &Shown) -> Result<(), Problem> {
+    if settings.top.is_none() && settings.target != Target::Stdout {
+        return Ok(());
+    }
     let manifest = Manifest::read(&files.output).map_err(|error| no_manifest(&error))?;
-    rows::print_parts(&files.output, &manifest)
+    match settings.top {
+        Some(count) => top::print(&files.output, &manifest, count, shown),
+        None => rows::print_parts(&files.output, &manifest),
+    }
 }

@@ -65,6 +65,7 @@ pub(crate) struct RunSettings {
     pub(crate) place: Place,
     pub(crate) progress: ProgressChoice,
     pub(crate) json: bool,
+    pub(crate) top: Option<NonZeroU32>,
 }
 
 /// One input.
@@ -143,6 +144,7 @@ impl RunSettings {
             target,
             place,
             json: args.json,
+            top: args.top,
         })
     }
 }
