@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mapfold_job::border::{About, MakeJob};
+use mapfold_job::border::About;
 use mapfold_job::{Catalog, Runner};
-use mapfold_worker::{PluginCatalog, PluginJob, Probed};
+use mapfold_worker::{PluginCatalog, PluginJob, Probed, TryJob};
 
 use crate::args::JobArgs;
 use crate::error::Problem;
@@ -60,10 +60,6 @@ fn look(
             about: None,
         });
     }
-    let make = |name: &str| MakeJob {
-        name: name.to_owned(),
-        params: params.cloned().unwrap_or_default(),
-    };
     let path = Path::new(&typed);
     let built = match crate_build::is_source(path) {
         true => crate_build::built(path)?,
@@ -71,11 +67,12 @@ fn look(
     };
     let path = built.as_path();
     let given = job.of_plugin.as_deref();
-    let mut probed = probe(path, given.filter(|_| params.is_some()).map(make))?;
+    let attempt = params.map(|params| TryJob {
+        name: job.of_plugin.clone(),
+        params: params.clone(),
+    });
+    let mut probed = probe(path, attempt)?;
     let name = one_of(&probed, &typed, given)?;
-    if params.is_some() && given.is_none() {
-        probed = probe(path, Some(make(&name)))?;
-    }
     if let Some(refused) = probed.refused.take() {
         return Err(job::problem(refused, &typed));
     }
@@ -156,10 +153,10 @@ fn is_path(typed: &str) -> bool {
     typed.contains('/') || typed == "." || endings.iter().any(|ending| typed.ends_with(ending))
 }
 
-/// Looks into a plugin; makes one of its jobs there, if asked to.
-pub(crate) fn probe(path: &Path, make: Option<MakeJob>) -> Result<Probed, Problem> {
+/// Looks into a plugin; tries one of its jobs there, if asked to.
+pub(crate) fn probe(path: &Path, attempt: Option<TryJob>) -> Result<Probed, Problem> {
     let settings = isolate::settings(Vec::new())?;
-    mapfold_worker::probe(path, make, &settings).map_err(|failure| {
+    mapfold_worker::probe(path, attempt, &settings).map_err(|failure| {
         let exit = match path.exists() {
             true => Exit::Usage,
             false => Exit::Input,

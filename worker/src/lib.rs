@@ -52,7 +52,7 @@ pub use isolate::{IsolateSettings, SlotError, data_max_for, isolated, run_slot};
 pub use memory::{attempt_memory, memory_least, runs_memory};
 pub use plugin::{
     NoLibrary, NoPluginJob, OpenPluginError, PluginCatalog, PluginFile, PluginId, PluginIdError,
-    PluginJob, Probed, probe,
+    PluginJob, Probed, TryJob, probe,
 };
 pub use serve::ServeError;
 pub use settings::{ServeAt, Settings};

@@ -3,13 +3,12 @@
 use std::io;
 use std::time::Instant;
 
-use mapfold_job::border::MakeJob;
 use mapfold_terms::Failure;
 
 use super::IsolateSettings;
 use super::child::{Heard, SlotChild, told_end};
 use super::message::{News, SlotAsk};
-use crate::plugin::{PluginFile, Probed};
+use crate::plugin::{PluginFile, Probed, TryJob};
 
 /// What came of it.
 pub(crate) enum Looked {
@@ -23,11 +22,11 @@ pub(crate) enum Looked {
 pub(crate) fn look_in_a_child(
     settings: &IsolateSettings,
     file: PluginFile,
-    make: Option<MakeJob>,
+    attempt: Option<TryJob>,
     deadline: Instant,
 ) -> io::Result<Looked> {
     let mut child = SlotChild::start(settings)?;
-    child.ask(&SlotAsk::Probe { file, make })?;
+    child.ask(&SlotAsk::Probe { file, attempt })?;
     loop {
         match child.hear() {
             Heard::News(News::Probed(probed)) => return Ok(Looked::Probed(probed)),

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
-use mapfold_job::border::{Ask, MakeJob, Told};
+use mapfold_job::border::{Ask, Told};
 use mapfold_terms::Failure;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::plugin::{PluginFile, Probed};
+use crate::plugin::{PluginFile, Probed, TryJob};
 
 /// A frame is no longer: a map order is at most 1 MiB, a reduce order names every run.
 const FRAME_MAX: usize = 1 << 30;
@@ -26,7 +26,7 @@ pub(super) enum SlotAsk {
     /// Look into a plugin.
     Probe {
         file: PluginFile,
-        make: Option<MakeJob>,
+        attempt: Option<TryJob>,
     },
 }
 

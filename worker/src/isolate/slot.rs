@@ -64,8 +64,8 @@ fn serve(catalog: &dyn Catalog, mut asks: UnixStream) -> io::Result<()> {
                     Err(error) => News::Ended(Told::Refused(error)),
                 }
             }
-            SlotAsk::Probe { file, make } => {
-                News::Probed(Box::new(look_inside(&file, make.as_ref())))
+            SlotAsk::Probe { file, attempt } => {
+                News::Probed(Box::new(look_inside(&file, attempt.as_ref())))
             }
         };
         talk.say(&news)?;

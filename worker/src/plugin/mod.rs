@@ -18,7 +18,7 @@ pub use catalog::{NoPluginJob, PluginCatalog, PluginJob};
 pub use elf::NoLibrary;
 pub use error::OpenPluginError;
 pub use file::{PluginFile, PluginId, PluginIdError};
-pub use probe::{Probed, probe};
+pub use probe::{Probed, TryJob, probe};
 
 pub(crate) use open::Plugin;
 pub(crate) use probe::look_inside;

@@ -1,11 +1,12 @@
 //! A look inside a plugin in a process that may be lost: its library runs code as soon as it is opened.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mapfold_job::BuildError;
-use mapfold_job::border::{About, MakeJob};
+use mapfold_job::border::About;
 use mapfold_terms::{ByteSize, Failure, JobInfo};
 use serde::{Deserialize, Serialize};
 
@@ -29,13 +30,22 @@ pub struct Probed {
     pub refused: Option<BuildError>,
 }
 
+/// A job to be made in that process, to see whether it takes these parameters.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TryJob {
+    /// Its name; `None` for the only one there is.
+    pub name: Option<String>,
+    /// As typed.
+    pub params: BTreeMap<String, String>,
+}
+
 /// Looks into a plugin, and makes a job if one is asked for, in a process of its own. Takes some milliseconds.
 ///
 /// # Errors
 /// It is no plugin for this engine: an [`OpenPluginError`], flattened.
 pub fn probe(
     path: &Path,
-    make: Option<MakeJob>,
+    attempt: Option<TryJob>,
     settings: &IsolateSettings,
 ) -> Result<Probed, Box<Failure>> {
     let file = PluginFile::look(path).map_err(|error| Box::new(error.failure()))?;
@@ -44,7 +54,7 @@ pub fn probe(
         ..settings.clone()
     };
     let path = file.path.clone();
-    match look_in_a_child(&settings, file, make, Instant::now() + PROBE_MAX) {
+    match look_in_a_child(&settings, file, attempt, Instant::now() + PROBE_MAX) {
         Ok(Looked::Probed(probed)) => *probed,
         Ok(Looked::Ended(how)) => Err(OpenPluginError::Crashed { path, how }.failure().into()),
         Err(source) => Err(OpenPluginError::Probe { path, source }.failure().into()),
@@ -54,12 +64,19 @@ pub fn probe(
 /// Looks into a plugin in this process.
 pub(crate) fn look_inside(
     file: &PluginFile,
-    make: Option<&MakeJob>,
+    attempt: Option<&TryJob>,
 ) -> Result<Probed, Box<Failure>> {
     let look = || {
         let plugin = Arc::new(Plugin::open(file)?);
         let jobs = plugin.list(file)?;
-        let made = make.map(|make| plugin.make(&make.name, &make.params));
+        let made = attempt.and_then(|attempt| {
+            let name = match (&attempt.name, jobs.as_slice()) {
+                (Some(name), _) => name,
+                (None, [only]) => &only.name,
+                (None, _) => return None,
+            };
+            Some(plugin.make(name, &attempt.params))
+        });
         Ok(Probed {
             file: file.clone(),
             about: plugin.about().clone(),

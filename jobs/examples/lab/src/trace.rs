@@ -53,7 +53,7 @@ impl Trace {
         self.0.join(name).exists()
     }
 
-    /// Waits until `condition` holds; false if it does not within [`PATIENCE`].
+    /// Waits until `condition` holds; false if it does not within a minute.
     pub fn wait(condition: impl Fn() -> bool) -> bool {
         let started = Instant::now();
         while !condition() {
