@@ -39,9 +39,13 @@ deny:
 doc:
     cargo doc --workspace --no-deps --open
 
-# Random kills, pauses and master restarts against real processes: just soak 1800
+# Random kills, pauses and master restarts against real processes: just soak 1800 (MAPFOLD_SOAK_DATA=FOLDER: on text of one's own)
 soak seconds="60" seed="1":
     MAPFOLD_SOAK={{seconds}},{{seed}} cargo test -p mapfold-tests soak -- --ignored --nocapture
+
+# The time that a killed worker costs a job: just recovery FOLDER
+recovery data:
+    MAPFOLD_RECOVERY_DATA={{data}} cargo test -p mapfold-tests time_lost -- --ignored --nocapture
 
 # What is done per record or per key, function by function: just bench -p mapfold-data -- merge
 bench *args="-p mapfold-data -p mapfold-job -p mapfold-stock":
