@@ -104,7 +104,7 @@ fn command(command: Command, catalog: JobTable, shown: &Shown) -> Result<Exit, P
         Command::Cat(args) => cat::cat(&args, shown),
         Command::Verify(args) => verify::verify(&args, shown.quiet),
         Command::Gen(args) => generate::generate(&args, shown),
-        Command::Bench(args) => bench::bench(&args, &catalog, shown),
+        Command::Bench(args) => bench::bench(*args, &catalog, shown),
         Command::Sequential(args) => sequential::sequential(&args, &catalog),
         Command::Replay { file } => replay::replay(&file, &catalog, shown),
         Command::Plan(args) => plan::plan(*args, &catalog),

@@ -55,12 +55,18 @@ pub(crate) struct Findings<'a> {
 }
 
 pub(crate) fn bench(
-    args: &BenchArgs,
+    mut args: BenchArgs,
     catalog: &Arc<dyn Catalog>,
     shown: &Shown,
 ) -> Result<Exit, Problem> {
     // What is wrong is better told now than by the first program that fails.
-    plugin::find(&args.job, catalog)?.build(&params(args.params.clone())?)?;
+    let found = plugin::find(&args.job, catalog)?;
+    found.build(&params(args.params.clone())?)?;
+    if let Some(built) = &found.plugin {
+        // What is measured does not build.
+        args.job.named = built.display().to_string();
+    }
+    let args = &args;
     args.split_size.map(positive).transpose()?;
     let (files, bytes) = size_up(args)?;
     let contenders = Contender::all(args)?;

@@ -467,6 +467,34 @@ fn a_plugin_that_crashes_when_it_is_opened_is_refused() {
     refused(&run(&sandbox, &path, &[]), &["has no symbol"]);
 }
 
+/// The files that a plugin makes are counted as the engine's own are.
+#[test]
+fn temporary_files_of_a_plugin_are_bounded() {
+    let sandbox = Sandbox::new();
+    let index = plugin("inverted_index");
+    for place in [&[][..], &["--isolate"]] {
+        let little = [
+            "--memory",
+            "24MiB",
+            "--slots",
+            "1",
+            "-o",
+            "out",
+            "--temp-max",
+        ];
+        let ended = run(&sandbox, &index, &[&little[..], &["1MiB"], place].concat());
+        assert!(!ended.status.success());
+        assert!(
+            ended.stderr.contains("allow more with --temp-max"),
+            "{}",
+            ended.stderr
+        );
+        let ended = run(&sandbox, &index, &[&little[..], &["1GiB"], place].concat());
+        assert!(ended.status.success(), "{}", ended.stderr);
+        fs::remove_dir_all(sandbox.work("out")).unwrap();
+    }
+}
+
 #[test]
 fn a_cluster_does_not_take_plugins_yet() {
     let sandbox = Sandbox::new();
