@@ -46,6 +46,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mapfold_data::input::{discover, plan};
+use mapfold_data::part::attempt_part_name;
 use mapfold_data::run::Run;
 use mapfold_data::scratch::{Scratch, ScratchRoot};
 use mapfold_terms::{
@@ -332,8 +333,9 @@ impl<J: Job> Stage<J> {
             let segment = run.segment(partition)?;
             Ok(segment.with_map(map))
         });
+        let attempt = attempt(TaskId::reduce(partition.0));
         let task = ReduceTask {
-            attempt: attempt(TaskId::reduce(partition.0)),
+            attempt,
             partition,
             format: plan.format,
             partitions: plan.reducers,
@@ -345,7 +347,7 @@ impl<J: Job> Stage<J> {
         };
         let done = self.runner.reduce(task, &Unwatched)?;
         counters.merge(&done.counters);
-        let path = part_folder.join(mapfold_data::part::part_name(partition, Codec::Plain));
+        let path = part_folder.join(attempt_part_name(attempt.token, partition, Codec::Plain));
         fs::read(&path).map_err(|error| not_made(&path, error))
     }
 }
