@@ -270,6 +270,17 @@ fn messages() -> String {
     all
 }
 
+/// A plugin names the part file by itself.
+#[test]
+fn parts_are_named_as_they_were() {
+    let token = attempt(TaskId::reduce(1)).token;
+    let name = mapfold_data::part::attempt_part_name(token, PartitionId(1), Codec::Zstd);
+    assert_eq!(
+        name, "1-2-part-00001.zst",
+        "plugins built before give parts another name: MESSAGES_VERSION (jobs/api/src/border/about.rs) must be one more"
+    );
+}
+
 trait ToJson {
     fn to_json(&self) -> String;
 }

@@ -92,7 +92,7 @@ pub struct AskReduce {
     pub scratch: RawPath,
     /// How the part file is packed.
     pub part_codec: Codec,
-    /// Does not exist yet.
+    /// Other attempts share it; the part is [`attempt_part_name`](mapfold_data::part::attempt_part_name) there.
     pub part_folder: RawPath,
 }
 
