@@ -130,6 +130,14 @@ impl Staging {
     }
 }
 
+/// Deletes the folder of a job that has ended, or what is left of it, for an earlier start that did not come to the end of that.
+pub(crate) fn remove_left(files: &dyn Files, root: &Path) -> io::Result<()> {
+    match Staging::reopen(root) {
+        Some(staging) => staging.remove(files),
+        None => files.remove_tree(&doomed(root)),
+    }
+}
+
 /// What will become the output, in a staging folder.
 pub(crate) fn output_in(root: &Path) -> PathBuf {
     root.join("output")
@@ -197,14 +205,19 @@ enum Lock {
 
 /// Takes the name away first, so that an attempt that still writes cannot put files where we delete.
 fn remove(files: &dyn Files, root: &Path) -> io::Result<()> {
-    let mut doomed = root.as_os_str().to_owned();
-    doomed.push(DEAD);
-    let doomed = PathBuf::from(doomed);
+    let doomed = doomed(root);
     match files.rename(root, &doomed) {
         Ok(()) => files.remove_tree(&doomed),
         Err(error) if error.kind() == io::ErrorKind::NotFound => files.remove_tree(&doomed),
         Err(_) => files.remove_tree(root),
     }
+}
+
+/// The name of a staging folder that is being deleted.
+fn doomed(root: &Path) -> PathBuf {
+    let mut doomed = root.as_os_str().to_owned();
+    doomed.push(DEAD);
+    PathBuf::from(doomed)
 }
 
 fn lock(root: &Path, create: bool) -> io::Result<Lock> {
@@ -254,6 +267,25 @@ mod tests {
             .unwrap()
             .map(|entry| entry.unwrap().file_name())
             .collect()
+    }
+
+    #[test]
+    fn what_a_killed_master_has_begun_to_delete_is_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        for half_done in [false, true] {
+            let staging = Staging::create(&SystemFiles, &folder.path().join("out")).unwrap();
+            let root = staging.root().to_owned();
+            drop(staging);
+            if half_done {
+                fs::rename(&root, doomed(&root)).unwrap();
+            }
+            remove_left(&SystemFiles, &root).unwrap();
+            assert_eq!(names(folder.path()), Vec::<OsString>::new());
+            remove_left(&SystemFiles, &root).unwrap();
+        }
+        let living = Staging::create(&SystemFiles, &folder.path().join("out")).unwrap();
+        remove_left(&SystemFiles, living.root()).unwrap();
+        assert_eq!(names(folder.path()).len(), 1);
     }
 
     #[test]

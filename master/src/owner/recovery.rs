@@ -16,6 +16,7 @@ use super::{Owner, Staging};
 use crate::job::{Job, Stage, Work};
 use crate::journal::Opened;
 use crate::planning;
+use crate::staging::remove_left;
 use crate::tally::{Reported, Tally};
 
 impl Owner {
@@ -71,9 +72,8 @@ impl Owner {
         }
         let files = Arc::clone(&self.files);
         tokio::task::spawn_blocking(move || {
-            let staging = opened.leftovers.iter().filter_map(|it| Staging::reopen(it));
-            for staging in staging {
-                if let Err(error) = staging.remove(&*files) {
+            for staging in &opened.leftovers {
+                if let Err(error) = remove_left(&*files, staging) {
                     tracing::warn!(%error, "cannot remove a staging folder");
                 }
             }
