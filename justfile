@@ -50,3 +50,7 @@ recovery data:
 # What is done per record or per key, function by function: just bench -p mapfold-data -- merge
 bench *args="-p mapfold-data -p mapfold-job -p mapfold-stock":
     cargo bench {{args}}
+
+# A crate of `mapfold new` and a single file, built by cargo, run, tested: some minutes.
+new:
+    cargo test -p mapfold-tests --test e2e -- --ignored own_jobs
