@@ -8,13 +8,17 @@ use mapfold_job::border::abi::{MAJOR, MINOR};
 use mapfold_terms::ByteSize;
 use mapfold_worker::Probed;
 
+use crate::crate_build;
 use crate::describe::about_param;
 use crate::error::Problem;
 use crate::exit::Exit;
 use crate::plugin::probe;
 
 pub(crate) fn check(file: &Path) -> Result<Exit, Problem> {
-    let probed = probe(file, None)?;
+    let probed = match crate_build::is_source(file) {
+        true => probe(&crate_build::built(file)?, None)?,
+        false => probe(file, None)?,
+    };
     io::stdout()
         .write_all(text(&probed).as_bytes())
         .map_err(|error| Problem::stdout(&error))?;

@@ -3,9 +3,10 @@
 //! The master is the same in all three places where the work can be done; what differs is who joins it
 //! and how it is reached.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use mapfold_data::input;
 use mapfold_data::manifest::Manifest;
 use mapfold_data::scratch::ScratchFile;
 use mapfold_job::Catalog;
@@ -21,7 +22,7 @@ use crate::runtime::block_on;
 use crate::scratch::PrivateFolder;
 use crate::settings::{Input, Place, RunSettings, Shown, Target};
 use crate::signals::Signals;
-use crate::{capsule, ending, isolate, log, plugin, ranges, rows, space, stdin, top};
+use crate::{capsule, crate_build, ending, isolate, log, plugin, ranges, rows, space, stdin, top};
 
 pub(crate) fn run(
     settings: &RunSettings,
@@ -86,10 +87,24 @@ fn find(settings: &RunSettings, catalog: &Arc<dyn Catalog>) -> Result<Found, Pro
                 .hint("--workers N runs it in worker processes on this machine"),
         );
     }
+    if is_plugin && crate_build::is_source(Path::new(&settings.job.named)) {
+        is_there(&settings.inputs)?;
+    }
     match settings.isolate {
         true => plugin::find_and_try(&settings.job, catalog, &settings.params),
         false => plugin::find(&settings.job, catalog),
     }
+}
+
+/// Refuses input that is missing, before minutes go into building a job for it.
+fn is_there(inputs: &[Input]) -> Result<(), Problem> {
+    let named = inputs.iter().filter_map(|input| match input {
+        Input::Named(name) => Some(name.clone()),
+        Input::Stdin => None,
+    });
+    let found = input::discover(&named.collect::<Vec<_>>());
+    found.map_err(|error| ranges::refused(&error, error.hint()))?;
+    Ok(())
 }
 
 /// The files on this machine that a job reads and leaves, temporary ones included.

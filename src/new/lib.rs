@@ -34,7 +34,7 @@ impl Job for CRATE_TYPE {
 
     /// Called for each line: emits any number of keys and values.
     fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
-        let line = str::from_utf8(record.bytes)?;
+        let line = String::from_utf8_lossy(record.bytes);
         for word in line.split(|letter: char| !letter.is_alphabetic()) {
             if !word.is_empty() && word.chars().count() as u64 >= self.params.letters_min {
                 out.emit(word, 1);

@@ -146,6 +146,8 @@ fn a_crate_and_a_file_are_built_and_run() {
             .work("words/.mapfold/api/jobs/api/Cargo.toml")
             .exists()
     );
+    let checked = mapfold(&sandbox, &cargo, &["plugin", "check", "words"]);
+    assert!(String::from_utf8_lossy(&checked.stdout).contains("panics are caught"));
     let described = mapfold(&sandbox, &cargo, &["describe", "./words"]);
     assert!(String::from_utf8_lossy(&described.stdout).contains("mapfold run ./words INPUT"));
 }
@@ -155,6 +157,11 @@ fn what_cargo_says_is_shown_as_it_is() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.work("job.rs"), "").unwrap();
     let run = ["run", "job.rs", "in.txt"];
+    // Not built for what is not there.
+    let absent = mapfold(&sandbox, &script(&sandbox, None), &run);
+    assert_eq!(said(&absent), "error: input in.txt does not exist\n");
+    assert_eq!(absent.status.code(), Some(3));
+    fs::write(sandbox.work("in.txt"), "").unwrap();
     let failed = mapfold(&sandbox, &script(&sandbox, None), &run);
     assert_eq!(failed.status.code(), Some(2));
     assert!(
