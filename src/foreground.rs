@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use mapfold_data::run::Segment;
 use mapfold_data::scratch::Scratch;
-use mapfold_job::{Catalog, MapDone, MapTask, Monitor, ReduceDone, ReduceTask, Runner, TaskError};
+use mapfold_job::{
+    Catalog, MapDone, MapTask, ReduceDone, ReduceTask, Runner, TaskError, Unwatched,
+};
 use mapfold_terms::{
     AttemptId, ByteSize, FailClass, Failure, JobId, MasterEpoch, PartitionId, Partitioning, Split,
     TaskId, Token,
@@ -105,16 +107,5 @@ pub(crate) fn exit_of(failure: &Failure) -> Exit {
         FailClass::Job => Exit::JobFailed,
         FailClass::Worker => Exit::TryAgain,
         FailClass::Input => Exit::DoNotRetry,
-    }
-}
-
-/// Nobody asks how far it is.
-struct Unwatched;
-
-impl Monitor for Unwatched {
-    fn progress(&self, _: u64, _: u64) {}
-
-    fn cancelled(&self) -> bool {
-        false
     }
 }

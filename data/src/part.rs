@@ -303,16 +303,15 @@ mod tests {
 
     use super::*;
 
+    fn create(folder: &Path, partition: u32, codec: Codec) -> Result<PartWriter, WritePartError> {
+        PartWriter::create(folder, &part_name(PartitionId(partition), codec), codec)
+    }
+
     #[test]
     fn a_part_holds_its_rows_and_the_summary_tells_of_them() {
         let base = tempfile::tempdir().unwrap();
         let folder = base.path().join("staging/1-7");
-        let mut part = PartWriter::create(
-            &folder,
-            &part_name(PartitionId(3), Codec::Plain),
-            Codec::Plain,
-        )
-        .unwrap();
+        let mut part = create(&folder, 3, Codec::Plain).unwrap();
         let mut want = Vec::new();
         for n in 0..200_000_u32 {
             let row = format!("row {n}\n");
@@ -354,12 +353,7 @@ mod tests {
     #[test]
     fn a_part_without_rows_is_an_empty_file() {
         let base = tempfile::tempdir().unwrap();
-        let part = PartWriter::create(
-            base.path(),
-            &part_name(PartitionId(0), Codec::Plain),
-            Codec::Plain,
-        )
-        .unwrap();
+        let part = create(base.path(), 0, Codec::Plain).unwrap();
         let path = part.path().to_owned();
         assert_eq!(part.finish().unwrap().bytes, 0);
         assert_eq!(std::fs::read(path).unwrap(), b"");
@@ -371,8 +365,7 @@ mod tests {
         let row = |n: u32| format!("row {n}\n").into_bytes();
         let want: Vec<u8> = (0..200_000).flat_map(row).collect();
         for codec in [Codec::Gzip, Codec::Zstd, Codec::Lz4] {
-            let mut part =
-                PartWriter::create(base.path(), &part_name(PartitionId(3), codec), codec).unwrap();
+            let mut part = create(base.path(), 3, codec).unwrap();
             for n in 0..200_000 {
                 part.row(|out| out.extend_from_slice(&row(n))).unwrap();
             }
@@ -398,8 +391,7 @@ mod tests {
     fn a_packed_part_without_rows_unpacks_to_nothing() {
         let base = tempfile::tempdir().unwrap();
         for codec in [Codec::Gzip, Codec::Zstd, Codec::Lz4] {
-            let part =
-                PartWriter::create(base.path(), &part_name(PartitionId(0), codec), codec).unwrap();
+            let part = create(base.path(), 0, codec).unwrap();
             let path = part.path().to_owned();
             assert!(part.finish().unwrap().bytes > 0);
             let mut unpacked = Vec::new();
@@ -416,8 +408,7 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let folder = base.path().join("1-7");
         for codec in Codec::ALL {
-            let mut part =
-                PartWriter::create(&folder, &part_name(PartitionId(0), codec), codec).unwrap();
+            let mut part = create(&folder, 0, codec).unwrap();
             part.row(|out| out.extend_from_slice(&[b'x'; 2 << 20]))
                 .unwrap();
             drop(part);
@@ -430,12 +421,7 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let path = base.path().join("part-00000");
         std::fs::write(&path, "earlier").unwrap();
-        let error = PartWriter::create(
-            base.path(),
-            &part_name(PartitionId(0), Codec::Plain),
-            Codec::Plain,
-        )
-        .unwrap_err();
+        let error = create(base.path(), 0, Codec::Plain).unwrap_err();
         assert_eq!(
             error.to_string(),
             format!("cannot write {}", path.display())
@@ -448,8 +434,7 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let folder = base.path().join("1-7");
         for codec in Codec::ALL {
-            let mut part =
-                PartWriter::create(&folder, &part_name(PartitionId(0), codec), codec).unwrap();
+            let mut part = create(&folder, 0, codec).unwrap();
             let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
             part.out = Some(Out::new(codec, full, Some(Box::default())).unwrap());
             part.row(|out| out.extend_from_slice(b"row\n")).unwrap();

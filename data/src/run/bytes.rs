@@ -18,8 +18,7 @@ pub struct RunBytes(Inner);
 
 #[derive(Clone)]
 enum Inner {
-    Memory(Arc<Vec<u8>>),
-    Lent(Arc<dyn AsRef<[u8]> + Send + Sync>),
+    Memory(Arc<dyn AsRef<[u8]> + Send + Sync>),
     File(Arc<RunFile>),
 }
 
@@ -70,7 +69,7 @@ impl RunBytes {
 
     /// Bytes in memory that something else owns, which goes with the last clone.
     pub fn lent(owner: impl AsRef<[u8]> + Send + Sync + 'static) -> Self {
-        Self(Inner::Lent(Arc::new(owner)))
+        Self(Inner::Memory(Arc::new(owner)))
     }
 
     pub(super) fn map_scratch(file: ScratchFile) -> io::Result<Self> {
@@ -83,7 +82,7 @@ impl RunBytes {
     /// The file, if there is one.
     pub fn path(&self) -> Option<&Path> {
         match &self.0 {
-            Inner::Memory(_) | Inner::Lent(_) => None,
+            Inner::Memory(_) => None,
             Inner::File(file) => Some(match &file.name {
                 FileName::Ours(path) => path.as_path(),
                 FileName::Foreign(path) => path,
@@ -93,7 +92,7 @@ impl RunBytes {
 
     /// Whether the bytes occupy memory of this process.
     pub fn in_memory(&self) -> bool {
-        matches!(self.0, Inner::Memory(_) | Inner::Lent(_))
+        matches!(self.0, Inner::Memory(_))
     }
 
     pub(super) fn place(&self) -> RunPlace {
@@ -104,7 +103,7 @@ impl RunBytes {
     /// Whether a part of them could not be read, so that zeros were seen in its place: ask after reading.
     pub(super) fn have_lost(&self) -> bool {
         match &self.0 {
-            Inner::Memory(_) | Inner::Lent(_) => false,
+            Inner::Memory(_) => false,
             Inner::File(file) => file.mapped.has_lost(),
         }
     }
@@ -129,7 +128,7 @@ impl RunBytes {
 
 impl From<Vec<u8>> for RunBytes {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(Inner::Memory(Arc::new(bytes)))
+        Self::lent(bytes)
     }
 }
 
@@ -138,8 +137,7 @@ impl Deref for RunBytes {
 
     fn deref(&self) -> &[u8] {
         match &self.0 {
-            Inner::Memory(bytes) => bytes,
-            Inner::Lent(owner) => (**owner).as_ref(),
+            Inner::Memory(owner) => (**owner).as_ref(),
             Inner::File(file) => file.mapped.as_slice(),
         }
     }

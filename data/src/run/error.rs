@@ -45,9 +45,7 @@ impl WriteRunError {
             Self::Io { .. } | Self::RecordTooLong { .. } => false,
         }
     }
-}
 
-impl WriteRunError {
     /// What may be done about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {

@@ -88,7 +88,7 @@ pub use param::{NoParams, ParamError, ParamValue, Params};
 pub use row::{Field, Rows};
 pub use runner::{
     MapDone, MapTask, Monitor, ReduceDone, ReduceTask, Runner, SampleTask, SequentialDone,
-    SequentialTask, TaskError,
+    SequentialTask, TaskError, Unwatched,
 };
 pub use trial::Trial;
 pub use value::{DecodeValueError, Value};

@@ -11,6 +11,7 @@ use mapfold_terms::{
     AttemptId, Boundaries, ByteSize, Codec, Counters, Failure, Format, JobInfo, MapReport,
     PartSummary, PartitionId, Partitioning, Plan, Split,
 };
+use serde::{Deserialize, Serialize};
 
 /// A job with its parameters, ready to run attempts; shared by all slots of a worker.
 pub trait Runner: Send + Sync {
@@ -63,6 +64,17 @@ pub trait Monitor: Sync {
     fn progress(&self, records: u64, bytes: u64);
     /// Whether the attempt should stop.
     fn cancelled(&self) -> bool;
+}
+
+/// Of an attempt that nobody watches and nobody stops.
+pub struct Unwatched;
+
+impl Monitor for Unwatched {
+    fn progress(&self, _: u64, _: u64) {}
+
+    fn cancelled(&self) -> bool {
+        false
+    }
 }
 
 /// What a map attempt needs to know.
@@ -130,6 +142,7 @@ pub struct ReduceTask<'a> {
 }
 
 /// What a reduce attempt did.
+#[derive(Debug, Serialize, Deserialize)]
 pub struct ReduceDone {
     /// Records read from runs.
     pub records_in: u64,
@@ -158,6 +171,7 @@ pub struct SequentialTask<'a> {
 }
 
 /// What a job without an engine did.
+#[derive(Debug, Serialize, Deserialize)]
 pub struct SequentialDone {
     /// Records read.
     pub records_in: u64,

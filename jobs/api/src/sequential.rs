@@ -17,7 +17,7 @@ use crate::emitter::Emitted;
 use crate::map_attempt::{map_block, read_failed};
 use crate::reduce_attempt::{Round, SoFar, Stop, guarded, stream_all};
 use crate::sink::Sink;
-use crate::{Job, Monitor, SequentialDone, SequentialTask, TaskError, Value, Values};
+use crate::{Job, SequentialDone, SequentialTask, TaskError, Unwatched, Value, Values};
 
 /// More than any machine has; small enough to be doubled.
 const UNLIMITED: ByteSize = ByteSize(1 << 60);
@@ -81,15 +81,4 @@ fn reduce_all<J: Job>(
         table.flush(|key, sum, acc| fold(job, key, sum, J::Value::borrow(&acc)));
         table.drain_by_key(|key, sum| round.reduce(key, Values::folded(sum)).map(drop))
     })?
-}
-
-/// Nobody asks how far it is.
-struct Unwatched;
-
-impl Monitor for Unwatched {
-    fn progress(&self, _: u64, _: u64) {}
-
-    fn cancelled(&self) -> bool {
-        false
-    }
 }

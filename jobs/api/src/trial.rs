@@ -55,7 +55,7 @@ use mapfold_terms::{
 };
 
 use crate::{
-    Catalog, Format, Job, JobTable, Maker, MapTask, Monitor, ReduceTask, Runner, SampleTask,
+    Catalog, Format, Job, JobTable, Maker, MapTask, ReduceTask, Runner, SampleTask, Unwatched,
 };
 
 pub use error::TrialError;
@@ -362,17 +362,6 @@ fn attempt(task: TaskId) -> AttemptId {
         job: JobId(1),
         task,
         number: 1,
-    }
-}
-
-/// Nobody asks how far it is.
-struct Unwatched;
-
-impl Monitor for Unwatched {
-    fn progress(&self, _: u64, _: u64) {}
-
-    fn cancelled(&self) -> bool {
-        false
     }
 }
 

@@ -13,8 +13,8 @@ use mapfold_data::input::{discover, plan};
 use mapfold_data::run::{Run, Segment};
 use mapfold_data::scratch::ScratchRoot;
 use mapfold_job::{
-    Catalog, Emitter, Fold, Job, JobError, JobTable, Maker, MapTask, Monitor, NoParams, Record,
-    ReduceTask, Rows, Runner, SequentialTask, TaskError, Values,
+    Catalog, Emitter, Fold, Job, JobError, JobTable, Maker, MapTask, NoParams, Record, ReduceTask,
+    Rows, Runner, SequentialTask, TaskError, Unwatched, Values,
 };
 use mapfold_terms::{
     AttemptId, ByteSize, Codec, Digest, Failure, Format, InputName, JobId, MasterEpoch,
@@ -109,16 +109,6 @@ impl Job for Order {
             .collect();
         rows.row(word, list.join(" "));
         Ok(())
-    }
-}
-
-struct Quiet;
-
-impl Monitor for Quiet {
-    fn progress(&self, _: u64, _: u64) {}
-
-    fn cancelled(&self) -> bool {
-        false
     }
 }
 
@@ -221,7 +211,7 @@ fn run(job: &str, folder: &Path, text: &str, how: How) -> Result<Left, TaskError
             skip_bad: 0,
             scratch: &scratch,
         };
-        let done = runner.map(&task, &Quiet)?;
+        let done = runner.map(&task, &Unwatched)?;
         left.digests.push(done.report.run.digest);
         left.spills += done.report.spills;
         left.lines += done.report.counters.0.get("lines").copied().unwrap_or(0);
@@ -245,7 +235,7 @@ fn run(job: &str, folder: &Path, text: &str, how: How) -> Result<Left, TaskError
             part_codec: Codec::Plain,
             part_folder: &part_folder,
         };
-        let done = runner.reduce(task, &Quiet)?;
+        let done = runner.reduce(task, &Unwatched)?;
         let part = fs::read_dir(&part_folder)
             .unwrap()
             .next()

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use mapfold_job::border::{About, Ask, AskReduce, Input, InputAt, MakeJob, RunAt, Told};
-use mapfold_job::{BuildError, JobInfo, ParamError, ParamInfo};
+use mapfold_job::{BuildError, JobInfo, ParamError, ParamInfo, ReduceDone, SequentialDone};
 use mapfold_terms::*;
 use serde::Serialize;
 
@@ -174,7 +174,7 @@ fn messages() -> String {
             run,
         });
     }
-    add(&Told::Reduced {
+    add(&Told::Reduced(ReduceDone {
         records_in: 1,
         groups: 2,
         part: PartSummary {
@@ -185,14 +185,14 @@ fn messages() -> String {
         },
         spilled: ByteSize(3),
         counters,
-    });
+    }));
     add(&Told::Sampled(boundaries));
-    add(&Told::Sequential {
+    add(&Told::Sequential(SequentialDone {
         records_in: 1,
         records_mapped: 2,
         groups: 3,
         rows: 4,
-    });
+    }));
     add(&Told::Cancelled);
     add(&Told::Failed(Failure {
         class: FailClass::Job,

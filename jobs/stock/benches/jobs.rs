@@ -14,7 +14,7 @@ use divan::{Bencher, black_box};
 use mapfold_data::generate::{DataSet, Kind};
 use mapfold_data::input::{discover, plan};
 use mapfold_data::scratch::ScratchRoot;
-use mapfold_job::{Catalog as _, MapTask, Monitor};
+use mapfold_job::{Catalog as _, MapTask, Unwatched};
 use mapfold_stock::{catalog, words};
 use mapfold_terms::{
     AttemptId, ByteSize, Format, InputName, JobId, MasterEpoch, Partitioning, RawPath, TaskId,
@@ -104,14 +104,4 @@ fn text(kind: Kind) -> Vec<u8> {
     let set = DataSet::new(kind, BYTES, 1);
     set.write_file(0, &mut text).unwrap();
     text
-}
-
-struct Unwatched;
-
-impl Monitor for Unwatched {
-    fn progress(&self, _: u64, _: u64) {}
-
-    fn cancelled(&self) -> bool {
-        false
-    }
 }

@@ -9,7 +9,7 @@ use mapfold_data::scratch::{Scratch, ScratchError, ScratchFile};
 use mapfold_job::border::{Ask, InputAt, RunAt, Told};
 use mapfold_job::{
     BuildError, Catalog, MapDone, MapTask, Monitor, ReduceDone, ReduceTask, Runner, SampleTask,
-    SequentialDone, SequentialTask, TaskError,
+    SequentialDone, SequentialTask, TaskError, Unwatched,
 };
 use mapfold_terms::{Boundaries, ByteSize, FailClass, Failure, JobInfo, RawPath};
 
@@ -137,17 +137,6 @@ fn place(
             InputAt::File(path, 0)
         }
     })
-}
-
-/// Nobody asks how far it is.
-struct Unwatched;
-
-impl Monitor for Unwatched {
-    fn progress(&self, _: u64, _: u64) {}
-
-    fn cancelled(&self) -> bool {
-        false
-    }
 }
 
 impl IsolatedRunner {

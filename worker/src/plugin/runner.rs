@@ -8,7 +8,7 @@ use mapfold_job::border::abi::Lent;
 use mapfold_job::border::{Ask, InputAt, RunAt, Told};
 use mapfold_job::{
     MapDone, MapTask, Monitor, ReduceDone, ReduceTask, Runner, SampleTask, SequentialDone,
-    SequentialTask, TaskError,
+    SequentialTask, TaskError, Unwatched,
 };
 use mapfold_terms::{Boundaries, FailClass, Failure, JobInfo, RawPath};
 
@@ -138,16 +138,5 @@ impl Monitor for Measured<'_> {
 
     fn cancelled(&self) -> bool {
         self.monitor.cancelled() || !self.is_within()
-    }
-}
-
-/// Nobody asks how far it is.
-struct Unwatched;
-
-impl Monitor for Unwatched {
-    fn progress(&self, _: u64, _: u64) {}
-
-    fn cancelled(&self) -> bool {
-        false
     }
 }

@@ -12,7 +12,7 @@
 //! - The first four fields of the table never move. New functions go to its end, and raise `minor`; a table may be longer than the
 //!   reader knows. Whatever else changes raises `major`, and the name of the symbol.
 //!
-//! A change of this file that is not meant as one is found by a test (`tests/abi.rs`) and by the assertions at its end.
+//! A change of this file that is not meant as one is found by a test (`tests/border.rs`) and by the assertions at its end.
 #![expect(unsafe_code, reason = "what crosses are pointers")]
 
 use std::ffi::{CStr, c_void};

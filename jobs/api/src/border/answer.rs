@@ -82,13 +82,7 @@ fn try_answer(
                 part_folder: ask.part_folder.as_path(),
             };
             let done = runner.reduce(task, monitor)?;
-            Ok(Answered::from(Told::Reduced {
-                records_in: done.records_in,
-                groups: done.groups,
-                part: done.part,
-                spilled: done.spilled,
-                counters: done.counters,
-            }))
+            Ok(Told::Reduced(done).into())
         }
         Ask::Sample {
             plan,
@@ -116,12 +110,7 @@ fn try_answer(
                 part_codec: *part_codec,
                 part_folder: part_folder.as_path(),
             })?;
-            Ok(Answered::from(Told::Sequential {
-                records_in: done.records_in,
-                records_mapped: done.records_mapped,
-                groups: done.groups,
-                rows: done.rows,
-            }))
+            Ok(Told::Sequential(done).into())
         }
     }
 }

@@ -109,22 +109,18 @@ pub const fn table<P: Jobs>() -> Table {
 struct Made(Arc<dyn Runner>);
 
 unsafe extern "C" fn about<P: Jobs>(to: *mut Answer) {
-    let said = contain(|| Answer {
-        message: json(&About {
+    let said = contain(|| {
+        Answer::of(&About {
             panic_unwinds: P::PANIC_UNWINDS,
             ..About::this_build()
-        }),
-        run: Lent::NOTHING,
+        })
     });
     // SAFETY: the engine passes an answer of its own.
     unsafe { tell(to, said) };
 }
 
 unsafe extern "C" fn list<P: Jobs>(to: *mut Answer) {
-    let said = contain(|| Answer {
-        message: json(&JobTable::new(P::makers()).list()),
-        run: Lent::NOTHING,
-    });
+    let said = contain(|| Answer::of(&JobTable::new(P::makers()).list()));
     // SAFETY: the engine passes an answer of its own.
     unsafe { tell(to, said) };
 }
@@ -218,10 +214,15 @@ fn contain(body: impl FnOnce() -> Answer) -> Answer {
     })
 }
 
-/// The message as JSON.
-fn json(message: &impl Serialize) -> Lent {
-    // Only what has keys that are no texts cannot be written, and no message has.
-    serde_json::to_vec(message).unwrap_or_default().into()
+impl Answer {
+    /// The message as JSON.
+    fn of(message: &impl Serialize) -> Self {
+        Self {
+            // Only what has keys that are no texts cannot be written, and no message has.
+            message: serde_json::to_vec(message).unwrap_or_default().into(),
+            run: Lent::NOTHING,
+        }
+    }
 }
 
 impl From<Told> for Answer {
@@ -233,8 +234,8 @@ impl From<Told> for Answer {
 impl From<Answered> for Answer {
     fn from(answered: Answered) -> Self {
         Self {
-            message: json(&answered.told),
             run: answered.run.map_or(Lent::NOTHING, Lent::from),
+            ..Self::of(&answered.told)
         }
     }
 }
@@ -256,7 +257,9 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{BuildError, Emitter, Job, JobError, JobInfo, Record, Rows, Values, params};
+    use crate::{
+        BuildError, Emitter, Job, JobError, JobInfo, Record, Rows, Unwatched, Values, params,
+    };
 
     params! {
         /// Parameters of the job.
@@ -387,15 +390,7 @@ mod tests {
         let (job, _) = make("odd", "drop");
         assert!(!job.is_null());
         let table = table::<One>();
-        struct Quiet;
-        impl crate::Monitor for Quiet {
-            fn progress(&self, _: u64, _: u64) {}
-
-            fn cancelled(&self) -> bool {
-                false
-            }
-        }
-        let monitor: &dyn crate::Monitor = &Quiet;
+        let monitor: &dyn crate::Monitor = &Unwatched;
         let watch = Watch::of(&monitor);
         let mut beside = [Lent::from(b"a segment".to_vec())];
         // SAFETY: a job of this table's, and what else it wants.

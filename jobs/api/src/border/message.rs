@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use mapfold_data::scratch::Scratch;
 use mapfold_terms::{
-    AttemptId, Boundaries, ByteSize, Codec, Counters, FailClass, Failure, Format, MapReport,
-    PartSummary, PartitionId, Partitioning, Plan, RawPath, Split,
+    AttemptId, Boundaries, ByteSize, Codec, FailClass, Failure, Format, MapReport, PartitionId,
+    Partitioning, Plan, RawPath, Split,
 };
 use serde::{Deserialize, Serialize};
 
@@ -133,31 +133,11 @@ pub enum Told {
         run: RunAt,
     },
     /// A reduce attempt has left its part.
-    Reduced {
-        /// Records read from runs.
-        records_in: u64,
-        /// Distinct keys.
-        groups: u64,
-        /// The part file.
-        part: PartSummary,
-        /// Bytes of intermediate merges.
-        spilled: ByteSize,
-        /// The job's own counters.
-        counters: Counters,
-    },
+    Reduced(ReduceDone),
     /// Where partitions begin.
     Sampled(Boundaries),
     /// The whole job is done.
-    Sequential {
-        /// Records read.
-        records_in: u64,
-        /// What `map` emitted.
-        records_mapped: u64,
-        /// Distinct keys.
-        groups: u64,
-        /// What `reduce` wrote.
-        rows: u64,
-    },
+    Sequential(SequentialDone),
     /// It has stopped because it was told to.
     Cancelled,
     /// It failed.
@@ -299,19 +279,7 @@ impl Told {
     /// As [`mapped`](Self::mapped).
     pub fn reduced(self) -> Result<ReduceDone, TaskError> {
         match self.done()? {
-            Self::Reduced {
-                records_in,
-                groups,
-                part,
-                spilled,
-                counters,
-            } => Ok(ReduceDone {
-                records_in,
-                groups,
-                part,
-                spilled,
-                counters,
-            }),
+            Self::Reduced(done) => Ok(done),
             _ => Err(other_answer()),
         }
     }
@@ -333,17 +301,7 @@ impl Told {
     /// As [`mapped`](Self::mapped).
     pub fn sequential(self) -> Result<SequentialDone, TaskError> {
         match self.done()? {
-            Self::Sequential {
-                records_in,
-                records_mapped,
-                groups,
-                rows,
-            } => Ok(SequentialDone {
-                records_in,
-                records_mapped,
-                groups,
-                rows,
-            }),
+            Self::Sequential(done) => Ok(done),
             _ => Err(other_answer()),
         }
     }

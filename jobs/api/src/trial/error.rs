@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use mapfold_data::run::ReadRunError;
 use mapfold_data::scratch::ScratchError;
-use mapfold_terms::Failure;
+use mapfold_terms::{FailClass, Failure};
 
 use crate::{BuildError, TaskError};
 
@@ -93,11 +93,5 @@ fn told(failure: &Failure) -> String {
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
+    Failure::new(FailClass::Job, error).to_string()
 }
