@@ -38,6 +38,7 @@ fn spec(args: &PlanArgs, found: &Found) -> Result<JobSpec, Problem> {
         key: JobKey(0),
         job: found.name.clone(),
         params,
+        files: Vec::new(),
         inputs: inputs.collect::<Result<_, _>>()?,
         format: args.format,
         split_size: args.split_size.map(positive).transpose()?,

@@ -255,6 +255,7 @@ impl PlanFile {
             key: JobKey(0),
             job: self.job.clone(),
             params: self.params.clone(),
+            files: Vec::new(),
             inputs: Vec::new(),
             format: self.format(),
             split_size: Some(ByteSize(self.split_size)),

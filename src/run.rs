@@ -157,6 +157,7 @@ fn spec(
         key,
         job: job.to_owned(),
         params: settings.params.clone(),
+        files: Vec::new(),
         inputs: inputs.collect(),
         format: settings.format,
         split_size: settings.split_size,

@@ -107,6 +107,7 @@ mod tests {
                 job,
                 name: "x".repeat(name_bytes),
                 params: BTreeMap::new(),
+                files: Vec::new(),
                 format: Format::Lines,
                 reducers: 1,
                 partitioning: Partitioning::Hash,

@@ -133,6 +133,7 @@ pub(crate) fn brief(id: JobId, spec: &JobSpec, plan: &Plan, staging: PathBuf) ->
         job: id,
         name: spec.job.clone(),
         params: spec.params.clone(),
+        files: spec.files.clone(),
         format: spec.format,
         reducers: plan.reducers,
         partitioning: spec.partitioning.clone(),

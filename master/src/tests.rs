@@ -65,6 +65,7 @@ impl Bench {
             key: JobKey(u128::from(KEYS.fetch_add(1, Ordering::Relaxed))),
             job: "wordcount".to_owned(),
             params: Default::default(),
+            files: Vec::new(),
             inputs: vec![InputName {
                 typed: RawPath::from(Path::new("in")),
                 absolute: RawPath::from(self.path("in")),

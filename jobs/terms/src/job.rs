@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AttemptId, ByteSize, Codec, JobId, PartitionId, Partitioning, RawPath, Split};
+use crate::{
+    AttemptId, ByteSize, Codec, JobFile, JobId, PartitionId, Partitioning, RawPath, Split,
+};
 
 /// Chosen at random by the client; a submit that repeats a key is the same job, not a second one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -82,6 +84,8 @@ pub struct JobSpec {
     pub params: BTreeMap<String, String>,
     /// What to read, in the order given.
     pub inputs: Vec<InputName>,
+    /// Files that go with the job, at most [`JobFile::MAX`]. On a cluster the master has them before the job is submitted.
+    pub files: Vec<JobFile>,
     /// How inputs are cut into records.
     pub format: Format,
     /// Size of a split; by default a function of the input's size.
@@ -120,6 +124,8 @@ pub struct JobBrief {
     pub name: String,
     /// Parameters as typed.
     pub params: BTreeMap<String, String>,
+    /// Files that go with the job; a worker has them at hand before an attempt begins.
+    pub files: Vec<JobFile>,
     /// How inputs are cut into records.
     pub format: Format,
     /// Number of reduce tasks R; partitions are `0..R`.

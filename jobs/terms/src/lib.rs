@@ -9,6 +9,7 @@
 mod digest;
 mod id;
 mod job;
+mod job_file;
 mod outcome;
 mod partitioning;
 mod plan;
@@ -21,6 +22,7 @@ pub use id::{AttemptId, JobId, MasterEpoch, PartitionId, TaskId, TaskKind, Token
 pub use job::{
     Format, FormatError, InputName, JobBrief, JobInfo, JobKey, JobSpec, Order, ParamInfo,
 };
+pub use job_file::{FileId, FileIdError, JobFile, JobFileKind};
 pub use outcome::{
     FailClass, Failure, FetchCause, FetchFailure, MapReport, Outcome, PartSummary, RecordAt,
     ReduceReport, RunSummary, Skipped,

@@ -15,10 +15,10 @@ use std::time::Duration;
 
 use mapfold_terms::{
     AttemptId, Boundaries, ByteSize, Codec, Counters, Digest, FailClass, FailReason, FailedAttempt,
-    Failure, Fingerprint, Format, InputFile, InputName, InputsDigest, JobEnd, JobId, JobKey,
-    JobReport, JobSpec, MapReport, MasterEpoch, PartSummary, PartitionId, Partitioning,
-    PhaseStatus, Piece, RawPath, RecordAt, ReduceReport, RunSummary, Skipped, Split, TaskId,
-    TaskKind, TaskTiming, Token, WorkerId,
+    Failure, FileId, Fingerprint, Format, InputFile, InputName, InputsDigest, JobEnd, JobFile,
+    JobFileKind, JobId, JobKey, JobReport, JobSpec, MapReport, MasterEpoch, PartSummary,
+    PartitionId, Partitioning, PhaseStatus, Piece, RawPath, RecordAt, ReduceReport, RunSummary,
+    Skipped, Split, TaskId, TaskKind, TaskTiming, Token, WorkerId,
 };
 
 use crate::record::Planned;
@@ -98,8 +98,10 @@ fields! {
     TaskId { kind, index }
     AttemptId { token, job, task, number }
     InputName { typed, absolute }
+    FileId { 0 }
+    JobFile { kind, name, bytes, id, path }
     JobSpec {
-        key, job, params, inputs, format, split_size, reducers, parts, partitioning, output, overwrite,
+        key, job, params, inputs, files, format, split_size, reducers, parts, partitioning, output, overwrite,
         max_attempts, skip_bad, backup, task_timeout, row_key, row_value
     }
     Fingerprint { inode, len, modified_ns, changed_ns }
@@ -148,6 +150,7 @@ macro_rules! choices {
 
 choices! {
     TaskKind { 0 => Map, 1 => Reduce }
+    JobFileKind { 0 => Plugin, 1 => Side }
     Codec { 0 => Plain, 1 => Gzip, 2 => Zstd, 3 => Lz4 }
     FailClass { 0 => Job, 1 => Worker, 2 => Input }
     FailReason {

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use mapfold_terms::{
     AttemptId, ByteSize, Codec, Counters, Digest, FailClass, FailReason, FailedAttempt, Failure,
-    Fingerprint, Format, InputFile, InputName, InputsDigest, JobEnd, JobId, JobKey, JobReport,
-    JobSpec, MapReport, MasterEpoch, PartSummary, PartitionId, Partitioning, PhaseStatus, Piece,
-    RawPath, RecordAt, ReduceReport, RunSummary, Skipped, Split, TaskId, TaskTiming, Token,
-    WorkerId,
+    FileId, Fingerprint, Format, InputFile, InputName, InputsDigest, JobEnd, JobFile, JobFileKind,
+    JobId, JobKey, JobReport, JobSpec, MapReport, MasterEpoch, PartSummary, PartitionId,
+    Partitioning, PhaseStatus, Piece, RawPath, RecordAt, ReduceReport, RunSummary, Skipped, Split,
+    TaskId, TaskTiming, Token, WorkerId,
 };
 
 use crate::record::{Planned, Record};
@@ -146,6 +146,13 @@ fn spec(job: JobId) -> JobSpec {
         key: JobKey(u128::from(job.0)),
         job: "wordcount".to_owned(),
         params: BTreeMap::from([("lowercase".to_owned(), "true".to_owned())]),
+        files: vec![JobFile {
+            kind: JobFileKind::Side,
+            name: "stop".to_owned(),
+            bytes: ByteSize(12),
+            id: FileId([9; 32]),
+            path: path("/stop"),
+        }],
         inputs: vec![InputName {
             typed: path("in"),
             absolute: path("/in"),

@@ -136,6 +136,7 @@ fn brief(name: &str, maps: u32, staging: &Path) -> JobBrief {
         job: JOB,
         name: name.to_owned(),
         params: BTreeMap::new(),
+        files: Vec::new(),
         format: Format::Lines,
         reducers: PARTITIONS,
         partitioning: Partitioning::Hash,

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use mapfold_terms::{
     AttemptId, ByteSize, Codec, Counters, Digest, FailClass, FailReason, FailedAttempt, Failure,
-    FetchCause, FetchFailure, Fingerprint, Format, InputFile, InputName, InputsDigest, JobBrief,
-    JobEnd, JobEntry, JobId, JobKey, JobReport, JobSpec, JobStage, JobState, JobStatus, MapReport,
-    MasterEpoch, Notice, NoticeKind, Order, Outcome, PartSummary, PartitionId, Partitioning,
-    PhaseStatus, Piece, Progress, RawPath, RecordAt, ReduceReport, RunSummary, Skipped, Split,
-    TaskId, TaskTiming, Token, WorkerId, WorkerState, WorkerStatus,
+    FetchCause, FetchFailure, FileId, Fingerprint, Format, InputFile, InputName, InputsDigest,
+    JobBrief, JobEnd, JobEntry, JobFile, JobFileKind, JobId, JobKey, JobReport, JobSpec, JobStage,
+    JobState, JobStatus, MapReport, MasterEpoch, Notice, NoticeKind, Order, Outcome, PartSummary,
+    PartitionId, Partitioning, PhaseStatus, Piece, Progress, RawPath, RecordAt, ReduceReport,
+    RunSummary, Skipped, Split, TaskId, TaskTiming, Token, WorkerId, WorkerState, WorkerStatus,
 };
 
 use serde::Serialize;
@@ -260,11 +260,22 @@ pub(super) fn piece() -> Piece {
     }
 }
 
+fn job_file() -> JobFile {
+    JobFile {
+        kind: JobFileKind::Plugin,
+        name: "libx.so".to_owned(),
+        bytes: ByteSize(12),
+        id: FileId([9; 32]),
+        path: RawPath::from(Path::new("/x/libx.so")),
+    }
+}
+
 fn brief() -> JobBrief {
     JobBrief {
         job: JobId(2),
         name: "wordcount".to_owned(),
         params: BTreeMap::from([("lowercase".to_owned(), "true".to_owned())]),
+        files: vec![job_file()],
         format: Format::Fixed(NonZeroU32::new(5).unwrap()),
         reducers: 10,
         partitioning: Partitioning::Hash,
@@ -408,6 +419,7 @@ pub(super) fn job_spec() -> JobSpec {
         key: JobKey(1),
         job: "grep".to_owned(),
         params: BTreeMap::from([("pattern".to_owned(), "x".to_owned())]),
+        files: vec![job_file()],
         inputs: vec![InputName {
             typed: raw("in"),
             absolute: raw("/in"),

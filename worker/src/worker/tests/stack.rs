@@ -223,6 +223,7 @@ fn spec(folder: &Path) -> JobSpec {
         key: JobKey(1),
         job: "wordcount".to_owned(),
         params: BTreeMap::new(),
+        files: Vec::new(),
         inputs: vec![InputName {
             typed: RawPath::from(Path::new("in")),
             absolute: RawPath::from(folder.join("in")),
