@@ -1,21 +1,25 @@
 //! The RPC handlers. Each hands one message to the owner and awaits the answer, nothing else: a handler
-//! may be dropped at any await, so it has no state to leave half changed.
+//! may be dropped at any await, so it has no state to leave half changed. Pieces of files go to the depot instead, on a thread that ends
+//! what it has begun.
 
 use std::sync::Arc;
 
 use mapfold_protocol::service::{
-    ClientDesk, ClientDeskRequest, ClientDeskResponse, Heartbeat, HeldRuns, JoinReply, JoinRequest,
-    Location, Orders, POLL_MAX, Pulse, PulseRequest, PulseResponse, Refusal, Reports, WorkerDesk,
-    WorkerDeskRequest, WorkerDeskResponse,
+    ClientDesk, ClientDeskRequest, ClientDeskResponse, FileIds, FilePiece, Heartbeat, HeldRuns,
+    JoinReply, JoinRequest, Location, Orders, POLL_MAX, Pulse, PulseRequest, PulseResponse,
+    Refusal, Reports, WorkerDesk, WorkerDeskRequest, WorkerDeskResponse,
 };
 use mapfold_protocol::{Answer, Desk};
-use mapfold_terms::{JobEntry, JobId, JobSpec, JobStatus, WorkerId, WorkerStatus};
+use mapfold_terms::{
+    ByteSize, FileId, JobEntry, JobId, JobSpec, JobStatus, WorkerId, WorkerStatus,
+};
 use tarpc::context::Context;
 use tarpc::server::Serve;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::clock::Clock;
+use crate::depot::Depot;
 use crate::inbox::{Inbox, Message, Reply};
 
 /// Answers all services of one master. Clones are cheap and alike.
@@ -23,11 +27,16 @@ use crate::inbox::{Inbox, Message, Reply};
 pub struct MasterDesk {
     inbox: Inbox,
     clock: Clock,
+    depot: Depot,
 }
 
 impl MasterDesk {
-    pub(crate) fn new(inbox: Inbox, clock: Clock) -> Self {
-        Self { inbox, clock }
+    pub(crate) fn new(inbox: Inbox, clock: Clock, depot: Depot) -> Self {
+        Self {
+            inbox,
+            clock,
+            depot,
+        }
     }
 
     async fn ask<T>(&self, message: impl FnOnce(Reply<T>) -> Message) -> Result<T, Refusal> {
@@ -37,6 +46,16 @@ impl MasterDesk {
             .await
             .map_err(|_| Refusal::ShuttingDown)?;
         answer.await.unwrap_or(Err(Refusal::ShuttingDown))
+    }
+
+    /// Has the depot do something, on a thread that may wait for a disk.
+    async fn files<T: Send + 'static>(
+        self,
+        does: impl FnOnce(&Depot) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let done = tokio::task::spawn_blocking(move || does(&self.depot)).await;
+        // The runtime ends.
+        done.unwrap_or(Err(Refusal::ShuttingDown))
     }
 }
 
@@ -99,6 +118,10 @@ impl WorkerDesk for MasterDesk {
         .await
     }
 
+    async fn file(self, _: Context, id: FileId, from: u64) -> Result<FilePiece, Refusal> {
+        self.files(move |depot| depot.piece(id, from)).await
+    }
+
     async fn drain(self, _: Context, worker: WorkerId) -> Result<(), Refusal> {
         self.ask(|reply| Message::Drain { worker, reply }).await
     }
@@ -117,6 +140,24 @@ impl Pulse for MasterDesk {
 }
 
 impl ClientDesk for MasterDesk {
+    async fn lacks(self, _: Context, files: FileIds) -> Result<FileIds, Refusal> {
+        self.files(move |depot| Ok(FileIds(depot.lacks(&files.0))))
+            .await
+    }
+
+    async fn send_file(
+        self,
+        _: Context,
+        id: FileId,
+        len: ByteSize,
+        from: u64,
+        piece: FilePiece,
+    ) -> Result<u64, Refusal> {
+        self.depot.keep_tidy();
+        self.files(move |depot| depot.take(id, len.bytes(), from, &piece.0))
+            .await
+    }
+
     async fn submit(self, _: Context, spec: JobSpec) -> Result<JobId, Refusal> {
         self.ask(|reply| Message::Submit(Arc::new(spec), reply))
             .await

@@ -36,6 +36,10 @@ pub(crate) trait Files: Send + Sync + 'static {
     fn sync_folder(&self, path: &Path) -> io::Result<()>;
     /// Deletes a folder and all below it; a name that does not exist is no error.
     fn remove_tree(&self, path: &Path) -> io::Result<()>;
+    /// Makes an empty file that only its owner may read, to add to it; empties one that exists.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn Growing>>;
+    /// Deletes a file; a name that does not exist is no error.
+    fn remove(&self, path: &Path) -> io::Result<()>;
     /// Opens a file to add to it.
     fn append_to(&self, path: &Path) -> io::Result<Box<dyn Growing>>;
 }
@@ -123,6 +127,19 @@ impl Files for SystemFiles {
 
     fn remove_tree(&self, path: &Path) -> io::Result<()> {
         match fs::remove_dir_all(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn Growing>> {
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        Ok(Box::new(options.open(path)?))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }

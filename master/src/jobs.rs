@@ -25,14 +25,6 @@ pub(crate) struct Jobs {
     next: JobId,
 }
 
-/// What became of a submit.
-pub(crate) enum Accepted {
-    /// A new job: it must be planned.
-    New(JobId),
-    /// It was submitted before.
-    Known(JobId),
-}
-
 impl Jobs {
     /// No jobs; at most `ended_max` that ended are kept.
     pub(crate) fn new(ended_max: usize) -> Self {
@@ -46,11 +38,14 @@ impl Jobs {
         }
     }
 
-    /// Takes up a job, once for each key.
-    pub(crate) fn accept(&mut self, spec: Arc<JobSpec>, now: Instant) -> Result<Accepted, Refusal> {
-        if let Some(id) = self.by_key.get(&spec.key) {
-            return Ok(Accepted::Known(*id));
-        }
+    /// The job that was submitted with this key.
+    pub(crate) fn submitted(&self, key: JobKey) -> Option<&Job> {
+        let id = self.by_key.get(&key)?;
+        self.active.get(id).or_else(|| self.ended.get(id))
+    }
+
+    /// Takes up a job, whose key is new.
+    pub(crate) fn accept(&mut self, spec: Arc<JobSpec>, now: Instant) -> Result<JobId, Refusal> {
         if self.active.len() >= ACTIVE_MAX {
             return Err(Refusal::TooLong {
                 what: "the list of jobs in progress".to_owned(),
@@ -62,7 +57,7 @@ impl Jobs {
         self.next = JobId(id.0 + 1);
         self.by_key.insert(spec.key, id);
         self.active.insert(id, Job::new(id, spec, now));
-        Ok(Accepted::New(id))
+        Ok(id)
     }
 
     /// Takes over a job of an earlier start of the master.

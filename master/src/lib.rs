@@ -8,6 +8,7 @@
 //! | `session`, `outbox` | one life of a worker, and its orders |
 //! | `job`, `jobs`, `tally`, `notices`, `trim` | what is known of jobs while they run and when they ended |
 //! | `planning`, `output`, `staging`, `commit`, `publish` | what a job does to the file system, before and after its tasks |
+//! | `depot` | files that go with jobs: plugins, side files |
 //! | `journal` | the file that a restarted master reads |
 //! | `files` | the one way in which it does that |
 //!
@@ -18,6 +19,7 @@
 
 mod clock;
 mod commit;
+mod depot;
 mod desk;
 mod files;
 mod inbox;

@@ -13,6 +13,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::Settings;
 use crate::clock::Clock;
+use crate::depot::Depot;
 use crate::desk::MasterDesk;
 use crate::files::{Files, SystemFiles};
 use crate::inbox::{INBOX_MAX, Inbox, Message};
@@ -97,6 +98,13 @@ impl Master {
         let failed = Failed::new(None);
         let failure = failed.subscribe();
         let inboxes = (inbox.clone(), receiver);
+        let depot = match &state {
+            Some((_, folder)) => Depot::open(Arc::clone(&files), folder, settings.files_max),
+            None => Depot::temporary(Arc::clone(&files), &settings.scratch, settings.files_max),
+        };
+        if !depot.is_empty() {
+            depot.keep_tidy();
+        }
         let owner = match state {
             Some((opened, folder)) => {
                 let settings = Settings {
@@ -106,16 +114,16 @@ impl Master {
                     last_worker: opened.last_worker,
                     ..settings
                 };
-                let mut owner = Owner::new(settings, files, clock, inboxes, failed);
+                let mut owner = Owner::new(settings, files, depot.clone(), clock, inboxes, failed);
                 owner.recover(opened, folder);
                 owner
             }
-            None => Owner::new(settings, files, clock, inboxes, failed),
+            None => Owner::new(settings, files, depot.clone(), clock, inboxes, failed),
         };
         let running = tokio::spawn(owner.run());
         MasterHandle {
             owner: running.abort_handle(),
-            desk: MasterDesk::new(inbox.clone(), clock),
+            desk: MasterDesk::new(inbox.clone(), clock, depot),
             inbox,
             runtime: Handle::current(),
             failure,

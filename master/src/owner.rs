@@ -29,6 +29,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::Settings;
 use crate::clock::Clock;
+use crate::depot::Depot;
 use crate::files::Files;
 use crate::inbox::{Inbox, Message, Reply};
 use crate::jobs::Jobs;
@@ -57,6 +58,7 @@ const BUSY_ROUNDS_MAX: u32 = 16;
 pub(crate) struct Owner {
     settings: Settings,
     files: Arc<dyn Files>,
+    depot: Depot,
     clock: Clock,
     inbox: mpsc::Receiver<Message>,
     /// For blocking work to report back.
@@ -84,12 +86,14 @@ impl Owner {
     pub(crate) fn new(
         settings: Settings,
         files: Arc<dyn Files>,
+        depot: Depot,
         clock: Clock,
         (own, inbox): (Inbox, mpsc::Receiver<Message>),
         failed: Failed,
     ) -> Self {
         Self {
             files,
+            depot,
             clock,
             inbox,
             own,
@@ -308,6 +312,9 @@ impl Owner {
             }
         }
         for job in std::mem::take(&mut self.just_ended) {
+            if let Some(job) = self.jobs.active_job(job) {
+                self.depot.release(job.spec.key, &job.spec.files);
+            }
             self.jobs.retire(job);
         }
     }

@@ -1,8 +1,9 @@
 //! What a master is started with.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use mapfold_terms::{MasterEpoch, WorkerId};
+use mapfold_terms::{ByteSize, MasterEpoch, WorkerId};
 
 /// Bounds and identity of one master.
 #[derive(Clone, Debug)]
@@ -25,6 +26,10 @@ pub struct Settings {
     pub beat_every: Duration,
     /// Jobs that ended and can still be asked for. Default 1,000.
     pub jobs_remembered_max: usize,
+    /// Bytes of all files that go with jobs. Default 4 GiB. One job may have a quarter of it.
+    pub files_max: ByteSize,
+    /// A master without a state folder keeps them in a folder of its own below this one. Default the system's.
+    pub scratch: PathBuf,
     /// How long a shutdown waits for workers to take their leave. Default 2 s.
     pub farewell_max: Duration,
 }
@@ -46,6 +51,8 @@ impl Settings {
             beat_every: (scheduler.lease / 5).min(Duration::from_secs(1)),
             scheduler,
             jobs_remembered_max: 1000,
+            files_max: ByteSize::mib(4 << 10),
+            scratch: std::env::temp_dir(),
             farewell_max: Duration::from_secs(2),
         }
     }

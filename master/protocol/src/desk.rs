@@ -46,6 +46,7 @@ pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, ServerError>> + Send>
 /// # async fn poll(self, _: Context, _: WorkerId, _: u64) -> Result<Orders, Refusal> { Err(Refusal::ShuttingDown) }
 /// # async fn ended(self, _: Context, _: WorkerId, _: Reports) -> Result<(), Refusal> { Err(Refusal::ShuttingDown) }
 /// # async fn locate(self, _: Context, _: WorkerId, _: JobId, _: u32) -> Result<Vec<Location>, Refusal> { Err(Refusal::ShuttingDown) }
+/// # async fn file(self, _: Context, _: FileId, _: u64) -> Result<FilePiece, Refusal> { Err(Refusal::ShuttingDown) }
 /// # async fn drain(self, _: Context, _: WorkerId) -> Result<(), Refusal> { Err(Refusal::ShuttingDown) }
 /// # async fn leave(self, _: Context, _: WorkerId) -> Result<(), Refusal> { Err(Refusal::ShuttingDown) }
 /// # }
@@ -53,6 +54,8 @@ pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, ServerError>> + Send>
 /// # async fn beat(self, _: Context, _: Heartbeat) -> Result<(), Refusal> { Err(Refusal::ShuttingDown) }
 /// # }
 /// # impl ClientDesk for Master {
+/// # async fn lacks(self, _: Context, _: FileIds) -> Result<FileIds, Refusal> { Err(Refusal::ShuttingDown) }
+/// # async fn send_file(self, _: Context, _: FileId, _: ByteSize, _: u64, _: FilePiece) -> Result<u64, Refusal> { Err(Refusal::ShuttingDown) }
 /// # async fn submit(self, _: Context, _: JobSpec) -> Result<JobId, Refusal> { Err(Refusal::ShuttingDown) }
 /// # async fn watch(self, _: Context, _: JobId, _: u64, _: u64) -> Result<JobStatus, Refusal> { Err(Refusal::ShuttingDown) }
 /// # async fn cancel(self, _: Context, _: JobId) -> Result<(), Refusal> { Err(Refusal::ShuttingDown) }

@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use mapfold_terms::{
-    AttemptId, ByteSize, Digest, JobEntry, JobId, JobSpec, JobStatus, MasterEpoch, Order, Outcome,
-    Progress, RawPath, WorkerId, WorkerStatus,
+    AttemptId, ByteSize, Digest, FileId, JobEntry, JobFile, JobId, JobSpec, JobStatus, MasterEpoch,
+    Order, Outcome, Progress, RawPath, WorkerId, WorkerStatus,
 };
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -28,6 +28,8 @@ pub trait WorkerDesk {
     async fn ended(worker: WorkerId, reports: Reports) -> Result<(), Refusal>;
     /// Where the runs of a job are: map tasks from index `from` on, at most [`LOCATIONS_MAX`].
     async fn locate(worker: WorkerId, job: JobId, from: u32) -> Result<Vec<Location>, Refusal>;
+    /// A piece of a file of some job, from byte `from` on: [`PIECE_MAX`] bytes, or what is left.
+    async fn file(id: FileId, from: u64) -> Result<FilePiece, Refusal>;
     /// The worker leaves in good order; its attempts are given to others.
     async fn leave(worker: WorkerId) -> Result<(), Refusal>;
     /// The worker wants no more attempts, and an order to stop as soon as nobody needs its runs.
@@ -44,7 +46,17 @@ pub trait Pulse {
 /// What clients ask of the master.
 #[tarpc::service]
 pub trait ClientDesk {
-    /// Accepts a job. Planning goes on after the answer; its failure shows in the status.
+    /// Which of these files the master does not have: they are to be sent before the job is submitted. It keeps the others for a while.
+    async fn lacks(files: FileIds) -> Result<FileIds, Refusal>;
+    /// A piece of a file of `len` bytes, from byte `from` on. Returns from where the next one is wanted: `len` once the file is whole,
+    /// is what `id` says, and is on disk. A piece that came before is passed over; one that comes too early is not taken.
+    async fn send_file(
+        id: FileId,
+        len: ByteSize,
+        from: u64,
+        piece: FilePiece,
+    ) -> Result<u64, Refusal>;
+    /// Accepts a job, all files of which the master has. Planning goes on after the answer; its failure shows in the status.
     async fn submit(spec: JobSpec) -> Result<JobId, Refusal>;
     /// Bounded long poll: returns when the job's version is above `seen`, else after [`POLL_MAX`].
     /// Notices from number `notices` on are included.
@@ -58,6 +70,25 @@ pub trait ClientDesk {
     /// The jobs in progress, and the last that ended, newest first; as many as fit a message.
     async fn jobs() -> Result<Vec<JobEntry>, Refusal>;
 }
+
+/// Bytes of one piece of a file. Well below the frame limit: other calls on the connection wait for it.
+pub const PIECE_MAX: usize = 512 << 10;
+
+/// Some bytes of a file.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilePiece(#[serde(with = "serde_bytes")] pub Vec<u8>);
+
+impl fmt::Debug for FilePiece {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+/// Some files. At most [`JobFile::MAX`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileIds(
+    #[serde(deserialize_with = "at_most::<_, FileId, { JobFile::MAX }>")] pub Vec<FileId>,
+);
 
 /// The longest that a poll waits before it answers empty.
 pub const POLL_MAX: Duration = Duration::from_secs(5);
@@ -243,6 +274,38 @@ pub enum Refusal {
         /// The limit.
         max: u64,
     },
+    /// The master does not have a file; a client may send it.
+    #[error("the master does not have the file {0}")]
+    UnknownFile(FileId),
+    /// What was sent as a file is not what its hash says. Nothing of it is kept.
+    #[error(
+        "what came as the file {0} has another hash: it was damaged on its way, or changed while it was sent"
+    )]
+    DamagedFile(FileId),
+    /// A file, or all files of a job together, are longer than the master allows.
+    #[error("{bytes} of files are more than the {max} that the master takes for one job")]
+    FilesTooLarge {
+        /// Their length.
+        bytes: ByteSize,
+        /// The limit.
+        max: ByteSize,
+    },
+    /// All files together would be more than the master keeps.
+    #[error(
+        "the master has no room for a file of {bytes}: it keeps {max} at most, and those that it has are needed"
+    )]
+    NoRoomForFile {
+        /// Its length.
+        bytes: ByteSize,
+        /// The limit.
+        max: ByteSize,
+    },
+    /// Its disk is full, or does not work.
+    #[error("the master has trouble with a file: {0}")]
+    FileTrouble(String),
+    /// The key of a job was submitted before, with other files.
+    #[error("{0} has been submitted with this key and other files")]
+    OtherFiles(JobId),
     /// The master ends.
     #[error("the master is shutting down")]
     ShuttingDown,

@@ -28,6 +28,14 @@ impl FailNth {
         run()
     }
 
+    fn failing(&self, file: Box<dyn Growing>) -> Box<dyn Growing> {
+        let files = Self {
+            calls: Arc::clone(&self.calls),
+            n: self.n,
+        };
+        Box::new(FailingFile { file, files })
+    }
+
     pub(crate) fn reached(&self) -> bool {
         self.calls.load(Ordering::Relaxed) > self.n
     }
@@ -64,13 +72,16 @@ impl Files for FailNth {
     fn remove_tree(&self, path: &Path) -> io::Result<()> {
         self.call(|| SystemFiles.remove_tree(path))
     }
+    fn create(&self, path: &Path) -> io::Result<Box<dyn Growing>> {
+        let file = self.call(|| SystemFiles.create(path))?;
+        Ok(self.failing(file))
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.call(|| SystemFiles.remove(path))
+    }
     fn append_to(&self, path: &Path) -> io::Result<Box<dyn Growing>> {
         let file = self.call(|| SystemFiles.append_to(path))?;
-        let files = Self {
-            calls: Arc::clone(&self.calls),
-            n: self.n,
-        };
-        Ok(Box::new(FailingFile { file, files }))
+        Ok(self.failing(file))
     }
 }
 

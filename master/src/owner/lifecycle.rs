@@ -15,7 +15,6 @@ use tokio::time::{Instant, timeout};
 use super::{Owner, recording};
 use crate::inbox::{Message, Reply};
 use crate::job::{Stage, Work};
-use crate::jobs::Accepted;
 use crate::planning::{self, PlanRefused, Planned};
 use crate::staging::Staging;
 use crate::tally::Tally;
@@ -30,9 +29,19 @@ impl Owner {
         if self.shutdown.is_some() {
             return Err(Refusal::ShuttingDown);
         }
-        let id = match self.jobs.accept(Arc::clone(&spec), Instant::now())? {
-            Accepted::Known(id) => return Ok(id),
-            Accepted::New(id) => id,
+        if let Some(known) = self.jobs.submitted(spec.key) {
+            return match known.spec.files == spec.files {
+                true => Ok(known.id),
+                false => Err(Refusal::OtherFiles(known.id)),
+            };
+        }
+        self.depot.hold(spec.key, &spec.files)?;
+        let id = match self.jobs.accept(Arc::clone(&spec), Instant::now()) {
+            Ok(id) => id,
+            Err(refusal) => {
+                self.depot.release(spec.key, &spec.files);
+                return Err(refusal);
+            }
         };
         tracing::info!(job = %id, name = spec.job, output = %spec.output.display(), "job accepted");
         self.record(|| Record::Accepted {

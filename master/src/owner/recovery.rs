@@ -37,6 +37,9 @@ impl Owner {
                 unplanned.push((id, Arc::clone(&job.spec)));
             }
             let ended = job.has_ended();
+            if !ended {
+                self.depot.hold_again(job.spec.key, &job.spec.files);
+            }
             self.jobs.restore(job);
             if ended {
                 self.jobs.retire(id);

@@ -49,6 +49,12 @@ impl Files for Full {
     fn remove_tree(&self, path: &Path) -> io::Result<()> {
         SystemFiles.remove_tree(path)
     }
+    fn create(&self, path: &Path) -> io::Result<Box<dyn Growing>> {
+        SystemFiles.create(path)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        SystemFiles.remove(path)
+    }
     fn append_to(&self, path: &Path) -> io::Result<Box<dyn Growing>> {
         SystemFiles.append_to(path)
     }

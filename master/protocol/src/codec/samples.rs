@@ -19,9 +19,9 @@ use serde::de::DeserializeOwned;
 
 use super::{Ask, CONFIG, Reply, decode, put_frame};
 use crate::service::{
-    ClientDeskRequest, ClientDeskResponse, DataAddress, Heartbeat, HeldRuns, JoinReply,
-    JoinRequest, Location, Orders, PulseRequest, PulseResponse, Refusal, Report, Reports,
-    Returning, WorkerDeskRequest, WorkerDeskResponse,
+    ClientDeskRequest, ClientDeskResponse, DataAddress, FileIds, FilePiece, Heartbeat, HeldRuns,
+    JoinReply, JoinRequest, Location, Orders, PulseRequest, PulseResponse, Refusal, Report,
+    Reports, Returning, WorkerDeskRequest, WorkerDeskResponse,
 };
 
 /// A frame of one message.
@@ -60,9 +60,32 @@ pub(super) fn samples() -> Vec<Sample> {
             max: 2,
         },
         Refusal::ShuttingDown,
+        Refusal::UnknownFile(FileId([9; 32])),
+        Refusal::DamagedFile(FileId([9; 32])),
+        Refusal::FilesTooLarge {
+            bytes: ByteSize(8),
+            max: ByteSize(7),
+        },
+        Refusal::NoRoomForFile {
+            bytes: ByteSize(8),
+            max: ByteSize(7),
+        },
+        Refusal::FileTrouble("disk full".to_owned()),
+        Refusal::OtherFiles(JobId(2)),
     ]
     .map(|refusal| WorkerReply::Leave(Err(refusal)));
-    let [unknown_worker, unknown_job, too_long, shutting_down] = refusals;
+    let [
+        unknown_worker,
+        unknown_job,
+        too_long,
+        shutting_down,
+        unknown_file,
+        damaged_file,
+        files_too_large,
+        no_room_for_file,
+        file_trouble,
+        other_files,
+    ] = refusals;
     vec![
         ask("cancel of a call", None::<PulseRequest>),
         ask("join", Some(WorkerAsk::Join { hello: hello() })),
@@ -97,6 +120,13 @@ pub(super) fn samples() -> Vec<Sample> {
                 from: 4,
             }),
         ),
+        ask(
+            "file",
+            Some(WorkerAsk::File {
+                id: FileId([9; 32]),
+                from: 4,
+            }),
+        ),
         ask("leave", Some(WorkerAsk::Leave { worker })),
         ask("drain", Some(WorkerAsk::Drain { worker })),
         reply("joined", WorkerReply::Join(Ok(join_reply()))),
@@ -104,14 +134,39 @@ pub(super) fn samples() -> Vec<Sample> {
         reply("orders", WorkerReply::Poll(Ok(orders))),
         reply("ended: noted", WorkerReply::Ended(Ok(()))),
         reply("locations", WorkerReply::Locate(Ok(locations()))),
+        reply(
+            "file: a piece",
+            WorkerReply::File(Ok(FilePiece(vec![1, 2]))),
+        ),
         reply("left", WorkerReply::Leave(Ok(()))),
         reply("drains", WorkerReply::Drain(Ok(()))),
         reply("refused: unknown worker", unknown_worker),
         reply("refused: unknown job", unknown_job),
         reply("refused: too long", too_long),
         reply("refused: shutting down", shutting_down),
+        reply("refused: unknown file", unknown_file),
+        reply("refused: damaged file", damaged_file),
+        reply("refused: files too large", files_too_large),
+        reply("refused: no room for file", no_room_for_file),
+        reply("refused: file trouble", file_trouble),
+        reply("refused: other files", other_files),
         ask("beat", Some(PulseRequest::Beat { beat: heartbeat() })),
         reply("beat: noted", PulseResponse::Beat(Ok(()))),
+        ask(
+            "lacks",
+            Some(ClientAsk::Lacks {
+                files: FileIds(vec![FileId([9; 32])]),
+            }),
+        ),
+        ask(
+            "send a file",
+            Some(ClientAsk::SendFile {
+                id: FileId([9; 32]),
+                len: ByteSize(12),
+                from: 4,
+                piece: FilePiece(vec![1, 2]),
+            }),
+        ),
         ask("submit", Some(ClientAsk::Submit { spec: job_spec() })),
         ask(
             "watch",
@@ -125,6 +180,8 @@ pub(super) fn samples() -> Vec<Sample> {
         ask("workers", Some(ClientAsk::Workers {})),
         ask("drain a worker", Some(ClientAsk::DrainWorker { worker })),
         ask("jobs", Some(ClientAsk::Jobs {})),
+        reply("lacked", ClientReply::Lacks(Ok(FileIds(Vec::new())))),
+        reply("file: taken", ClientReply::SendFile(Ok(6))),
         reply("submitted", ClientReply::Submit(Ok(JobId(2)))),
         reply(
             "status: running",

@@ -7,8 +7,8 @@ use std::time::Duration;
 use mapfold_protocol::service::*;
 use mapfold_protocol::{Address, Answer, CallError, Connector, Desk, InProcess, Link, Listener};
 use mapfold_terms::{
-    AttemptId, ByteSize, Digest, JobId, JobSpec, JobStatus, MasterEpoch, Outcome, TaskId, Token,
-    WorkerId, WorkerStatus,
+    AttemptId, ByteSize, Digest, FileId, JobId, JobSpec, JobStatus, MasterEpoch, Outcome, TaskId,
+    Token, WorkerId, WorkerStatus,
 };
 use tarpc::context::Context;
 use tarpc::server::Serve;
@@ -119,6 +119,10 @@ impl WorkerDesk for TestDesk {
         Ok(vec![location; usize::try_from(from).unwrap()])
     }
 
+    async fn file(self, _: Context, id: FileId, _: u64) -> Result<FilePiece, Refusal> {
+        Err(Refusal::UnknownFile(id))
+    }
+
     async fn drain(self, _: Context, _: WorkerId) -> Result<(), Refusal> {
         Err(Refusal::ShuttingDown)
     }
@@ -135,6 +139,21 @@ impl Pulse for TestDesk {
 }
 
 impl ClientDesk for TestDesk {
+    async fn lacks(self, _: Context, files: FileIds) -> Result<FileIds, Refusal> {
+        Ok(files)
+    }
+
+    async fn send_file(
+        self,
+        _: Context,
+        id: FileId,
+        _: ByteSize,
+        _: u64,
+        _: FilePiece,
+    ) -> Result<u64, Refusal> {
+        Err(Refusal::DamagedFile(id))
+    }
+
     async fn submit(self, _: Context, _: JobSpec) -> Result<JobId, Refusal> {
         Ok(JobId(1))
     }

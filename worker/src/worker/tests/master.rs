@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use mapfold_protocol::service::{
-    ClientDesk, ClientDeskRequest, ClientDeskResponse, DataAddress, Heartbeat, HeldRuns, JoinReply,
-    JoinRequest, Location, Orders, POLL_MAX, Pulse, PulseRequest, PulseResponse, Refusal, Report,
-    Reports, WorkerDesk, WorkerDeskRequest, WorkerDeskResponse,
+    ClientDesk, ClientDeskRequest, ClientDeskResponse, DataAddress, FileIds, FilePiece, Heartbeat,
+    HeldRuns, JoinReply, JoinRequest, Location, Orders, POLL_MAX, Pulse, PulseRequest,
+    PulseResponse, Refusal, Report, Reports, WorkerDesk, WorkerDeskRequest, WorkerDeskResponse,
 };
 use mapfold_protocol::{Answer, Desk};
 use mapfold_terms::{
-    AttemptId, ByteSize, Digest, JobBrief, JobId, JobSpec, JobStatus, MapReport, MasterEpoch,
-    Order, Outcome, PartitionId, Split, WorkerId, WorkerStatus,
+    AttemptId, ByteSize, Digest, FileId, JobBrief, JobId, JobSpec, JobStatus, MapReport,
+    MasterEpoch, Order, Outcome, PartitionId, Split, WorkerId, WorkerStatus,
 };
 use tarpc::context::Context;
 use tarpc::server::Serve;
@@ -316,6 +316,10 @@ impl WorkerDesk for Master {
         Ok(page.cloned().collect())
     }
 
+    async fn file(self, _: Context, id: FileId, _: u64) -> Result<FilePiece, Refusal> {
+        Err(Refusal::UnknownFile(id))
+    }
+
     async fn drain(self, _: Context, _: WorkerId) -> Result<(), Refusal> {
         Err(Refusal::ShuttingDown)
     }
@@ -339,6 +343,21 @@ impl Pulse for Master {
 }
 
 impl ClientDesk for Master {
+    async fn lacks(self, _: Context, files: FileIds) -> Result<FileIds, Refusal> {
+        Ok(files)
+    }
+
+    async fn send_file(
+        self,
+        _: Context,
+        id: FileId,
+        _: ByteSize,
+        _: u64,
+        _: FilePiece,
+    ) -> Result<u64, Refusal> {
+        Err(Refusal::DamagedFile(id))
+    }
+
     async fn submit(self, _: Context, _: JobSpec) -> Result<JobId, Refusal> {
         Err(Refusal::ShuttingDown)
     }
