@@ -16,9 +16,12 @@
 
 mod arena;
 mod by_key;
+mod by_partition;
 mod slot;
 #[cfg(test)]
 mod tests;
+
+pub use by_partition::PARTITION_BYTES;
 
 use std::convert::Infallible;
 use std::marker::PhantomData;
@@ -357,10 +360,11 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
     /// There are keys that wait.
     pub fn drain_by_hash<E>(
         &mut self,
-        sink: impl FnMut(u64, &KeyBytes<'_>, &A) -> Result<(), E>,
+        mut sink: impl FnMut(u64, &KeyBytes<'_>, &A) -> Result<(), E>,
     ) -> Result<(), E> {
         self.assert_flushed();
-        let drained = self.visit_by_hash(sink);
+        let drained =
+            self.visit_by_hash(|hash, slot| sink(hash, &slot.key(&self.arena), &slot.acc));
         self.clear();
         drained
     }
@@ -376,9 +380,9 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
     /// Keys stand at or behind the slot that their hash chooses, with no empty slot between. So clusters, which lie between empty slots,
     /// are in order, and only within one its keys must be sorted. The last one may go on at the front of the
     /// table: the keys that are there because the back was full come last.
-    fn visit_by_hash<E>(
-        &self,
-        mut sink: impl FnMut(u64, &KeyBytes<'_>, &A) -> Result<(), E>,
+    fn visit_by_hash<'a, E>(
+        &'a self,
+        mut sink: impl FnMut(u64, &'a Slot<A>) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut cluster = Cluster::new(&self.arena);
         let mut from_the_back = Cluster::new(&self.arena);
@@ -541,10 +545,10 @@ impl<'a, A> Cluster<'a, A> {
     #[inline]
     fn leave<E>(
         &mut self,
-        sink: &mut impl FnMut(u64, &KeyBytes<'_>, &A) -> Result<(), E>,
+        sink: &mut impl FnMut(u64, &'a Slot<A>) -> Result<(), E>,
     ) -> Result<(), E> {
         for (hash, slot) in self.slots.drain(..) {
-            sink(hash, &slot.key(self.arena), &slot.acc)?;
+            sink(hash, slot)?;
         }
         Ok(())
     }

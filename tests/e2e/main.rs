@@ -17,6 +17,7 @@ mod line;
 mod memory;
 mod network;
 mod oracle;
+mod outputs;
 mod own_jobs;
 mod packed;
 mod partition;

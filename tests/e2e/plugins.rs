@@ -67,7 +67,7 @@ fn refused(ended: &Ended, want: &[&str]) {
 }
 
 /// In this process, in children of it, in worker processes, in children of those; with much memory and little.
-const PLACES: [&[&str]; 5] = [
+pub(crate) const PLACES: [&[&str]; 5] = [
     &["--slots", "2"],
     &["--slots", "2", "--isolate"],
     &["--workers", "2"],

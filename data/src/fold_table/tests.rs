@@ -4,6 +4,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use mapfold_terms::PartitionId;
+
 use crate::partition::key_hash;
 
 type Row = (u64, Vec<u8>, u64);
@@ -72,6 +74,37 @@ fn keys() -> impl Strategy<Value = Vec<Vec<u8>>> {
         Just(vec![0; 20]),
     ];
     vec(key, 0..300)
+}
+
+proptest! {
+    #[test]
+    fn partitions_that_are_chosen_leave_in_order_each_in_order_of_hash(keys in keys(), partitions in 1..7_u32) {
+        let chosen = |key: &[u8]| PartitionId(key.iter().map(|byte| u32::from(*byte)).sum::<u32>() % partitions);
+        let mut table = FoldTable::new();
+        count_all(&mut table, &keys, 0);
+        let mut rows = Vec::new();
+        let drained: Result<(), ()> = table.drain_by_partition(
+            partitions,
+            |key| Ok(chosen(key)),
+            |partition, key, n| {
+                rows.push((partition, key.to_vec(), *n));
+                Ok(())
+            },
+        );
+        drained.unwrap();
+        let mut want: Vec<_> = expected(&keys)
+            .into_iter()
+            .map(|(_, key, n)| (chosen(&key), key, n))
+            .collect();
+        want.sort_by_key(|(partition, _, _)| *partition);
+        prop_assert_eq!(rows, want);
+        prop_assert!(table.is_empty());
+        // A key without a partition: the error comes out, and the table is of use again.
+        count_all(&mut table, &keys, 0);
+        let refused = table.drain_by_partition(1, |_| Err(()), |_, _, _| Ok(()));
+        prop_assert_eq!(refused.is_err(), !keys.is_empty());
+        prop_assert!(table.is_empty());
+    }
 }
 
 proptest! {

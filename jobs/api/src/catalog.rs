@@ -82,6 +82,10 @@ impl Maker {
                 "a job with a combiner has no total order: its runs are ordered by hash"
             );
             assert!(
+                !(J::TOTAL_ORDER && J::PARTITION.is_some()),
+                "a job with a total order does not share out its keys itself: its partitions are ranges of keys"
+            );
+            assert!(
                 !(J::GROUP_BY_FIRST && J::FOLD.is_some()),
                 "a job with a combiner has no secondary sort: a key is left with one value"
             );

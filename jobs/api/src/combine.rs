@@ -8,6 +8,8 @@ use mapfold_data::run::{ReadRunError, Run, RunBytes, Segment, WriteRunError};
 use mapfold_terms::{ByteSize, FailClass, Failure, RunSummary};
 
 use crate::budget::Budget;
+use crate::job::hash_partitions;
+use crate::partition::NoPartition;
 use crate::sink::Heap;
 use crate::value::DecodeValueError;
 use crate::{DecodeKeyError, Job, TaskError, Value, ValueOwned, ValueRef};
@@ -25,6 +27,8 @@ pub(crate) enum MergeError {
     DecodeKey(#[from] DecodeKeyError),
     #[error("a value does not decode: it was not encoded by this job")]
     DecodeValue(#[from] DecodeValueError),
+    #[error("cannot share out keys")]
+    Partition(#[from] NoPartition),
 }
 
 impl From<MergeError> for TaskError {
@@ -32,7 +36,8 @@ impl From<MergeError> for TaskError {
         let class = match &error {
             MergeError::Write(WriteRunError::RecordTooLong { .. })
             | MergeError::DecodeKey(_)
-            | MergeError::DecodeValue(_) => FailClass::Job,
+            | MergeError::DecodeValue(_)
+            | MergeError::Partition(_) => FailClass::Job,
             MergeError::Read(_) | MergeError::Write(_) | MergeError::WritePart(_) => {
                 FailClass::Worker
             }
@@ -87,7 +92,7 @@ pub(crate) fn combine<J: Job>(
         return merge::copy(segments, push);
     }
     let mut encoded = Vec::new();
-    let mut merge = JobMerge::<J>::new(segments, partitions, memory)?;
+    let mut merge = JobMerge::<J>::new(segments, hash_partitions::<J>(partitions), memory)?;
     while fold_bucket(job, &mut merge, |key, sum| {
         encoded.clear();
         J::Value::encode_owned(sum, &mut encoded);

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::mem::needs_drop;
 
+use mapfold_data::fold_table::PARTITION_BYTES;
 use mapfold_data::merge::Push;
 use mapfold_data::partition::partition_of_hash;
 use mapfold_data::run::{Run, RunBytes, Segment, WriteRunError};
@@ -11,6 +12,7 @@ use mapfold_terms::{ByteSize, Counters, RunSummary};
 use crate::budget::Budget;
 use crate::combine::{MergeError, combine, combine_runs, fold};
 use crate::job::group_of;
+use crate::partition::partition_of;
 use crate::sink::Sink;
 use crate::spills::Spills;
 use crate::{Job, Key, KeyRef, Record, Value, ValueOwned, ValueRef};
@@ -81,6 +83,7 @@ impl<'a, J: Job> Emitter<'a, J> {
     pub fn emit(&mut self, key: KeyRef<'_, J>, value: ValueRef<'_, J>) {
         let Self { job, text, .. } = *self;
         let Emitted { sink, encoded, .. } = &mut *self.emitted;
+        let given = key;
         let key = <J::Key as Key>::encode(key, encoded);
         let over_budget = match J::FOLD {
             // An accumulator that owns memory is not worth making only to be folded.
@@ -98,11 +101,18 @@ impl<'a, J: Job> Emitter<'a, J> {
                 sink.table.push(text, key, acc, join) && self.table_is_full()
             }
             None => {
-                let partition = self.budget.partitioner.of(group_of::<J>(key));
+                let partition = match J::PARTITION {
+                    None => Ok(self.budget.partitioner.of(group_of::<J>(key))),
+                    Some(of) => partition_of(job, of, given, self.budget.partitions),
+                };
                 let encode = |out: &mut Vec<u8>| J::Value::encode(value, out);
-                if let Err(error) = sink.buffer.push(partition, key, encode) {
-                    let error = WriteRunError::RecordTooLong { bytes: error.bytes };
-                    self.emitted.error.get_or_insert(error.into());
+                let pushed = partition.map_err(MergeError::from).and_then(|partition| {
+                    let pushed = sink.buffer.push(partition, key, encode);
+                    pushed
+                        .map_err(|error| WriteRunError::RecordTooLong { bytes: error.bytes }.into())
+                });
+                if let Err(error) = pushed {
+                    self.emitted.error.get_or_insert(error);
                 }
                 self.emitted.sink.buffer.bytes() > self.budget.for_records()
             }
@@ -160,7 +170,12 @@ impl<'a, J: Job> Emitter<'a, J> {
 
     #[inline]
     fn table_is_full(&self) -> bool {
-        self.emitted.sink.table.bytes_next() > self.budget.for_records()
+        let table = &self.emitted.sink.table;
+        let to_leave = match J::PARTITION {
+            None => 0,
+            Some(_) => table.len() * PARTITION_BYTES,
+        };
+        table.bytes_next() + to_leave > self.budget.for_records()
     }
 
     /// Writes what is in memory to disk as a run and empties it.
@@ -231,21 +246,37 @@ impl<J: Job> Emitted<J> {
         job: &J,
         budget: &Budget<'_>,
         in_memory_max: ByteSize,
-    ) -> Result<(RunBytes, RunSummary), WriteRunError> {
+    ) -> Result<(RunBytes, RunSummary), MergeError> {
         let mut writer = budget.run_writer(in_memory_max);
         let Sink { table, buffer } = &mut self.sink;
-        if J::FOLD.is_some() {
-            table.flush(|key, sum, acc| fold_owned(job, key, sum, &acc));
-            writer = writer.with_room(table.run_bytes_max());
+        if J::FOLD.is_none() {
+            writer = writer.expecting(buffer.record_bytes());
+            buffer.sort_and_drain(|partition, key, value| writer.push(partition, key, value))?;
+            return Ok(writer.finish()?);
+        }
+        table.flush(|key, sum, acc| fold_owned(job, key, sum, &acc));
+        writer = writer.with_room(table.run_bytes_max());
+        let Some(of) = J::PARTITION else {
             table.drain_by_hash(|hash, key, value| {
                 let partition = partition_of_hash(hash, budget.partitions);
                 writer.push_with(partition, key, |out| J::Value::encode_owned(value, out))
             })?;
-        } else {
-            writer = writer.expecting(buffer.record_bytes());
-            buffer.sort_and_drain(|partition, key, value| writer.push(partition, key, value))?;
-        }
-        writer.finish()
+            return Ok(writer.finish()?);
+        };
+        let mut decoded = Vec::new();
+        table.drain_by_partition(
+            budget.partitions,
+            |key| {
+                let key = <J::Key as Key>::decode(key, &mut decoded)?;
+                Ok(partition_of(job, of, key, budget.partitions)?)
+            },
+            |partition, key, value| {
+                let pushed =
+                    writer.push_with(partition, key, |out| J::Value::encode_owned(value, out));
+                pushed.map_err(MergeError::from)
+            },
+        )?;
+        Ok(writer.finish()?)
     }
 
     /// The run of the attempt: from memory if everything fitted, else merged from the spills.

@@ -25,6 +25,11 @@ pub type ValueOwned<J> = <<J as Job>::Value as Value>::Owned;
 /// names may be one a little after the value's own.
 pub type Fold<J> = fn(&J, &[u8], &mut ValueOwned<J>, ValueRef<'_, J>);
 
+/// Shares out keys to partitions. Arguments: the job, the key, how many partitions there are; returns one of them, counted from 0.
+///
+/// [`spread`](crate::spread) shares out evenly by some bytes, such as a part of the key.
+pub type Partition<J> = fn(&J, KeyRef<'_, J>, u32) -> u32;
+
 /// A MapReduce job. One value of the type serves many attempts at once, on many threads.
 ///
 /// `map` and `reduce` should depend on nothing but their arguments and the parameters. If they do depend on
@@ -49,6 +54,47 @@ pub trait Job: Sized + Send + Sync + 'static {
     /// a sample of the input that is mapped before the job begins; else they are ranges of hashes, of about equal
     /// numbers of keys whatever the keys are. Not for a job with a combiner, whose runs are ordered by hash.
     const TOTAL_ORDER: bool = false;
+    /// Which partition, and so which part file, a key belongs to, if that is not left to its hash. Depends on nothing but
+    /// its arguments; a number that is no partition fails the attempt, and names the key. With
+    /// [`GROUP_BY_FIRST`](Job::GROUP_BY_FIRST) it is given the first part of the key as it is, and the least value of each other part: a group
+    /// has one partition. Not for a job with a total order, whose partitions follow from that.
+    ///
+    /// ```
+    /// # use mapfold_job::{Emitter, Fold, Job, JobError, NoParams, Partition, Record, Rows, Trial, Values};
+    /// /// Counts the words of each part of the alphabet: with `-r 26`, a part file for each letter.
+    /// struct Alphabet;
+    ///
+    /// impl Job for Alphabet {
+    /// #   type Params = NoParams;
+    ///     type Key = String;
+    ///     type Value = u64;
+    ///     const NAME: &'static str = "alphabet";
+    ///     const SUMMARY: &'static str = "count words, in part files by their first letters";
+    ///     const FOLD: Option<Fold<Self>> = Some(|_, _, sum, n| *sum += n);
+    ///     const PARTITION: Option<Partition<Self>> = Some(|_, word, partitions| {
+    ///         let letter = word.bytes().next().unwrap_or(0).to_ascii_lowercase();
+    ///         let place = u32::from(letter.saturating_sub(b'a').min(25));
+    ///         place * partitions / 26
+    ///     });
+    /// #   fn new(_: NoParams) -> Result<Self, JobError> {
+    /// #       Ok(Self)
+    /// #   }
+    /// #   fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+    /// #       for word in str::from_utf8(record.bytes)?.split_whitespace() {
+    /// #           out.emit(word, 1);
+    /// #       }
+    /// #       Ok(())
+    /// #   }
+    /// #   fn reduce(&self, word: &str, counts: &mut Values<'_, Self>, rows: &mut Rows<'_>) -> Result<(), JobError> {
+    /// #       rows.row(word, counts.owned().sum::<u64>());
+    /// #       Ok(())
+    /// #   }
+    ///     // `map` and `reduce` know nothing of it.
+    /// }
+    /// # let trial = Trial::<Alphabet>::of("a zoo\nan ape\n").reducers(2);
+    /// # assert_eq!(trial.check().unwrap().rows(), ["a\t1", "an\t1", "ape\t1", "zoo\t1"]);
+    /// ```
+    const PARTITION: Option<Partition<Self>> = None;
     /// Secondary sort: whether keys are tuples whose first part alone makes a group. Keys are sorted whole, so the values of a group
     /// come in order of the rest of their keys; the partition follows from the first part. `reduce` is given the key of the group's
     /// first value; what it must know of the others' belongs in the values. Not for a job with a combiner.
@@ -134,6 +180,16 @@ pub trait Job: Sized + Send + Sync + 'static {
     /// where there is no room for it.
     fn keeps_records(&self) -> bool {
         false
+    }
+}
+
+/// Of how many partitions the runs of a job are ordered by one range of hashes: of all, if hashes share out its keys; of one, if it does
+/// so itself.
+#[inline]
+pub(crate) const fn hash_partitions<J: Job>(partitions: u32) -> u32 {
+    match J::PARTITION {
+        None => partitions,
+        Some(_) => 1,
     }
 }
 

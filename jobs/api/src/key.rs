@@ -33,6 +33,13 @@ pub trait Key: 'static {
         encoded
     }
 
+    /// What all keys with the same first part have in common: the key with the least values in place of the rest of its parts. Of
+    /// keys that are no tuples the key itself.
+    #[inline]
+    fn group<'a>(key: Self::Ref<'a>) -> Self::Ref<'a> {
+        key
+    }
+
     /// The key back; may borrow from either argument.
     ///
     /// # Errors
@@ -45,6 +52,9 @@ pub trait Key: 'static {
 
 /// A key that can stand in a tuple, where it must tell its own end.
 pub trait KeyPart: Key {
+    /// The key that is before all others.
+    fn least<'a>() -> Self::Ref<'a>;
+
     /// Appends the encoding within a tuple.
     fn encode_part(key: Self::Ref<'_>, out: &mut Vec<u8>);
 
@@ -88,6 +98,10 @@ impl Key for Vec<u8> {
 }
 
 impl KeyPart for Vec<u8> {
+    fn least<'a>() -> Self::Ref<'a> {
+        &[]
+    }
+
     fn encode_part(key: &[u8], out: &mut Vec<u8>) {
         let mut rest = key;
         while let Some(at) = memchr::memchr(0, rest) {
@@ -155,6 +169,10 @@ impl Key for String {
 }
 
 impl KeyPart for String {
+    fn least<'a>() -> Self::Ref<'a> {
+        ""
+    }
+
     fn encode_part(key: &str, out: &mut Vec<u8>) {
         Vec::<u8>::encode_part(key.as_bytes(), out);
     }
@@ -171,7 +189,7 @@ impl KeyPart for String {
 
 /// A key of fixed width: what it encodes to within a tuple is what it encodes to alone.
 macro_rules! fixed_width {
-    ($type:ty, $kind:literal, $width:literal, |$key:ident| $encode:expr, |$bytes:ident| $decode:expr) => {
+    ($type:ty, $kind:literal, $width:literal, $least:expr, |$key:ident| $encode:expr, |$bytes:ident| $decode:expr) => {
         impl Key for $type {
             type Ref<'a> = $type;
 
@@ -196,6 +214,11 @@ macro_rules! fixed_width {
 
         impl KeyPart for $type {
             #[inline]
+            fn least<'a>() -> Self::Ref<'a> {
+                $least
+            }
+
+            #[inline]
             fn encode_part($key: $type, out: &mut Vec<u8>) {
                 let bytes: [u8; $width] = $encode;
                 out.extend_from_slice(&bytes);
@@ -219,11 +242,12 @@ macro_rules! fixed_width {
     };
 }
 
-fixed_width!((), "none", 0, |_key| [], |_bytes| Some(()));
+fixed_width!((), "none", 0, (), |_key| [], |_bytes| Some(()));
 fixed_width!(
     bool,
     "bool",
     1,
+    false,
     |key| [u8::from(key)],
     |bytes| match bytes[0] {
         0 => Some(false),
@@ -231,25 +255,31 @@ fixed_width!(
         _ => None,
     }
 );
-fixed_width!(u8, "u8", 1, |key| key.to_be_bytes(), |bytes| Some(
+fixed_width!(u8, "u8", 1, 0, |key| key.to_be_bytes(), |bytes| Some(
     u8::from_be_bytes(bytes)
 ));
-fixed_width!(u16, "u16", 2, |key| key.to_be_bytes(), |bytes| Some(
+fixed_width!(u16, "u16", 2, 0, |key| key.to_be_bytes(), |bytes| Some(
     u16::from_be_bytes(bytes)
 ));
-fixed_width!(u32, "u32", 4, |key| key.to_be_bytes(), |bytes| Some(
+fixed_width!(u32, "u32", 4, 0, |key| key.to_be_bytes(), |bytes| Some(
     u32::from_be_bytes(bytes)
 ));
-fixed_width!(u64, "u64", 8, |key| key.to_be_bytes(), |bytes| Some(
+fixed_width!(u64, "u64", 8, 0, |key| key.to_be_bytes(), |bytes| Some(
     u64::from_be_bytes(bytes)
 ));
-fixed_width!(i8, "i8", 1, |key| (key ^ i8::MIN).to_be_bytes(), |bytes| {
-    Some(i8::from_be_bytes(bytes) ^ i8::MIN)
-});
+fixed_width!(
+    i8,
+    "i8",
+    1,
+    i8::MIN,
+    |key| (key ^ i8::MIN).to_be_bytes(),
+    |bytes| { Some(i8::from_be_bytes(bytes) ^ i8::MIN) }
+);
 fixed_width!(
     i16,
     "i16",
     2,
+    i16::MIN,
     |key| (key ^ i16::MIN).to_be_bytes(),
     |bytes| Some(i16::from_be_bytes(bytes) ^ i16::MIN)
 );
@@ -257,6 +287,7 @@ fixed_width!(
     i32,
     "i32",
     4,
+    i32::MIN,
     |key| (key ^ i32::MIN).to_be_bytes(),
     |bytes| Some(i32::from_be_bytes(bytes) ^ i32::MIN)
 );
@@ -264,6 +295,7 @@ fixed_width!(
     i64,
     "i64",
     8,
+    i64::MIN,
     |key| (key ^ i64::MIN).to_be_bytes(),
     |bytes| Some(i64::from_be_bytes(bytes) ^ i64::MIN)
 );
@@ -271,6 +303,7 @@ fixed_width!(
     f64,
     "f64",
     8,
+    from_ordered_bits(0),
     |key| ordered_bits(key).to_be_bytes(),
     |bytes| Some(from_ordered_bits(u64::from_be_bytes(bytes)))
 );
@@ -292,9 +325,9 @@ fn from_ordered_bits(bits: u64) -> f64 {
 
 macro_rules! tuple {
     ($first:ident $first_part:ident, $($rest:ident $rest_part:ident),+) => {
-        tuple!(@ $first; $first $first_part, $($rest $rest_part),+);
+        tuple!(@ $first $first_part, $($rest $rest_part),+; $first $first_part, $($rest $rest_part),+);
     };
-    (@ $first:ident; $($name:ident $part:ident),+) => {
+    (@ $first:ident $first_part:ident, $($rest:ident $rest_part:ident),+; $($name:ident $part:ident),+) => {
         impl<$($name: KeyPart),+> Key for ($($name,)+) {
             type Ref<'a> = ($($name::Ref<'a>,)+);
 
@@ -314,6 +347,11 @@ macro_rules! tuple {
                 &encoded[..$first::part_len(encoded)]
             }
 
+            #[inline]
+            fn group<'a>(($first_part, ..): Self::Ref<'a>) -> Self::Ref<'a> {
+                ($first_part, $($rest::least(),)+)
+            }
+
             fn decode<'a>(
                 encoded: &'a [u8],
                 scratch: &'a mut Vec<u8>,
@@ -327,6 +365,11 @@ macro_rules! tuple {
         }
 
         impl<$($name: KeyPart),+> KeyPart for ($($name,)+) {
+            #[inline]
+            fn least<'a>() -> Self::Ref<'a> {
+                ($($name::least(),)+)
+            }
+
             #[inline]
             fn encode_part(($($part,)+): Self::Ref<'_>, out: &mut Vec<u8>) {
                 $($name::encode_part($part, out);)+
@@ -450,6 +493,19 @@ mod tests {
                 assert_eq!(<(Vec<u8>, u16, String)>::encode(key, &mut again), bytes);
             }
         }
+    }
+
+    #[test]
+    fn a_group_is_its_first_part_with_the_least_of_the_rest() {
+        type Long = (String, i64, (Vec<u8>, u8), f64);
+        let group = Long::group(("a", -3, (b"b", 7), 0.5));
+        assert_eq!((group.0, group.1, group.2), ("a", i64::MIN, (&b""[..], 0)));
+        check::<Long>(
+            group,
+            ("a", i64::MIN, (b"", 0), f64::NEG_INFINITY),
+            Ordering::Less,
+        );
+        assert_eq!(<String as Key>::group("a"), "a");
     }
 
     #[test]

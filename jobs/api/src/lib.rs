@@ -65,6 +65,7 @@ mod key;
 mod key_order;
 mod map_attempt;
 mod param;
+mod partition;
 mod reduce_attempt;
 mod row;
 mod runner;
@@ -80,11 +81,12 @@ mod values;
 pub use catalog::{BuildError, Catalog, JobTable, Maker};
 pub use coded::Coded;
 pub use emitter::Emitter;
-pub use job::{Fold, Job, JobError, KeyRef, ValueOwned, ValueRef};
+pub use job::{Fold, Job, JobError, KeyRef, Partition, ValueOwned, ValueRef};
 pub use key::{DecodeKeyError, Key, KeyPart};
 pub use mapfold_data::input::{Block, Record};
 pub use mapfold_terms::{Counters, Format, JobInfo, ParamInfo};
 pub use param::{NoParams, ParamError, ParamValue, Params};
+pub use partition::spread;
 pub use row::{Field, Rows};
 pub use runner::{
     MapDone, MapTask, Monitor, ReduceDone, ReduceTask, Runner, SampleTask, SequentialDone,

@@ -12,7 +12,7 @@ use mapfold_terms::{ByteSize, Counters, FailClass, Failure, Format, RecordAt};
 use crate::budget::Budget;
 use crate::combine::{JobMerge, MergeError, combine, fold_bucket};
 use crate::guard;
-use crate::job::group_of;
+use crate::job::{group_of, hash_partitions};
 use crate::key_order::KeyOrder;
 use crate::values::GroupEnd;
 use crate::{Job, JobError, Key, Monitor, ReduceDone, ReduceTask, Rows, TaskError, Value, Values};
@@ -176,7 +176,11 @@ fn fold_all<J: Job>(
         in_memory_max: ByteSize(0),
         scratch: task.scratch,
     });
-    let mut merge = JobMerge::<J>::new(segments, task.partitions, shares.folds)?;
+    let mut merge = JobMerge::<J>::new(
+        segments,
+        hash_partitions::<J>(task.partitions),
+        shares.folds,
+    )?;
     let mut more = true;
     while more {
         so_far.tell(merge.records())?;
