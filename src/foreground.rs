@@ -105,7 +105,7 @@ pub(crate) fn attempt(task: TaskId, number: u32) -> AttemptId {
 pub(crate) fn exit_of(failure: &Failure) -> Exit {
     match failure.class {
         FailClass::Job => Exit::JobFailed,
-        FailClass::Worker => Exit::TryAgain,
+        FailClass::Worker | FailClass::Space | FailClass::Output => Exit::TryAgain,
         FailClass::Input => Exit::DoNotRetry,
     }
 }

@@ -56,7 +56,8 @@ fn not_sampled(error: TaskError) -> Problem {
             let exit = match failure.class {
                 FailClass::Job => Exit::JobFailed,
                 FailClass::Input => Exit::Input,
-                FailClass::Worker => Exit::Internal,
+                FailClass::Worker | FailClass::Output => Exit::Internal,
+                FailClass::Space => Exit::NoSpace,
             };
             Problem::new(exit, WHAT).failure(&failure)
         }

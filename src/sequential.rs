@@ -56,6 +56,8 @@ fn exit(failure: &Failure) -> Exit {
     match failure.class {
         FailClass::Input => Exit::Input,
         FailClass::Job => Exit::JobFailed,
-        FailClass::Worker => Exit::Output,
+        FailClass::Worker => Exit::Internal,
+        FailClass::Space => Exit::NoSpace,
+        FailClass::Output => Exit::Output,
     }
 }

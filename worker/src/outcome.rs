@@ -22,7 +22,7 @@ pub(crate) fn fit(worker: &str, mut outcome: Outcome) -> Outcome {
             outcome
         }
         Outcome::Failed(failure) => {
-            if failure.class == FailClass::Worker {
+            if failure.class.is_workers() {
                 // The scheduler adds which attempt and which of the master's workers it was.
                 let who = format!("{worker} cannot carry it out");
                 failure.chain.insert(0, who);

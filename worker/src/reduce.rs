@@ -111,7 +111,8 @@ impl Reduce<'_> {
         self.running.expect(bytes.bytes());
         // A staging folder that is gone must stay so, and the part's writer makes folders as it needs them.
         if !self.brief.staging.as_path().is_dir() {
-            return Err(failed_here(&NoStaging(self.brief.staging.clone())).into());
+            let nowhere = NoStaging(self.brief.staging.clone());
+            return Err(Outcome::Failed(Failure::new(FailClass::Output, &nowhere)).into());
         }
         let part = StagedPart {
             path: part_of(self.brief, attempt, self.partition),

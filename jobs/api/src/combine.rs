@@ -38,9 +38,8 @@ impl From<MergeError> for TaskError {
             | MergeError::DecodeKey(_)
             | MergeError::DecodeValue(_)
             | MergeError::Partition(_) => FailClass::Job,
-            MergeError::Read(_) | MergeError::Write(_) | MergeError::WritePart(_) => {
-                FailClass::Worker
-            }
+            MergeError::Read(_) | MergeError::Write(_) => FailClass::Worker,
+            MergeError::WritePart(_) => FailClass::Output,
         };
         Failure {
             hint: error.hint().map(str::to_owned),
@@ -139,7 +138,7 @@ mod tests {
         let TaskError::Failed(failure) = MergeError::from(full).into() else {
             panic!("it is a failure");
         };
-        assert_eq!(failure.class, FailClass::Worker);
+        assert_eq!(failure.class, FailClass::Space);
         assert!(failure.hint.is_some_and(|hint| hint.contains("TMPDIR")));
     }
 }

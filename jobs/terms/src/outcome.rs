@@ -1,6 +1,7 @@
 //! How an attempt ended, as the worker reports it.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -142,6 +143,17 @@ pub enum FailClass {
     Worker,
     /// The input is missing, unreadable or changed: the job fails at once.
     Input,
+    /// This worker has no room for bytes or files: try elsewhere; if there is none anywhere, that is why the job fails.
+    Space,
+    /// This worker cannot write where the output is to be: the same.
+    Output,
+}
+
+impl FailClass {
+    /// Whether a worker is at fault, and another may do better.
+    pub fn is_workers(self) -> bool {
+        matches!(self, Self::Worker | Self::Space | Self::Output)
+    }
 }
 
 /// A failure, flattened for travel and for people.
@@ -160,14 +172,20 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure from an error and its chain of sources.
+    /// A failure from an error and its chain of sources. One of a worker is of [`FailClass::Space`] if that is what is behind it.
     pub fn new(class: FailClass, error: &dyn std::error::Error) -> Self {
         let mut chain = vec![error.to_string()];
         let mut source = error.source();
+        let mut full = false;
         while let Some(error) = source {
             chain.push(error.to_string());
+            full |= error.downcast_ref().is_some_and(says_full);
             source = error.source();
         }
+        let class = match class {
+            class if full && class.is_workers() => FailClass::Space,
+            class => class,
+        };
         Self {
             class,
             chain,
@@ -176,6 +194,14 @@ impl Failure {
             backtrace: None,
         }
     }
+}
+
+/// No bytes, inodes or quota are left.
+fn says_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 impl fmt::Display for Failure {
@@ -225,4 +251,38 @@ pub enum FetchCause {
     Corrupt,
     /// The holder did not answer within the budget of tries.
     Unreachable,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot write")]
+    struct CannotWrite(#[source] io::Error);
+
+    #[test]
+    fn a_full_disk_is_told_from_a_bad_one() {
+        let check = |class, kind: io::ErrorKind, want| {
+            let failure = Failure::new(class, &CannotWrite(kind.into()));
+            assert_eq!(failure.class, want, "{kind:?}");
+            assert_eq!(failure.chain.len(), 2);
+        };
+        check(
+            FailClass::Worker,
+            io::ErrorKind::StorageFull,
+            FailClass::Space,
+        );
+        check(
+            FailClass::Worker,
+            io::ErrorKind::QuotaExceeded,
+            FailClass::Space,
+        );
+        check(
+            FailClass::Worker,
+            io::ErrorKind::NotConnected,
+            FailClass::Worker,
+        );
+        check(FailClass::Job, io::ErrorKind::StorageFull, FailClass::Job);
+    }
 }

@@ -153,7 +153,7 @@ pub enum JobEnd {
 /// The reasons for which a job may fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FailReason {
-    /// A task failed too often.
+    /// A task failed too often, or no worker could run it.
     TaskFailed,
     /// An input is missing, unreadable or has changed.
     Input,

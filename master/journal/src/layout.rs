@@ -152,7 +152,7 @@ choices! {
     TaskKind { 0 => Map, 1 => Reduce }
     JobFileKind { 0 => Plugin, 1 => Side }
     Codec { 0 => Plain, 1 => Gzip, 2 => Zstd, 3 => Lz4 }
-    FailClass { 0 => Job, 1 => Worker, 2 => Input }
+    FailClass { 0 => Job, 1 => Worker, 2 => Input, 3 => Space, 4 => Output }
     FailReason {
         0 => TaskFailed, 1 => Input, 2 => Output, 3 => NoSpace, 4 => NoWorkers, 5 => Rollbacks, 6 => Internal
     }

@@ -230,8 +230,10 @@ impl Scheduler {
         match failure.class {
             FailClass::Job => self.job_fault(worker, attempt, failure),
             FailClass::Worker => {
-                self.worker_fault(worker, attempt, failure, FailReason::NoSpace);
+                self.worker_fault(worker, attempt, failure, FailReason::TaskFailed);
             }
+            FailClass::Space => self.worker_fault(worker, attempt, failure, FailReason::NoSpace),
+            FailClass::Output => self.worker_fault(worker, attempt, failure, FailReason::Output),
             FailClass::Input => {
                 self.count_lost(attempt.job);
                 self.requeue(attempt);
@@ -284,8 +286,7 @@ impl Scheduler {
 
     /// A worker could not do it: not counted against the task, which goes elsewhere; the worker rests,
     /// longer each time until it succeeds. When every live worker has failed the task, a few more tries
-    /// are made, then the job fails for `reason`: no space (or memory, or sockets) if workers say that they
-    /// lack it, a defect of ours if what they say cannot be.
+    /// are made, then the job fails for `reason`: what the last one lacked, or a defect of ours if what they say cannot be.
     pub(crate) fn worker_fault(
         &mut self,
         worker: WorkerId,

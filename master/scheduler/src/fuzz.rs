@@ -65,7 +65,7 @@ fn told() -> impl Strategy<Value = Told> {
     let how = prop_oneof![
         4 => (1..4_u128).prop_map(How::Mapped),
         4 => Just(How::Reduced),
-        1 => prop_oneof![Just(FailClass::Job), Just(FailClass::Worker)].prop_map(How::Failed),
+        1 => prop_oneof![Just(FailClass::Job), Just(FailClass::Worker), Just(FailClass::Space)].prop_map(How::Failed),
         2 => (0..40_usize, prop_oneof![
             Just(FetchCause::NotFound),
             Just(FetchCause::Corrupt),

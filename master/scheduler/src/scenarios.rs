@@ -349,15 +349,36 @@ fn a_task_that_no_worker_can_run_fails_the_job() {
     check(
         "join w1 1
          plan j1 1x1          -> launch m0.1 w1
-         failed w1 m0.1 worker full -> (retry)
+         failed w1 m0.1 space full -> (retry)
          wait 200 w1
          wait 100 w1          -> launch m0.2 w1
-         failed w1 m0.2 worker full -> (retry)
+         failed w1 m0.2 worker broken -> (retry)
          wait 600 w1          -> launch m0.3 w1
-         failed w1 m0.3 worker full -> (retry)
+         failed w1 m0.3 worker broken -> (retry)
          wait 1100 w1         -> launch m0.4 w1
-         failed w1 m0.4 worker full -> end NoSpace: map task m0 could not be run by any worker (4 attempts): attempt m0.4 on worker w1: full",
+         failed w1 m0.4 space full -> end NoSpace: map task m0 could not be run by any worker (4 attempts): attempt m0.4 on worker w1: full",
     );
+}
+
+#[test]
+fn only_a_lack_of_space_is_called_one() {
+    for (what, reason) in [
+        ("worker", "TaskFailed"),
+        ("space", "NoSpace"),
+        ("output", "Output"),
+    ] {
+        check(&format!(
+            "join w1 1
+             plan j1 1x1          -> launch m0.1 w1
+             failed w1 m0.1 space full -> (retry)
+             wait 300 w1          -> launch m0.2 w1
+             failed w1 m0.2 worker full -> (retry)
+             wait 600 w1          -> launch m0.3 w1
+             failed w1 m0.3 output full -> (retry)
+             wait 1100 w1         -> launch m0.4 w1
+             failed w1 m0.4 {what} bad -> end {reason}: map task m0 could not be run by any worker (4 attempts): attempt m0.4 on worker w1: bad"
+        ));
+    }
 }
 
 #[test]

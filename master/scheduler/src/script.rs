@@ -226,6 +226,8 @@ impl Script {
                 let class = match *class {
                     "job" => FailClass::Job,
                     "worker" => FailClass::Worker,
+                    "space" => FailClass::Space,
+                    "output" => FailClass::Output,
                     "input" => FailClass::Input,
                     other => panic!("what is a failure of {other}?"),
                 };
