@@ -3,9 +3,11 @@
 
 use std::path::PathBuf;
 
+use rustix::process::Signal;
+
 use crate::cluster::{Cluster, start_master};
 use crate::faults::{assert_undisturbed, number};
-use crate::sandbox::{Running, Sandbox, books, wait_for};
+use crate::sandbox::{Running, Sandbox, books, signal, wait_for};
 
 /// A cluster over TCP whose master keeps a journal, and a word count that waits at chosen places.
 struct Scene {
@@ -142,6 +144,29 @@ fn a_master_killed_twice_in_a_row_in_each_phase() {
     scene.wait_for_commit();
     twice(&mut scene);
     assert_nothing_repeated(&scene.finish(), 6);
+}
+
+/// What only that worker had is made again when its lease would be over; nobody waits for it longer.
+#[test]
+fn a_master_and_a_worker_killed_at_once() {
+    let mut scene = Scene::new(&["hold_reduce=true"]);
+    scene.wait_for_signs("reduce", 3);
+    signal(scene.cluster.workers[0].pid(), Signal::KILL);
+    scene.kill_master();
+    scene.restart_master();
+    wait_for("its runs to be given up", || {
+        let said = scene.client.said();
+        said.contains("no worker has brought the runs")
+            .then_some(())
+    });
+    let report = scene.finish();
+    let rerun = number(&report, "maps_rerun");
+    assert!(
+        (1..number(&report, "map_tasks")).contains(&rerun),
+        "{report}"
+    );
+    let tasks = number(&report, "map_tasks") + number(&report, "reduce_tasks");
+    assert!(number(&report, "attempts") <= tasks + rerun + 3, "{report}");
 }
 
 #[test]

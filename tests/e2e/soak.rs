@@ -16,7 +16,7 @@ const WORKERS: usize = 4;
 const MAPS: u64 = 60;
 
 /// At each of some five looks a second one of so many things happens, most of them nothing. A worker lives for seven seconds, a
-/// master for half a minute: after a restart the runs of workers that died with it are waited for, for 15 s, so a master that never lives as long
+/// master for half a minute: after a restart the runs of workers that died with it are waited for, for 5 s, so a master that never lives as long
 /// never gets anywhere.
 const EVENTS: usize = 256;
 

@@ -43,8 +43,7 @@ pub struct Settings {
     /// Default 2 s.
     pub yield_after: Duration,
     /// How long a master that was started anew waits for workers to bring the runs of map tasks that were
-    /// won before; the others run again. Default 15 s: workers find a master that is back within a
-    /// few seconds.
+    /// won before; the others run again. Default 12 s, like that of any worker that is silent.
     pub runs_awaited: Duration,
     /// Times that a worker process may be declared dead within [`Settings::flap_window`] before it is excluded. Default 3.
     pub flaps_max: u32,
@@ -91,7 +90,7 @@ impl Default for Settings {
             retry_max: Duration::from_secs(30),
             worker_faults_spare: 3,
             yield_after: Duration::from_secs(2),
-            runs_awaited: Duration::from_secs(15),
+            runs_awaited: Duration::from_secs(12),
             flaps_max: 3,
             flap_window: Duration::from_secs(600),
             blames_max: 3,
@@ -108,13 +107,16 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The same bounds around another lease; the slack, the age at which attempts may get backups and the time to confirm follow it (the latter
-    /// not below 2 s: on a busy machine an order may take a second, and a lost one is rare).
+    /// The same bounds around another lease; the slack, the age at which attempts may get backups, the time to confirm and that to return follow
+    /// it (the time to confirm not below 2 s: on a busy machine an order may take a second, and a lost one is rare; that to return not below 5 s:
+    /// workers look every 2 s whether their master is back, and then have their runs to tell).
     #[must_use]
     pub fn with_lease(lease: Duration) -> Self {
+        let lease_slack = lease / 5;
         Self {
             lease,
-            lease_slack: lease / 5,
+            lease_slack,
+            runs_awaited: (lease + lease_slack).max(Duration::from_secs(5)),
             backup_min_age: lease / 2,
             confirm_within: (lease / 2).max(Duration::from_secs(2)),
             ..Self::default()
