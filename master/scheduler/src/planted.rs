@@ -54,6 +54,17 @@ pub(crate) enum Bug {
     /// Lost runs are not recorded.
     #[cfg(test)]
     LossNotRecorded,
+    /// Time in which the master did not run counts as silence of its workers.
+    GapsCount,
+    /// A worker begins an attempt again when its order comes twice.
+    #[cfg(test)]
+    OrderTakenTwice,
+    /// A worker reports once, whether it is heard or not.
+    #[cfg(test)]
+    ReportsNotRepeated,
+    /// A worker writes the part where it is to be, rather than beside it.
+    #[cfg(test)]
+    PartsNotStaged,
 }
 
 impl Scheduler {

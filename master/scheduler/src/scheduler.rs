@@ -56,6 +56,7 @@ use crate::drain::Drains;
 use crate::exclusion::Records;
 use crate::job::Job;
 use crate::loss::Lost;
+use crate::planted::Bug;
 use crate::timers::{Timer, Timers};
 use crate::workers::Workers;
 use crate::{Action, Event, JobStats, LiveWorker, Moment, PhaseCounts, Settings, Winner};
@@ -83,7 +84,7 @@ pub struct Scheduler {
     /// Jobs wait for workers.
     pub(crate) starved: bool,
     #[cfg(test)]
-    pub(crate) planted: std::collections::BTreeSet<crate::planted::Bug>,
+    pub(crate) planted: std::collections::BTreeSet<Bug>,
 }
 
 impl Scheduler {
@@ -230,6 +231,7 @@ impl Scheduler {
 
     pub(crate) fn advance(&mut self, now: Moment) {
         let watching = self.timers.first().is_some();
+        let watching = watching && !self.planted(Bug::GapsCount);
         self.clock.advance(now, watching, &self.settings);
     }
 

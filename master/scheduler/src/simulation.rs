@@ -196,7 +196,7 @@ const MASKED: &str = "";
 
 /// Planted bugs, with which functions they show, and how, in the words that simulations end with: at
 /// the step that breaks an invariant, and, where the checks are switched off, in what comes out.
-const PLANTED: [(&[Bug], bool, &str, &str); 20] = [
+const PLANTED: [(&[Bug], bool, &str, &str); 25] = [
     (
         &[Bug::AnyReportAccepted],
         false,
@@ -259,6 +259,21 @@ const PLANTED: [(&[Bug], bool, &str, &str); 20] = [
     ),
     // Workers that do not bring a run say as much.
     (&[Bug::LossNotRecorded], true, "the journal says", MASKED),
+    (&[Bug::DeadKeepRuns], true, "workers hold", "hang"),
+    (&[Bug::GapsCount], true, "NoWorkers", "NoWorkers"),
+    (
+        &[Bug::OrderTakenTwice],
+        false,
+        "begun twice",
+        "Internal|wrong output|hang",
+    ),
+    (&[Bug::ReportsNotRepeated], true, "hang", "hang"),
+    (
+        &[Bug::PartsNotStaged],
+        false,
+        "wrong output",
+        "wrong output",
+    ),
 ];
 
 #[test]

@@ -20,6 +20,10 @@ pub(super) enum Fault {
     /// All processes end and none comes back.
     Extinction,
     StallMaster,
+    /// The master's clock leaps forward, as when its machine has slept.
+    JumpClock,
+    /// The clock of a worker does.
+    JumpClockOf(usize),
     /// The master ends, between two turns or before what one has decided is on disk, and is started again.
     CrashMaster,
     CancelJob,
@@ -39,7 +43,9 @@ impl World {
             67..71 => Fault::DamageRun(a),
             71..74 => Fault::Leave(a),
             74..78 => Fault::Drain(a),
-            78..82 => Fault::StallMaster,
+            78..80 => Fault::StallMaster,
+            80 => Fault::JumpClock,
+            81 => Fault::JumpClockOf(a),
             82..97 => Fault::CrashMaster,
             97 => Fault::Extinction,
             _ => Fault::CancelJob,
@@ -102,6 +108,12 @@ impl World {
             Fault::StallMaster => {
                 self.master_stalled_until = self.now + self.rng.range(20, 700);
             }
+            Fault::JumpClock => {
+                let most = if self.rng.chance(50) { 500 } else { 3_600_000 };
+                let millis = self.rng.range(1, most);
+                self.jump_clock(millis);
+            }
+            Fault::JumpClockOf(process) => self.processes[process].jump_clock(),
             Fault::CrashMaster => {
                 if self.rng.chance(50) {
                     self.crash_master();

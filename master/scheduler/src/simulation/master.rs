@@ -196,7 +196,7 @@ impl World {
         };
         if let Some(due) = self.scheduler.next_deadline() {
             let due = u64::try_from(due.0.as_micros().div_ceil(1000)).unwrap();
-            let at = due.max(self.now + 1);
+            let at = due.saturating_sub(self.clock_ahead).max(self.now + 1);
             if self.tick_at.is_none_or(|tick| at < tick || tick < self.now) {
                 self.tick_at = Some(at);
                 self.push(at, Happening::Tick);
@@ -254,8 +254,7 @@ impl World {
             ));
         }
         job.commit_parts = parts.to_vec();
-        let checked = job.function.check(parts, &self.staged);
-        checked.map_err(|text| format!("wrong output of {id}: {text}"))?;
+        self.judge(id)?;
         let outcome = if broken {
             CommitOutcome::Failed {
                 reason: FailReason::Output,
@@ -276,9 +275,22 @@ impl World {
         Ok(())
     }
 
+    /// Whether the parts of a commit are the output, as they are now.
+    pub(super) fn judge(&mut self, id: JobId) -> Result<(), String> {
+        let job = &self.jobs[&id];
+        for attempt in &job.commit_parts {
+            // Whoever wrote there last.
+            if let Some(part) = self.shown.get(&(id, attempt.task)) {
+                self.staged.insert(*attempt, part.clone());
+            }
+        }
+        let judged = job.function.check(&job.commit_parts, &self.staged);
+        judged.map_err(|text| format!("wrong output of {id}: {text}"))
+    }
+
     pub(super) fn end(&mut self, id: JobId, result: JobResult) -> Result<(), String> {
         let grace = settings().grace_without_workers.as_millis();
-        let workerless = self.workerless_since.map_or(0, |since| self.now - since);
+        let workerless = self.workerless_since.map_or(0, |since| self.now - since) + self.jumped;
         let job = self.jobs.get_mut(&id).unwrap();
         let fair = match &result {
             JobResult::Succeeded { .. } => job.visible,

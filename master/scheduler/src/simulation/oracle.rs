@@ -35,13 +35,14 @@ pub(super) struct Consumed {
 }
 
 impl Function {
-    /// What a map attempt leaves.
-    pub(super) fn map(&self, attempt: AttemptId) -> Run {
+    /// What a map attempt leaves that is begun for the `time`th time.
+    pub(super) fn map(&self, attempt: AttemptId, time: u32) -> Run {
         let map = u64::from(attempt.task.index);
         let chosen_by = if self.deterministic {
             0
         } else {
-            attempt.token.counter ^ (u64::from(attempt.token.epoch.0) << 32)
+            let began = u64::from(attempt.token.epoch.0) << 32 | u64::from(time) << 48;
+            attempt.token.counter ^ began
         };
         let partition = |record: u32| {
             let hash = hash(&[self.job.0, map, u64::from(record), chosen_by]);

@@ -10,6 +10,7 @@ use mapfold_terms::{
 use super::oracle::{Part, Run};
 use super::world::{FAULTS_END, Message, Own, Reply, World};
 use crate::Winner;
+use crate::planted::Bug;
 use crate::script::{failure, mapped, reduced};
 
 const BEAT_EVERY: u64 = 75;
@@ -126,6 +127,11 @@ impl Process {
         self.damaged.clear();
     }
 
+    /// It believes that it has heard nothing for longer than its lease.
+    pub(super) fn jump_clock(&mut self) {
+        self.heard_at = self.heard_at.saturating_sub(2 * LEASE);
+    }
+
     pub(super) fn lose_run(&mut self, n: u64) {
         if let Some(run) = self.any_run(n) {
             self.runs.remove(&run);
@@ -194,7 +200,9 @@ impl World {
             Own::Beat => self.beat(process),
             Own::Resend => {
                 let state = &self.processes[process];
-                let ended = state.id.map(|_| state.ended.clone());
+                let silent = self.scheduler.planted(Bug::ReportsNotRepeated);
+                let heard = state.id.filter(|_| !silent);
+                let ended = heard.map(|_| state.ended.clone());
                 for (attempt, outcome) in ended.unwrap_or_default() {
                     self.send(process, &Message::Ended { attempt, outcome });
                 }
@@ -324,8 +332,14 @@ impl World {
     }
 
     fn launch(&mut self, process: usize, attempt: AttemptId) {
-        if !self.processes[process].seen.insert(attempt) {
+        let seen = !self.processes[process].seen.insert(attempt);
+        if seen && !self.scheduler.planted(Bug::OrderTakenTwice) {
             return;
+        }
+        let begun = self.begun.entry(attempt).or_default();
+        *begun += 1;
+        if *begun > 1 && self.invariants {
+            self.wrong = Some(format!("{attempt} was begun twice"));
         }
         let work = match attempt.task.kind {
             TaskKind::Map => Work::Map,
@@ -385,7 +399,8 @@ impl World {
         }
         match work {
             Work::Map => {
-                let run = self.jobs[&attempt.job].function.map(attempt);
+                let time = self.begun[&attempt];
+                let run = self.jobs[&attempt.job].function.map(attempt, time);
                 let digest = run.digest();
                 self.processes[process].runs.insert(attempt, run);
                 self.report(process, attempt, mapped(digest));
@@ -394,6 +409,10 @@ impl World {
             Work::Stage(part) => {
                 let runs = part.0.iter().map(|(map, consumed)| (*map, consumed.digest));
                 let outcome = reduced(runs);
+                if self.scheduler.planted(Bug::PartsNotStaged) {
+                    let place = (attempt.job, attempt.task);
+                    self.shown.insert(place, part.clone());
+                }
                 self.staged.insert(attempt, part);
                 self.report(process, attempt, outcome);
             }
@@ -488,7 +507,7 @@ impl World {
             return None;
         }
         Some(match self.rng.range(0, 4) {
-            0 => Outcome::Failed(failure(FailClass::Worker, "no space")),
+            0 => Outcome::Failed(failure(FailClass::Space, "no space")),
             1 => Outcome::Cancelled,
             _ => Outcome::Failed(failure(FailClass::Job, "panicked")),
         })

@@ -182,6 +182,16 @@ pub(super) struct World {
     pub(super) to_leave: BTreeSet<u128>,
     /// Attempts whose code went into a loop.
     pub(super) looped: BTreeSet<AttemptId>,
+    /// How often attempts were begun.
+    pub(super) begun: BTreeMap<AttemptId, u32>,
+    /// Parts that were written where everybody sees them, which only a planted bug does.
+    pub(super) shown: BTreeMap<(JobId, mapfold_terms::TaskId), Part>,
+    /// What a worker has done that it must not do.
+    pub(super) wrong: Option<String>,
+    /// How far the master's clock is before the world's.
+    pub(super) clock_ahead: u64,
+    /// The part of it that the master may have taken for time in which its workers were silent.
+    pub(super) jumped: u64,
     pub(super) workerless_since: Option<u64>,
     pub(super) ended_at: Option<u64>,
     pub(super) extinct: bool,
@@ -222,6 +232,11 @@ impl World {
             drained: BTreeMap::new(),
             to_leave: BTreeSet::new(),
             looped: BTreeSet::new(),
+            begun: BTreeMap::new(),
+            shown: BTreeMap::new(),
+            wrong: None,
+            clock_ahead: 0,
+            jumped: 0,
             workerless_since: Some(0),
             ended_at: None,
             extinct: false,
@@ -254,6 +269,9 @@ impl World {
             }
             self.summary.events += 1;
             self.happen(*happening)?;
+            if let Some(wrong) = self.wrong.take() {
+                return Err(wrong);
+            }
         }
         self.finish()
     }
@@ -384,6 +402,10 @@ impl World {
 
     /// Nothing of the jobs is left.
     fn finish(&mut self) -> Result<Summary, String> {
+        let visible = self.jobs.iter().filter(|(_, job)| job.visible);
+        for id in visible.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.judge(id)?;
+        }
         for worker in self.scheduler.workers().filter(|it| it.draining) {
             let since = self.drained.get(&worker.worker);
             let there = self.processes.iter().any(|process| {
@@ -426,7 +448,14 @@ impl World {
     }
 
     pub(super) fn moment(&self) -> Moment {
-        Moment(Duration::from_millis(self.now))
+        Moment(Duration::from_millis(self.now + self.clock_ahead))
+    }
+
+    /// The master's clock leaps.
+    pub(super) fn jump_clock(&mut self, millis: u64) {
+        let short = u64::try_from(settings().gap_max().as_millis()).unwrap();
+        self.clock_ahead += millis;
+        self.jumped += millis.min(short);
     }
 
     pub(super) fn note(&mut self, text: &str) {
