@@ -4,7 +4,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod bad_disk;
 mod cancel;
+mod clock;
 mod cluster;
 mod damage;
 mod drain;

@@ -44,6 +44,8 @@ pub(crate) fn books() -> PathBuf {
 /// folder for the signs of lab jobs.
 pub(crate) struct Sandbox {
     root: TempDir,
+    /// What is in the environment of its processes beside the usual.
+    pub(crate) envs: Vec<(&'static str, PathBuf)>,
 }
 
 impl Sandbox {
@@ -55,7 +57,10 @@ impl Sandbox {
         for name in ["work", "tmp", "trace"] {
             fs::create_dir(root.path().join(name)).unwrap();
         }
-        Self { root }
+        Self {
+            root,
+            envs: Vec::new(),
+        }
     }
 
     pub(crate) fn work(&self, name: &str) -> PathBuf {
@@ -100,6 +105,7 @@ impl Sandbox {
             .current_dir(self.work(""))
             .env("TMPDIR", self.tmp())
             .env("NO_COLOR", "1")
+            .envs(self.envs.iter().cloned())
             .env_remove("MAPFOLD_PROGRESS")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -224,7 +230,8 @@ impl Drop for Disk {
     }
 }
 
-fn all_files(folder: &Path) -> Vec<PathBuf> {
+/// The files below a folder.
+pub(crate) fn all_files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };
