@@ -2,7 +2,9 @@
 //!
 //! A run is read once, front to back, by readers of which each wants a part of it. Mapped, it needs no buffer of
 //! its own and no copy. Pages that were read count as this process's memory, so readers
-//! [`release`](Mapped::release) what is behind them.
+//! [`release`](Mapped::release) what is behind them, and [`expect`](Mapped::expect) what is before them: the kernel reads nothing ahead of
+//! its own accord, which would be as much as the disk's setting says for each of some dozens of readers, more than a limit on memory may leave
+//! room for, so that what was read is dropped before it is used, and read again.
 //!
 //! A page that cannot be read is zeros to its readers ([`lost_page`]).
 #![expect(
@@ -17,7 +19,7 @@ use std::io;
 use std::ops::Range;
 
 use lost_page::Watched;
-use memmap2::{Mmap, UncheckedAdvice};
+use memmap2::{Advice, Mmap, UncheckedAdvice};
 
 /// Memory is released in whole windows of this size: Linux maps up to so many bytes around each page that is touched (Documentation/filesystems/proc,
 /// `fault_around_bytes`), or the whole folio of the page cache that it is in, which is as large as the `write` that made it. Who
@@ -38,6 +40,8 @@ impl Mapped {
         // SAFETY: the bytes must not change while they are mapped. Callers pass finished runs, which the engine never
         // writes to again and which lie in a folder that no other user can enter (scratch.rs).
         let map = unsafe { Mmap::map(file) }?;
+        // No reading ahead around a touch.
+        let _ = map.advise(Advice::Random);
         Ok(Self {
             watched: Watched::new(&map),
             map,
@@ -51,6 +55,15 @@ impl Mapped {
     /// Whether a page could not be read, so that zeros were seen in its place.
     pub(crate) fn has_lost(&self) -> bool {
         self.watched.has_lost()
+    }
+
+    /// Begins to read `range` from the disk, if it is not in memory, and does not wait for that. Best effort.
+    pub(crate) fn expect(&self, range: Range<usize>) {
+        let end = range.end.min(self.map.len());
+        let start = range.start / WINDOW * WINDOW;
+        if start < end {
+            let _ = self.map.advise_range(Advice::WillNeed, start, end - start);
+        }
     }
 
     /// Gives back the memory of the windows that end in `range`. Their bytes stay valid: whoever touches

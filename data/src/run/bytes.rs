@@ -108,6 +108,13 @@ impl RunBytes {
         }
     }
 
+    /// Begins to read a range from the disk, where the bytes are in a file and not in memory.
+    pub(super) fn expect(&self, range: Range<usize>) {
+        if let Inner::File(file) = &self.0 {
+            file.mapped.expect(range);
+        }
+    }
+
     /// Gives back the memory of a range that has been read, where the bytes are also in a file; but for the end of it, if more
     /// is to be read there.
     pub(super) fn release(&self, range: Range<usize>) {

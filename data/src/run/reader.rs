@@ -117,7 +117,7 @@ impl Run {
     }
 
     /// Everything but the blocks. An error says where and what.
-    fn check(bytes: &[u8]) -> Result<(Header, Digest, usize), (usize, Fault)> {
+    fn check(bytes: &RunBytes) -> Result<(Header, Digest, usize), (usize, Fault)> {
         if bytes.len() < HEADER_LEN + FOOTER_LEN {
             return Err((bytes.len(), Fault::Truncated));
         }
@@ -126,6 +126,7 @@ impl Run {
         let footer_at = bytes.len() - FOOTER_LEN;
         let footer = &bytes[footer_at..];
         let index_at = index_offset(footer, footer_at).ok_or((footer_at, Fault::Index))?;
+        bytes.expect(index_at..footer_at);
         let (header, index) = (&bytes[..HEADER_LEN], &bytes[index_at..footer_at]);
         let checksum = footer_checksum(header, index, &footer[..FOOTER_CHECKED_LEN]);
         if read_u64(footer, FOOTER_CHECKED_LEN) != Some(checksum) {

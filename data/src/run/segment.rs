@@ -15,6 +15,10 @@ use crate::merge::{Cursor, Record};
 /// calls to the kernel, of some microseconds each, at the price of wider merges.
 const RELEASE_BYTES: usize = 64 << 10;
 
+/// What a cursor over a run in a file has read from the disk before it gets there: enough for a disk to be busy, little enough for some dozens of
+/// cursors in a process whose page cache is limited with it.
+const AHEAD_BYTES: usize = 128 << 10;
+
 /// The blocks of one partition of one run. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Segment {
@@ -186,6 +190,7 @@ impl Segment {
             bytes: self.bytes(),
             next_block: 0,
             released: 0,
+            expected: 0,
             payload: &[],
             left: 0,
             ordinal: 0,
@@ -210,6 +215,13 @@ impl Segment {
         } else {
             self.bytes.place()
         }
+    }
+
+    /// Begins to read a part of [`bytes`](Self::bytes) from the disk, if it is in a file and not in memory.
+    pub fn expect(&self, part: Range<usize>) {
+        self.bytes.expect(
+            self.range.start + part.start..self.range.start + part.end.min(self.range.len()),
+        );
     }
 
     /// Gives back the memory that a part of [`bytes`](Self::bytes) came to occupy, with what the kernel mapped around it; does nothing
@@ -237,6 +249,8 @@ pub struct SegmentCursor<'a> {
     next_block: usize,
     /// Memory before this offset has been given back.
     released: usize,
+    /// What comes before this offset was read from the disk, or is being read.
+    expected: usize,
     /// What is left of the current block.
     payload: &'a [u8],
     /// Records that are left in it.
@@ -298,6 +312,11 @@ impl<'a> SegmentCursor<'a> {
         if self.next_block - self.released >= RELEASE_BYTES {
             self.segment.release(self.released..self.next_block);
             self.released = self.next_block;
+        }
+        while self.expected < self.bytes.len() && self.expected <= self.next_block + AHEAD_BYTES {
+            let more = self.expected + AHEAD_BYTES;
+            self.segment.expect(self.expected..more);
+            self.expected = more;
         }
         let block = &self.bytes[self.next_block..];
         let (length, records, want, payload) =

@@ -85,7 +85,10 @@ fn answer(stream: &mut Stream, request: &Request, held: &HeldRun) -> io::Result<
             head.form = Form::Path;
             path.as_os_str().as_bytes()
         }
-        _ => &segment.bytes()[piece.clone()],
+        _ => {
+            segment.expect(piece.clone());
+            &segment.bytes()[piece.clone()]
+        }
     };
     head.length = u32::try_from(body.len()).expect("a piece is not longer than was asked for");
     let sent = send(stream, &head, body);
