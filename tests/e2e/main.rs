@@ -33,4 +33,5 @@ mod soak;
 mod sort;
 mod space;
 mod stock;
+mod tables;
 mod tasks;

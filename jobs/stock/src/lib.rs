@@ -10,8 +10,10 @@ mod histogram;
 mod index;
 mod linecount;
 mod ngrams;
+mod number;
 mod sessionize;
 mod sort;
+mod topk;
 mod word;
 mod wordcount;
 
@@ -25,11 +27,12 @@ pub use linecount::LineCount;
 pub use ngrams::Ngrams;
 pub use sessionize::Sessionize;
 pub use sort::{RecordOrder, SORT, Sort};
+pub use topk::TopK;
 pub use word::words;
 pub use wordcount::WordCount;
 
 /// The makers of all stock jobs, for a catalog that holds others beside them.
-pub fn makers() -> [Maker; 9] {
+pub fn makers() -> [Maker; 10] {
     [
         Maker::of::<Distinct>(),
         Maker::of::<Grep>(),
@@ -39,6 +42,7 @@ pub fn makers() -> [Maker; 9] {
         Maker::of::<Ngrams>(),
         Maker::of::<Sessionize>(),
         Maker::of::<Sort>(),
+        Maker::of::<TopK>(),
         Maker::of::<WordCount>(),
     ]
 }

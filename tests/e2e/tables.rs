@@ -1,0 +1,123 @@
+//! Stock jobs over tables and logs, judged by plain programs: one process and two leave the same bytes, which are the rows of the judge.
+
+use std::cmp::Reverse;
+use std::fs;
+
+use crate::sandbox::{Sandbox, bytes_of, lines, sorted};
+
+/// A request of a web server.
+#[derive(Clone)]
+struct Request {
+    line: String,
+    status: String,
+    bytes: Option<u64>,
+}
+
+/// Puts a log of some 4,000 requests into the sandbox, as `log`.
+fn log(sandbox: &Sandbox) -> Vec<Request> {
+    sandbox.run(["gen", "logs", "--size", "600KB", "-o", "log"]);
+    let text: Vec<u8> = bytes_of(&sandbox.work("log"))
+        .into_values()
+        .flatten()
+        .collect();
+    let text = String::from_utf8(text).unwrap();
+    let requests = text.lines().map(|line| {
+        let columns: Vec<&str> = line.split(' ').collect();
+        Request {
+            line: line.to_owned(),
+            status: columns[8].to_owned(),
+            bytes: columns[9].parse().ok(),
+        }
+    });
+    requests.collect()
+}
+
+/// Runs a job in one process and in two. Its rows, those of a part as they stand there.
+#[track_caller]
+fn rows(sandbox: &Sandbox, job: &[&str]) -> Vec<Vec<u8>> {
+    let run = |output: &str, how: &[&str]| {
+        let fixed = [
+            "-o",
+            output,
+            "--overwrite",
+            "-r",
+            "3",
+            "--split-size",
+            "60KB",
+        ];
+        let args = ["run"].iter().chain(job).chain(&fixed).chain(how);
+        sandbox.run(args.copied());
+        bytes_of(&sandbox.work(output))
+    };
+    let one = run("one", &[]);
+    assert_eq!(one, run("two", &["--workers", "2"]), "{job:?}");
+    let parts = one.iter().filter(|(name, _)| name.starts_with("part-"));
+    parts.flat_map(|(_, bytes)| lines(bytes)).collect()
+}
+
+#[test]
+fn topk_finds_what_a_sort_has_at_its_front() {
+    let sandbox = Sandbox::new();
+    let mut requests = log(&sandbox);
+    requests.retain(|request| request.bytes.is_some());
+    let text: String = requests
+        .iter()
+        .map(|request| request.line.clone() + "\r\n")
+        .collect();
+    fs::write(sandbox.work("sized"), text).unwrap();
+    requests.sort_by_key(|request| (Reverse(request.bytes), request.line.clone()));
+    let best = |requests: &mut dyn Iterator<Item = &Request>, k: usize| -> Vec<Vec<u8>> {
+        requests
+            .take(k)
+            .map(|request| request.line.clone().into_bytes())
+            .collect()
+    };
+    let by = ["topk", "sized", "-p", "delimiter= ", "-p", "by=10", "-p"];
+    assert_eq!(
+        rows(&sandbox, &[&by[..], &["k=25"]].concat()),
+        best(&mut requests.iter(), 25)
+    );
+    let mut statuses: Vec<_> = requests
+        .iter()
+        .map(|request| request.status.clone())
+        .collect();
+    statuses.sort();
+    statuses.dedup();
+    let want = statuses.iter().flat_map(|status| {
+        best(
+            &mut requests.iter().filter(|request| request.status == *status),
+            3,
+        )
+    });
+    let of_each = rows(&sandbox, &[&by[..], &["k=3", "-p", "group=9"]].concat());
+    assert_eq!(sorted(of_each), sorted(want.collect()));
+    // With the bad ones put aside, the log as it is has the same best.
+    let bad = log_lines(&sandbox).len() - requests.len();
+    assert!(bad > 0);
+    let by = [
+        "topk",
+        "log",
+        "-p",
+        "delimiter= ",
+        "-p",
+        "by=10",
+        "-p",
+        "k=25",
+    ];
+    let failed = sandbox.start(["run"].iter().chain(&by)).wait();
+    assert!(
+        failed.stderr.contains("column 10 is no number: `-`"),
+        "{}",
+        failed.stderr
+    );
+    let skip = ["--skip-bad", &bad.to_string()];
+    assert_eq!(
+        rows(&sandbox, &[&by[..], &skip].concat()),
+        best(&mut requests.iter(), 25)
+    );
+}
+
+fn log_lines(sandbox: &Sandbox) -> Vec<Vec<u8>> {
+    let files = bytes_of(&sandbox.work("log"));
+    files.values().flat_map(|bytes| lines(bytes)).collect()
+}
