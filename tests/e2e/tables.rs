@@ -1,6 +1,8 @@
 //! Stock jobs over tables and logs, judged by plain programs: one process and two leave the same bytes, which are the rows of the judge.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 
 use crate::sandbox::{Sandbox, bytes_of, lines, sorted};
@@ -120,4 +122,85 @@ fn topk_finds_what_a_sort_has_at_its_front() {
 fn log_lines(sandbox: &Sandbox) -> Vec<Vec<u8>> {
     let files = bytes_of(&sandbox.work("log"));
     files.values().flat_map(|bytes| lines(bytes)).collect()
+}
+
+#[test]
+fn stats_are_those_of_a_plain_program() {
+    let sandbox = Sandbox::new();
+    let mut groups: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    let (mut csv, mut json) = ("status,bytes\n".to_owned(), String::new());
+    for request in log(&sandbox) {
+        let Some(bytes) = request.bytes else { continue };
+        groups
+            .entry(request.status.clone())
+            .or_default()
+            .push(bytes);
+        writeln!(
+            csv,
+            "\"{}\",{}.{:02}\r",
+            request.status,
+            bytes / 100,
+            bytes % 100
+        )
+        .unwrap();
+        writeln!(
+            json,
+            "{{\"bytes\": {bytes}e-2, \"status\": {}}}",
+            request.status
+        )
+        .unwrap();
+    }
+    fs::write(sandbox.work("requests.csv"), csv).unwrap();
+    fs::write(sandbox.work("requests.json"), json).unwrap();
+    let shown = |hundredths: u64| {
+        let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    };
+    let mut want = Vec::new();
+    for (status, numbers) in &mut groups {
+        numbers.sort_unstable();
+        let (count, sum) = (numbers.len(), numbers.iter().sum::<u64>());
+        let rank = |share: usize| shown(numbers[(count * share).div_ceil(100) - 1]);
+        let (least, greatest) = (shown(numbers[0]), shown(numbers[count - 1]));
+        want.push(format!(
+            "{status}\t{count}\t{}\t{least}\t{greatest}\t{}\t{}",
+            shown(sum),
+            rank(50),
+            rank(99)
+        ));
+    }
+    let quantiles = ["-p", "quantiles=0.5,0.99"];
+    let csv = [
+        "stats",
+        "requests.csv",
+        "-p",
+        "delimiter=,",
+        "-p",
+        "header=true",
+        "-p",
+        "key=1",
+        "-p",
+        "value=2",
+    ];
+    let json = [
+        "stats",
+        "requests.json",
+        "-p",
+        "json=true",
+        "-p",
+        "key=status",
+        "-p",
+        "value=bytes",
+    ];
+    for job in [&csv[..], &json] {
+        let without_mean = |row: Vec<u8>| {
+            let row = String::from_utf8(row).unwrap();
+            let columns: Vec<&str> = row.split('\t').collect();
+            let [sum, mean] = [columns[2], columns[5]].map(|text| text.parse::<f64>().unwrap());
+            assert!((mean * columns[1].parse::<f64>().unwrap() - sum).abs() < 1e-4);
+            [&columns[..5], &columns[6..]].concat().join("\t")
+        };
+        let rows = sorted(rows(&sandbox, &[job, &quantiles].concat()));
+        assert_eq!(rows.into_iter().map(without_mean).collect::<Vec<_>>(), want);
+    }
 }

@@ -5,6 +5,7 @@
 
 mod column;
 mod distinct;
+mod fields;
 mod grep;
 mod histogram;
 mod index;
@@ -13,6 +14,7 @@ mod ngrams;
 mod number;
 mod sessionize;
 mod sort;
+mod stats;
 mod topk;
 mod word;
 mod wordcount;
@@ -27,12 +29,13 @@ pub use linecount::LineCount;
 pub use ngrams::Ngrams;
 pub use sessionize::Sessionize;
 pub use sort::{RecordOrder, SORT, Sort};
+pub use stats::Stats;
 pub use topk::TopK;
 pub use word::words;
 pub use wordcount::WordCount;
 
 /// The makers of all stock jobs, for a catalog that holds others beside them.
-pub fn makers() -> [Maker; 10] {
+pub fn makers() -> [Maker; 11] {
     [
         Maker::of::<Distinct>(),
         Maker::of::<Grep>(),
@@ -42,6 +45,7 @@ pub fn makers() -> [Maker; 10] {
         Maker::of::<Ngrams>(),
         Maker::of::<Sessionize>(),
         Maker::of::<Sort>(),
+        Maker::of::<Stats>(),
         Maker::of::<TopK>(),
         Maker::of::<WordCount>(),
     ]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Number {
     /// Less than 10 to the [`DIGITS_MAX`] in size.
     parts: i128,
-    /// Between plus and minus [`EXPONENT_MAX`].
+    /// Between plus and minus [`EXPONENT_MAX`], but for what [`Number::rounded`] adds.
     exponent: i16,
 }
 
@@ -72,6 +72,25 @@ impl Number {
             parts: if negative { -parts } else { parts },
             exponent,
         })
+    }
+
+    /// So many parts of 10 to the exponent.
+    pub(crate) fn parts(self) -> (i128, i16) {
+        (self.parts, self.exponent)
+    }
+
+    /// To so many significant digits, halves away from 0.
+    pub(crate) fn rounded(self, digits: u32) -> Self {
+        let size = self.parts.unsigned_abs();
+        let Some(dropped) = digit_count(size).checked_sub(digits) else {
+            return self;
+        };
+        let unit = 10_u128.pow(dropped);
+        let kept = i128::try_from((size + unit / 2) / unit).unwrap_or(i128::MAX);
+        Self {
+            parts: kept * self.parts.signum(),
+            exponent: self.exponent + i16::try_from(dropped).unwrap_or(i16::MAX),
+        }
     }
 }
 
@@ -320,6 +339,21 @@ mod tests {
             Number::parse(b"\xff").map(shown),
             Err(NumberError::NoNumber)
         );
+    }
+
+    #[test]
+    fn numbers_are_rounded_to_digits() {
+        for (text, digits, want) in [
+            ("12345", 4, "12350"),
+            ("-12345", 4, "-12350"),
+            ("0.00099994", 4, "0.0009999"),
+            ("99995", 4, "100000"),
+            ("12", 4, "12"),
+            ("0", 4, "0"),
+        ] {
+            let number = Number::parse(text.as_bytes()).unwrap();
+            assert_eq!(shown(number.rounded(digits)), want, "{text}");
+        }
     }
 
     proptest! {

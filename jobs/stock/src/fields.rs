@@ -1,0 +1,234 @@
+//! Fields of a record: columns by number, or members of a JSON object by name.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use mapfold_job::JobError;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::column::{ColumnError, Columns, Delimiter};
+use crate::number::{Number, NumberError};
+
+/// Where some fields stand that a record must have.
+#[derive(Debug)]
+pub(crate) enum Fields<const N: usize> {
+    /// In columns.
+    Columns(Columns<N>),
+    /// In a JSON object, under these names.
+    Json([String; N]),
+}
+
+/// Why a record is bad.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FieldError {
+    #[error(transparent)]
+    Column(#[from] ColumnError),
+    #[error("it is no JSON object")]
+    NoJson(#[source] serde_json::Error),
+    #[error("there is no field `{name}`")]
+    Missing { name: String },
+    #[error("field `{name}` is no number: `{}`", text.escape_ascii())]
+    Number {
+        name: String,
+        /// The front of it.
+        text: Vec<u8>,
+        source: NumberError,
+    },
+}
+
+/// More bytes of a field are not told.
+const TOLD_MAX: usize = 40;
+
+impl<const N: usize> Fields<N> {
+    /// Fields as they were typed: names, or numbers of columns from 1.
+    pub(crate) fn new(
+        typed: [&str; N],
+        delimiter: Delimiter,
+        json: bool,
+    ) -> Result<Self, JobError> {
+        if json {
+            return Ok(Self::Json(typed.map(str::to_owned)));
+        }
+        let mut numbers = [0; N];
+        for (typed, number) in typed.iter().zip(&mut numbers) {
+            let parsed = typed.parse().ok().filter(|number| *number > 0);
+            *number = parsed.ok_or_else(|| {
+                format!(
+                    "`{typed}` is no column: they are counted from 1 (names are for `json=true`)"
+                )
+            })?;
+        }
+        let columns = Columns::new(numbers, delimiter);
+        Ok(Self::Columns(columns.ok_or("columns are counted from 1")?))
+    }
+
+    /// What stands in them: text as it is read, all else as it is written. A copy where it was escaped.
+    #[inline]
+    pub(crate) fn of<'r>(&self, record: &'r [u8]) -> Result<[Cow<'r, [u8]>; N], FieldError> {
+        match self {
+            Self::Columns(columns) => Ok(columns.of(record)?),
+            Self::Json(names) => members(record, names),
+        }
+    }
+
+    /// The number in one of the fields, which was found by [`of`](Self::of).
+    #[inline]
+    pub(crate) fn number(&self, which: usize, text: &[u8]) -> Result<Number, FieldError> {
+        match self {
+            Self::Columns(columns) => Ok(columns.number(which, text)?),
+            Self::Json(names) => Number::parse(text).map_err(|source| FieldError::Number {
+                name: names[which].clone(),
+                text: text[..text.len().min(TOLD_MAX)].to_vec(),
+                source,
+            }),
+        }
+    }
+}
+
+/// The members of a JSON object; one that is null is not there, and of two of the same name the last counts.
+fn members<'r, const N: usize>(
+    record: &'r [u8],
+    names: &[String; N],
+) -> Result<[Cow<'r, [u8]>; N], FieldError> {
+    let mut json = serde_json::Deserializer::from_slice(record);
+    let found = json.deserialize_map(Members(names)).and_then(|found| {
+        json.end()?;
+        Ok(found)
+    });
+    let found = found.map_err(FieldError::NoJson)?;
+    let mut texts = [(); N].map(|()| Cow::<'r, [u8]>::default());
+    for ((text, found), name) in texts.iter_mut().zip(found).zip(names) {
+        *text = match found.map(RawValue::get).filter(|found| *found != "null") {
+            Some(found) => text_of(found).map_err(FieldError::NoJson)?,
+            None => return Err(FieldError::Missing { name: name.clone() }),
+        };
+    }
+    Ok(texts)
+}
+
+/// What a value says: a text without quotes and escapes, all else as written.
+fn text_of(value: &str) -> Result<Cow<'_, [u8]>, serde_json::Error> {
+    let quoted = value
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    match quoted {
+        Some(text) if !text.contains('\\') => Ok(Cow::Borrowed(text.as_bytes())),
+        Some(_) => Ok(Cow::Owned(
+            serde_json::from_str::<String>(value)?.into_bytes(),
+        )),
+        None => Ok(Cow::Borrowed(value.as_bytes())),
+    }
+}
+
+/// Takes members out of an object, and passes over the others.
+struct Members<'n, const N: usize>(&'n [String; N]);
+
+impl<'de, const N: usize> Visitor<'de> for Members<'_, N> {
+    type Value = [Option<&'de RawValue>; N];
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = [None; N];
+        while let Some(which) = map.next_key_seed(Which(self.0))? {
+            if which.iter().any(|wanted| *wanted) {
+                let value: &RawValue = map.next_value()?;
+                for (found, _) in found.iter_mut().zip(which).filter(|(_, wanted)| *wanted) {
+                    *found = Some(value);
+                }
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Tells which of some names a name is. No copy is made of it.
+struct Which<'n, const N: usize>(&'n [String; N]);
+
+impl<'de, const N: usize> DeserializeSeed<'de> for Which<'_, N> {
+    type Value = [bool; N];
+
+    fn deserialize<D: Deserializer<'de>>(self, name: D) -> Result<Self::Value, D::Error> {
+        name.deserialize_str(self)
+    }
+}
+
+impl<const N: usize> Visitor<'_> for Which<'_, N> {
+    type Value = [bool; N];
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a name")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(self.0.each_ref().map(|wanted| wanted == name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(record: &[u8]) -> Result<[String; 2], String> {
+        let fields = Fields::new(["user", "size"], Delimiter::TAB, true).unwrap();
+        let found = fields.of(record).map_err(|error| error.to_string())?;
+        Ok(found.map(|field| String::from_utf8_lossy(&field).into_owned()))
+    }
+
+    #[test]
+    fn members_are_found_by_name() {
+        for (record, want) in [
+            (r#"{"user":"ann","size":12.50}"#, ["ann", "12.50"]),
+            (
+                r#" {"size": -1e3, "x": [{"user": 1}, "}"], "user": "a\"\u00e9\n"} "#,
+                ["a\"\u{e9}\n", "-1e3"],
+            ),
+            (
+                r#"{"\u0075ser": true, "size": {"a": 1}, "size": "7"}"#,
+                ["true", "7"],
+            ),
+        ] {
+            assert_eq!(
+                found(record.as_bytes()),
+                Ok(want.map(str::to_owned)),
+                "{record}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_or_has_no_such_member_is_told() {
+        for (record, want) in [
+            (&br#"{"user":"ann"}"#[..], "there is no field `size`"),
+            (br#"{"user":null,"size":1}"#, "there is no field `user`"),
+            (b"[1,2]", "it is no JSON object"),
+            (br#"{"user":"ann","size":1"#, "it is no JSON object"),
+            (br#"{"user":"ann","size":1} 2"#, "it is no JSON object"),
+            (b"{\"user\":\"\xff\",\"size\":1}", "it is no JSON object"),
+            (b"", "it is no JSON object"),
+        ] {
+            assert_eq!(
+                found(record),
+                Err(want.to_owned()),
+                "{}",
+                record.escape_ascii()
+            );
+        }
+    }
+
+    #[test]
+    fn columns_are_numbers() {
+        let columns = Fields::new(["2"], Delimiter::TAB, false).unwrap();
+        let [found] = columns.of(b"a\tb").unwrap();
+        assert_eq!(&*found, b"b");
+        for typed in ["0", "", "size", "-1"] {
+            let error = Fields::new([typed], Delimiter::TAB, false).unwrap_err();
+            assert!(error.to_string().contains("counted from 1"));
+        }
+    }
+}
