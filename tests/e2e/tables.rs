@@ -204,3 +204,37 @@ fn stats_are_those_of_a_plain_program() {
         assert_eq!(rows.into_iter().map(without_mean).collect::<Vec<_>>(), want);
     }
 }
+
+#[test]
+fn domains_are_those_of_a_plain_program() {
+    let sandbox = Sandbox::new();
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    let (mut text, mut table) = (String::new(), String::new());
+    for request in log(&sandbox) {
+        let site = request.bytes.unwrap_or(0) % 97;
+        let host = format!("www.site-{site}.example.org");
+        *counts.entry(host.clone()).or_default() += 1;
+        let scheme = if site % 2 == 0 { "http" } else { "HTTPS" };
+        let url = format!(
+            "{scheme}://me@{}:80/{}",
+            host.to_uppercase(),
+            request.status
+        );
+        writeln!(text, "said \u{201c}{url}\u{201d} ({})", request.status).unwrap();
+        writeln!(table, "{}\t{url}", request.status).unwrap();
+    }
+    fs::write(sandbox.work("text"), text).unwrap();
+    fs::write(sandbox.work("table"), table).unwrap();
+    let all: u64 = counts.values().sum();
+    let want: Vec<_> = counts
+        .iter()
+        .map(|(host, count)| format!("{host}\t{count}").into_bytes())
+        .collect();
+    assert_eq!(sorted(rows(&sandbox, &["domains", "text"])), want);
+    assert_eq!(
+        sorted(rows(&sandbox, &["domains", "table", "-p", "column=2"])),
+        want
+    );
+    let two = rows(&sandbox, &["domains", "text", "-p", "labels=2"]);
+    assert_eq!(two, [format!("example.org\t{all}").into_bytes()]);
+}

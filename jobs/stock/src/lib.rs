@@ -5,6 +5,7 @@
 
 mod column;
 mod distinct;
+mod domains;
 mod fields;
 mod grep;
 mod histogram;
@@ -22,6 +23,7 @@ mod wordcount;
 use mapfold_job::{JobTable, Maker};
 
 pub use distinct::Distinct;
+pub use domains::Domains;
 pub use grep::Grep;
 pub use histogram::Histogram;
 pub use index::Index;
@@ -35,9 +37,10 @@ pub use word::words;
 pub use wordcount::WordCount;
 
 /// The makers of all stock jobs, for a catalog that holds others beside them.
-pub fn makers() -> [Maker; 11] {
+pub fn makers() -> [Maker; 12] {
     [
         Maker::of::<Distinct>(),
+        Maker::of::<Domains>(),
         Maker::of::<Grep>(),
         Maker::of::<Histogram>(),
         Maker::of::<Index>(),
