@@ -238,3 +238,48 @@ fn domains_are_those_of_a_plain_program() {
     let two = rows(&sandbox, &["domains", "text", "-p", "labels=2"]);
     assert_eq!(two, [format!("example.org\t{all}").into_bytes()]);
 }
+
+#[test]
+fn requests_are_counted_as_by_a_plain_program() {
+    let sandbox = Sandbox::new();
+    let requests = log(&sandbox);
+    for (by, places) in [
+        ("status", &[8][..]),
+        ("host", &[0]),
+        ("hour,path", &[3, 6]),
+        ("user,method", &[2, 5]),
+    ] {
+        let mut counts: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+        for request in &requests {
+            let columns: Vec<&str> = request.line.split(' ').collect();
+            let facets = places.iter().map(|place| match (place, columns[*place]) {
+                // The generator's days are all of one month.
+                (3, time) => format!("2026-01-{}T{}", &time[1..3], &time[13..15]),
+                (6, path) => path.split('?').next().unwrap().to_owned(),
+                (_, column) => column.trim_matches('"').to_owned(),
+            });
+            let count = counts
+                .entry(facets.collect::<Vec<_>>().join("\t"))
+                .or_default();
+            *count = (count.0 + 1, count.1 + request.bytes.unwrap_or(0));
+        }
+        let want = counts
+            .iter()
+            .map(|(key, (requests, bytes))| format!("{key}\t{requests}\t{bytes}").into_bytes());
+        let by = format!("by={by}");
+        assert_eq!(
+            sorted(rows(&sandbox, &["logs", "log", "-p", &by])),
+            sorted(want.collect()),
+            "{by}"
+        );
+    }
+    fs::write(sandbox.work("bad"), "not a request\n").unwrap();
+    let failed = sandbox.start(["run", "logs", "log", "bad"]).wait();
+    assert!(
+        failed.stderr.contains("it has no [time]"),
+        "{}",
+        failed.stderr
+    );
+    let aside = rows(&sandbox, &["logs", "log", "bad", "--skip-bad", "1"]);
+    assert_eq!(aside, rows(&sandbox, &["logs", "log"]));
+}

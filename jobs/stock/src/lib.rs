@@ -11,6 +11,7 @@ mod grep;
 mod histogram;
 mod index;
 mod linecount;
+mod logs;
 mod ngrams;
 mod number;
 mod sessionize;
@@ -28,6 +29,7 @@ pub use grep::Grep;
 pub use histogram::Histogram;
 pub use index::Index;
 pub use linecount::LineCount;
+pub use logs::Logs;
 pub use ngrams::Ngrams;
 pub use sessionize::Sessionize;
 pub use sort::{RecordOrder, SORT, Sort};
@@ -37,7 +39,7 @@ pub use word::words;
 pub use wordcount::WordCount;
 
 /// The makers of all stock jobs, for a catalog that holds others beside them.
-pub fn makers() -> [Maker; 12] {
+pub fn makers() -> [Maker; 13] {
     [
         Maker::of::<Distinct>(),
         Maker::of::<Domains>(),
@@ -45,6 +47,7 @@ pub fn makers() -> [Maker; 12] {
         Maker::of::<Histogram>(),
         Maker::of::<Index>(),
         Maker::of::<LineCount>(),
+        Maker::of::<Logs>(),
         Maker::of::<Ngrams>(),
         Maker::of::<Sessionize>(),
         Maker::of::<Sort>(),
