@@ -283,3 +283,25 @@ fn requests_are_counted_as_by_a_plain_program() {
     let aside = rows(&sandbox, &["logs", "log", "bad", "--skip-bad", "1"]);
     assert_eq!(aside, rows(&sandbox, &["logs", "log"]));
 }
+
+#[test]
+fn dedup_keeps_the_first_of_each_client() {
+    let sandbox = Sandbox::new();
+    let requests = log(&sandbox);
+    let mut firsts = BTreeMap::new();
+    for request in &requests {
+        firsts
+            .entry(request.line.split(' ').next().unwrap())
+            .or_insert(&request.line);
+    }
+    let want = firsts
+        .values()
+        .map(|line| line.as_bytes().to_vec())
+        .collect();
+    let job = ["dedup", "log", "-p", "delimiter= ", "-p", "key=1"];
+    assert_eq!(sorted(rows(&sandbox, &job)), sorted(want));
+    let mut lines = log_lines(&sandbox);
+    lines.sort();
+    lines.dedup();
+    assert_eq!(sorted(rows(&sandbox, &["dedup", "log", "log"])), lines);
+}

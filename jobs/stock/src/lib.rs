@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
 mod column;
+mod dedup;
 mod distinct;
 mod domains;
 mod fields;
@@ -23,6 +24,7 @@ mod wordcount;
 
 use mapfold_job::{JobTable, Maker};
 
+pub use dedup::Dedup;
 pub use distinct::Distinct;
 pub use domains::Domains;
 pub use grep::Grep;
@@ -39,8 +41,9 @@ pub use word::words;
 pub use wordcount::WordCount;
 
 /// The makers of all stock jobs, for a catalog that holds others beside them.
-pub fn makers() -> [Maker; 13] {
+pub fn makers() -> [Maker; 14] {
     [
+        Maker::of::<Dedup>(),
         Maker::of::<Distinct>(),
         Maker::of::<Domains>(),
         Maker::of::<Grep>(),
