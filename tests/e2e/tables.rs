@@ -1,11 +1,11 @@
 //! Stock jobs over tables and logs, judged by plain programs: one process and two leave the same bytes, which are the rows of the judge.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 
-use crate::sandbox::{Sandbox, bytes_of, lines, sorted};
+use crate::sandbox::{Sandbox, books, bytes_of, lines, sorted};
 
 /// A request of a web server.
 #[derive(Clone)]
@@ -304,4 +304,77 @@ fn dedup_keeps_the_first_of_each_client() {
     lines.sort();
     lines.dedup();
     assert_eq!(sorted(rows(&sandbox, &["dedup", "log", "log"])), lines);
+}
+
+#[test]
+fn near_duplicates_are_found_and_grouped() {
+    let sandbox = Sandbox::new();
+    // Passages of a book, each three times: as it is, in capitals, and with some words changed.
+    let book = fs::read_to_string(books().join("pg-grimm.txt")).unwrap();
+    let all: Vec<&str> = book
+        .split(|c: char| !c.is_alphabetic())
+        .filter(|word| !word.is_empty())
+        .collect();
+    let mut passages = Vec::new();
+    for (number, words) in all.chunks_exact(400).take(40).enumerate() {
+        let mut changed = words.to_vec();
+        changed[number % 400] = "otherwise";
+        changed[(number * 7 + 100) % 400] = "instead";
+        passages.push((format!("p{number}"), words.join(" ")));
+        passages.push((format!("p{number}-loud"), words.join(", ").to_uppercase()));
+        passages.push((format!("p{number}-other"), changed.join(" ")));
+    }
+    let shingles: BTreeMap<&str, BTreeSet<String>> = passages
+        .iter()
+        .map(|(name, text)| {
+            let words: Vec<String> = text
+                .split(' ')
+                .map(|word| word.trim_matches(',').to_lowercase())
+                .collect();
+            (
+                name.as_str(),
+                words.windows(5).map(|shingle| shingle.join(" ")).collect(),
+            )
+        })
+        .collect();
+    let exact = |one: &str, other: &str| {
+        let (one, other) = (&shingles[one], &shingles[other]);
+        one.intersection(other).count() as f64 / one.union(other).count() as f64
+    };
+    let table: String = passages
+        .iter()
+        .map(|(name, text)| format!("{name}\t{text}\n"))
+        .collect();
+    fs::write(sandbox.work("passages"), table).unwrap();
+    let pairs = rows(
+        &sandbox,
+        &["similar", "passages", "-p", "id=1", "-p", "text=2"],
+    );
+    let pairs: Vec<String> = pairs
+        .into_iter()
+        .map(|row| String::from_utf8(row).unwrap())
+        .collect();
+    for pair in &pairs {
+        let columns: Vec<&str> = pair.split('\t').collect();
+        let told: f64 = columns[2].parse().unwrap();
+        let exact = exact(columns[0], columns[1]);
+        // Five times the error that is said.
+        assert!(told >= 0.8 && (told - exact).abs() < 0.2, "{pair} {exact}");
+    }
+    let names: BTreeSet<&str> = pairs
+        .iter()
+        .flat_map(|pair| pair.split('\t').take(2))
+        .collect();
+    assert_eq!(
+        names.len(),
+        passages.len(),
+        "all have a near-duplicate, of similarity 0.95"
+    );
+    fs::write(sandbox.work("pairs"), pairs.join("\n") + "\n").unwrap();
+    let groups = sorted(rows(&sandbox, &["components", "pairs"]));
+    let group = |name: &String| name.split('-').next().unwrap().to_owned();
+    let want = passages
+        .iter()
+        .map(|(name, _)| format!("{}\t{name}", group(name)).into_bytes());
+    assert_eq!(groups, sorted(want.collect()));
 }

@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
 mod column;
+mod components;
 mod dedup;
 mod distinct;
 mod domains;
@@ -16,6 +17,7 @@ mod logs;
 mod ngrams;
 mod number;
 mod sessionize;
+mod similar;
 mod sort;
 mod stats;
 mod topk;
@@ -24,6 +26,7 @@ mod wordcount;
 
 use mapfold_job::{JobTable, Maker};
 
+pub use components::Components;
 pub use dedup::Dedup;
 pub use distinct::Distinct;
 pub use domains::Domains;
@@ -34,6 +37,7 @@ pub use linecount::LineCount;
 pub use logs::Logs;
 pub use ngrams::Ngrams;
 pub use sessionize::Sessionize;
+pub use similar::Similar;
 pub use sort::{RecordOrder, SORT, Sort};
 pub use stats::Stats;
 pub use topk::TopK;
@@ -41,8 +45,9 @@ pub use word::words;
 pub use wordcount::WordCount;
 
 /// The makers of all stock jobs, for a catalog that holds others beside them.
-pub fn makers() -> [Maker; 14] {
+pub fn makers() -> [Maker; 16] {
     [
+        Maker::of::<Components>(),
         Maker::of::<Dedup>(),
         Maker::of::<Distinct>(),
         Maker::of::<Domains>(),
@@ -53,6 +58,7 @@ pub fn makers() -> [Maker; 14] {
         Maker::of::<Logs>(),
         Maker::of::<Ngrams>(),
         Maker::of::<Sessionize>(),
+        Maker::of::<Similar>(),
         Maker::of::<Sort>(),
         Maker::of::<Stats>(),
         Maker::of::<TopK>(),
