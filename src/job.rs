@@ -64,6 +64,12 @@ fn param_problem(job: &str, typed: &str, error: &ParamError) -> Problem {
             format!("add -p {name}=...; {describe}"),
         ),
         ParamError::Bad { .. } => (format!("job `{job}`: {error}"), describe),
+        ParamError::File { name, source } => {
+            let what = format!("job `{job}` cannot use the file of parameter `{name}`");
+            return Problem::new(Exit::Input, what)
+                .because(source)
+                .hint(source.hint());
+        }
     };
     Problem::new(Exit::Usage, what).hint(hint)
 }

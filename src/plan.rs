@@ -30,15 +30,15 @@ pub(crate) fn plan(args: PlanArgs, catalog: &Arc<dyn Catalog>) -> Result<Exit, P
 }
 
 fn spec(args: &PlanArgs, found: &Found) -> Result<JobSpec, Problem> {
-    let params = params(args.params.clone())?;
-    let runner = found.build(&params)?;
+    let settled = found.settled(&params(args.params.clone())?)?;
+    let runner = found.build(&settled.params)?;
     let inputs = args.inputs.iter().map(|typed| input_name(typed));
     let info = runner.info();
     let mut spec = JobSpec {
         key: JobKey(0),
         job: found.name.clone(),
-        params,
-        files: Vec::new(),
+        params: settled.params,
+        files: settled.files,
         inputs: inputs.collect::<Result<_, _>>()?,
         format: args.format,
         split_size: args.split_size.map(positive).transpose()?,

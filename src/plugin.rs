@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use mapfold_data::side_file;
 use mapfold_job::border::About;
-use mapfold_job::{Catalog, Runner};
+use mapfold_job::{BuildError, Catalog, ParamError, Runner};
+use mapfold_terms::{JobFile, ParamFile};
 use mapfold_worker::{PluginCatalog, PluginJob, Probed, TryJob};
 
 use crate::args::JobArgs;
 use crate::error::Problem;
 use crate::exit::Exit;
-use crate::settings::Shown;
+use crate::settings::{Shown, absolute};
 use crate::{crate_build, isolate, job, stderr};
 
 /// The job that was named, and where it is found.
@@ -25,6 +27,15 @@ pub(crate) struct Found {
     /// The plugin's file, absolute.
     pub(crate) plugin: Option<PathBuf>,
     about: Option<About>,
+}
+
+/// What the job is given beside its input.
+#[derive(Default)]
+pub(crate) struct Settled {
+    /// As typed, but for those that name files.
+    pub(crate) params: BTreeMap<String, String>,
+    /// These.
+    pub(crate) files: Vec<JobFile>,
 }
 
 /// Finds the job that was named.
@@ -110,6 +121,36 @@ pub(crate) fn of_plan(
 }
 
 impl Found {
+    /// Looks at the files that parameters name: from here on the job is known by what is in them.
+    pub(crate) fn settled(&self, typed: &BTreeMap<String, String>) -> Result<Settled, Problem> {
+        let jobs = self.catalog.list();
+        let info = jobs.iter().find(|info| info.name == self.name);
+        let members = info.map_or(&[][..], |info| &info.params);
+        let names_file = |name: &str| {
+            let member = members.iter().find(|member| member.name == name);
+            member.is_some_and(|member| member.kind == ParamFile::KIND)
+        };
+        let mut settled = Settled {
+            params: typed.clone(),
+            files: Vec::new(),
+        };
+        for (name, value) in &mut settled.params {
+            if !names_file(name) {
+                continue;
+            }
+            let path = absolute(Path::new(value))?;
+            let file = side_file::look(name, &path).map_err(|source| {
+                let name = name.clone();
+                let job = plain(&self.name).to_owned();
+                let source = ParamError::File { name, source };
+                job::problem(BuildError::Param { job, source }, &self.typed)
+            })?;
+            *value = ParamFile::from(&file).to_string();
+            settled.files.push(file);
+        }
+        Ok(settled)
+    }
+
     /// Makes the job ready to run in this process.
     pub(crate) fn build(
         &self,

@@ -10,13 +10,13 @@ use mapfold_data::input;
 use mapfold_data::manifest::Manifest;
 use mapfold_data::scratch::ScratchFile;
 use mapfold_job::Catalog;
-use mapfold_terms::{InputName, JobEnd, JobInfo, JobKey, JobSpec, Partitioning, RawPath};
+use mapfold_terms::{InputName, JobEnd, JobFile, JobInfo, JobKey, JobSpec, Partitioning, RawPath};
 
 use crate::cat::no_manifest;
 use crate::error::Problem;
 use crate::exit::Exit;
 use crate::place;
-use crate::plugin::Found;
+use crate::plugin::{Found, Settled};
 use crate::progress::Progress;
 use crate::runtime::block_on;
 use crate::scratch::PrivateFolder;
@@ -32,12 +32,14 @@ pub(crate) fn run(
     log::start(shown, log::Level::Off);
     let found = find(settings, catalog)?;
     found.warn(shown);
+    let settled = found.settled(&settings.params)?;
+    can_be_sent(&settings.place, &settled.files)?;
     let plugins = found.plugin.iter().cloned().collect();
     let catalog = isolate::catalog(Arc::clone(&found.catalog), settings.isolate, plugins)?;
     let runner = match &found.plugin {
         // None of its code runs here if that was asked for.
-        Some(_) => found.build_from(&*catalog, &settings.params)?,
-        None => found.build(&settings.params)?,
+        Some(_) => found.build_from(&*catalog, &settled.params)?,
+        None => found.build(&settled.params)?,
     };
     let mut progress = Progress::new(settings.progress, shown.paint, settings.place.about());
     let (files, spec, followed) = block_on(async {
@@ -47,7 +49,7 @@ pub(crate) fn run(
         if let Some(spooled) = &files.stdin {
             stdin::spool(spooled, &mut signals).await?;
         }
-        let mut spec = spec(settings, &found.name, runner.info(), &files)?;
+        let mut spec = spec(settings, &found.name, settled, runner.info(), &files)?;
         let plan = ranges::find(&*runner, &mut spec)?;
         for warning in space::check(settings, &*runner, &spec, plan.as_ref())? {
             progress.warn("space", &warning);
@@ -93,6 +95,19 @@ fn find(settings: &RunSettings, catalog: &Arc<dyn Catalog>) -> Result<Found, Pro
     match settings.isolate {
         true => plugin::find_and_try(&settings.job, catalog, &settings.params),
         false => plugin::find(&settings.job, catalog),
+    }
+}
+
+/// Refuses side files for workers that may not see them.
+fn can_be_sent(place: &Place, files: &[JobFile]) -> Result<(), Problem> {
+    match (place, files) {
+        (Place::Cluster(_), [file, ..]) => {
+            let name = &file.name;
+            let what = format!("the file of parameter `{name}` cannot be sent to a cluster yet");
+            Err(Problem::new(Exit::Usage, what)
+                .hint("--workers N runs the job in worker processes on this machine"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -142,6 +157,7 @@ impl Files {
 fn spec(
     settings: &RunSettings,
     job: &str,
+    settled: Settled,
     info: &JobInfo,
     files: &Files,
 ) -> Result<JobSpec, Problem> {
@@ -156,8 +172,8 @@ fn spec(
     Ok(JobSpec {
         key,
         job: job.to_owned(),
-        params: settings.params.clone(),
-        files: Vec::new(),
+        params: settled.params,
+        files: settled.files,
         inputs: inputs.collect(),
         format: settings.format,
         split_size: settings.split_size,

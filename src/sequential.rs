@@ -19,8 +19,9 @@ pub(crate) fn sequential(
     args: &SequentialArgs,
     catalog: &Arc<dyn Catalog>,
 ) -> Result<Exit, Problem> {
-    let params = params(args.params.clone())?;
-    let runner = plugin::find(&args.job, catalog)?.build(&params)?;
+    let found = plugin::find(&args.job, catalog)?;
+    let settled = found.settled(&params(args.params.clone())?)?;
+    let runner = found.build(&settled.params)?;
     let names: Vec<_> = args
         .inputs
         .iter()

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mapfold_terms::{Codec, Counters, InputFile, JobSpec, PartSummary, PartitionId};
+use mapfold_terms::{Codec, Counters, InputFile, JobSpec, ParamFile, PartSummary, PartitionId};
 use serde::{Deserialize, Serialize};
 
 use crate::part::part_name;
@@ -40,7 +40,7 @@ pub struct Manifest {
     pub engine: String,
     /// Name of the job in the catalog.
     pub job: String,
-    /// Its parameters as typed.
+    /// Its parameters as typed; of a file that one of them names, what is in it: `blake3:HASH`.
     pub params: BTreeMap<String, String>,
     /// How inputs were cut into records.
     pub format: String,
@@ -251,7 +251,7 @@ impl Manifest {
             manifest_version: MANIFEST_VERSION,
             engine: concat!("mapfold ", env!("CARGO_PKG_VERSION")).to_owned(),
             job: spec.job.clone(),
-            params: spec.params.clone(),
+            params: content_of(&spec.params),
             format: spec.format.to_string(),
             split_size: facts.split_size,
             splits: facts.splits,
@@ -286,6 +286,15 @@ impl Manifest {
         };
         parse(&path, &json)
     }
+}
+
+/// Parameters without what depends on where files are.
+fn content_of(params: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let content = |value: &String| ParamFile::content_of(value).to_owned();
+    params
+        .iter()
+        .map(|(name, value)| (name.clone(), content(value)))
+        .collect()
 }
 
 /// The version is looked at first, so that another one is not called malformed.

@@ -84,11 +84,6 @@ pub(crate) fn failed_here(error: &dyn std::error::Error) -> Outcome {
     Outcome::Failed(Failure::new(FailClass::Worker, error))
 }
 
-/// The outcome of an attempt whose job cannot be made.
-pub(crate) fn failed_by_job(error: &dyn std::error::Error) -> Outcome {
-    Outcome::Failed(Failure::new(FailClass::Job, error))
-}
-
 /// Scratch folder names: the token is unique over everything.
 pub(crate) fn scratch_name(attempt: AttemptId) -> String {
     attempt.token.to_string()

@@ -3,7 +3,7 @@
 use mapfold_job::MapTask;
 use mapfold_terms::{JobBrief, Outcome, Split};
 
-use crate::attempt::{Site, ended_early, failed_by_job, failed_here, is_moot, scratch_name};
+use crate::attempt::{Site, ended_early, failed_here, is_moot, scratch_name};
 use crate::attempts::Running;
 use crate::life::Life;
 
@@ -22,7 +22,7 @@ pub(crate) fn attempt(
     let attempt = running.attempt();
     let runner = match life.runners.get(&*site.catalog, brief) {
         Ok(runner) => runner,
-        Err(error) => return failed_by_job(&error),
+        Err(error) => return Outcome::Failed(error.failure()),
     };
     let scratch = site.scratch.scratch(&scratch_name(attempt));
     let room = life.runs.reserve();

@@ -18,7 +18,7 @@ use mapfold_terms::{
     Outcome, PartitionId, RawPath, ReduceReport, TaskId, WorkerId,
 };
 
-use crate::attempt::{Site, ended_early, failed_by_job, failed_here, is_moot, scratch_name};
+use crate::attempt::{Site, ended_early, failed_here, is_moot, scratch_name};
 use crate::attempts::Running;
 use crate::fetch::FetchError;
 use crate::gather::{Gathered, gather};
@@ -86,7 +86,7 @@ impl Reduce<'_> {
             return Err(Outcome::Cancelled.into());
         }
         let runner = self.life.runners.get(&*self.site.catalog, self.brief);
-        let runner = runner.map_err(|error| failed_by_job(&error))?;
+        let runner = runner.map_err(|error| Outcome::Failed(error.failure()))?;
         let attempt = self.running.attempt();
         let scratch = self.site.scratch.scratch(&scratch_name(attempt));
         let fetch_started = Instant::now();

@@ -139,7 +139,7 @@ impl ReadSplitError {
 }
 
 /// Errors that another worker, or this one later, may not meet.
-fn is_workers(error: &io::Error) -> bool {
+pub(crate) fn is_workers(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
         Some(

@@ -54,6 +54,7 @@ mod walk;
 pub use block::{Block, Record, Records};
 pub use checked_file::Change;
 pub use discover::{DiscoverError, discover};
+pub(crate) use failure::is_workers;
 pub use failure::{CodecName, ReadSplitError};
 pub use plan::{
     PlanError, REDUCERS_DEFAULT_MAX, REDUCERS_MAX, SPLITS_MAX, plan, reducers_for, split_size_for,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mapfold_terms::{Boundaries, JobInfo};
+use mapfold_terms::{Boundaries, FailClass, Failure, JobInfo};
 use serde::{Deserialize, Serialize};
 
 use crate::param::{ParamError, Params};
@@ -62,6 +62,22 @@ pub enum BuildError {
         /// What a person may do about it.
         hint: Option<String>,
     },
+}
+
+impl BuildError {
+    /// The failure of an attempt whose job cannot be made. The job's own fault, unless a file of its parameters is the reason.
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Param {
+                source: ParamError::File { source, .. },
+                ..
+            } => Failure {
+                hint: Some(source.hint().to_owned()),
+                ..Failure::new(source.class(), self)
+            },
+            _ => Failure::new(FailClass::Job, self),
+        }
+    }
 }
 
 /// Makes one kind of job; `Maker::of::<WordCount>()`.

@@ -71,6 +71,7 @@ mod row;
 mod runner;
 mod sample;
 mod sequential;
+mod side_file;
 mod sink;
 mod spare;
 mod spills;
@@ -92,6 +93,7 @@ pub use runner::{
     MapDone, MapTask, Monitor, ReduceDone, ReduceTask, Runner, SampleTask, SequentialDone,
     SequentialTask, TaskError, Unwatched,
 };
+pub use side_file::{NoText, SideFile};
 pub use trial::Trial;
 pub use value::{DecodeValueError, Value};
 pub use values::Values;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use mapfold_data::side_file::SideFileError;
 use mapfold_terms::{ByteSize, ParamInfo};
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,14 @@ pub enum ParamError {
         /// Its description.
         help: String,
     },
+    /// The file that it names cannot be used.
+    #[error("the file of parameter `{name}` cannot be used")]
+    File {
+        /// The parameter.
+        name: String,
+        /// Why.
+        source: SideFileError,
+    },
 }
 
 /// The parameters of a job that has none.
@@ -65,13 +74,25 @@ impl Params for NoParams {
 
 /// A type that a parameter can have.
 pub trait ParamValue: Sized {
-    /// For `describe`: `text`, `bool`, `u64`.
+    /// For `describe`: `text`, `bool`, `u64`. (`file` is [`SideFile`](crate::SideFile)'s alone.)
     const KIND: &'static str;
     /// For messages, with its article.
     const EXPECTED: &'static str;
 
     /// The value of what was typed, or `None` if it is not one.
     fn parse(typed: &str) -> Option<Self>;
+    /// The value of what was typed for the parameter `name`.
+    ///
+    /// # Errors
+    /// It is not one.
+    fn given(name: &str, typed: &str) -> Result<Self, ParamError> {
+        Self::parse(typed).ok_or_else(|| ParamError::Bad {
+            name: name.to_owned(),
+            value: typed.to_owned(),
+            expected: Self::EXPECTED.to_owned(),
+        })
+    }
+
     /// What one would type to get it.
     fn show(&self) -> String;
 }
@@ -119,6 +140,24 @@ from_str! {
     ByteSize, "size", "a size such as 64MiB";
 }
 
+/// A parameter that need not be given: `pub limit: Option<u64> = None`.
+impl<T: ParamValue> ParamValue for Option<T> {
+    const KIND: &'static str = T::KIND;
+    const EXPECTED: &'static str = T::EXPECTED;
+
+    fn parse(typed: &str) -> Option<Self> {
+        T::parse(typed).map(Some)
+    }
+
+    fn given(name: &str, typed: &str) -> Result<Self, ParamError> {
+        T::given(name, typed).map(Some)
+    }
+
+    fn show(&self) -> String {
+        self.as_ref().map_or_else(String::new, T::show)
+    }
+}
+
 /// The name of the first typed parameter that no member has, as an error.
 #[doc(hidden)]
 pub fn refuse_unknown(
@@ -144,11 +183,7 @@ pub fn take<T: ParamValue>(
     default: Option<T>,
 ) -> Result<T, ParamError> {
     match typed.get(name) {
-        Some(value) => T::parse(value).ok_or_else(|| ParamError::Bad {
-            name: name.to_owned(),
-            value: value.clone(),
-            expected: T::EXPECTED.to_owned(),
-        }),
+        Some(value) => T::given(name, value),
         None => default.ok_or_else(|| ParamError::Missing {
             name: name.to_owned(),
             help: help.to_owned(),
@@ -235,24 +270,29 @@ mod tests {
             loud: bool = false,
             /// How far.
             range: f64 = 1.5,
+            /// Who.
+            who: Option<u32> = None,
         }
     }
 
-    fn parse(typed: &[(&str, &str)]) -> Result<(u64, bool, f64), ParamError> {
+    fn parse(typed: &[(&str, &str)]) -> Result<(u64, bool, f64, Option<u32>), ParamError> {
         let typed = typed
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let sample = Sample::parse(&typed.collect())?;
-        Ok((sample.count, sample.loud, sample.range))
+        Ok((sample.count, sample.loud, sample.range, sample.who))
     }
 
     #[test]
     fn members_come_from_what_was_typed_or_their_default() {
-        assert_eq!(parse(&[("count", "3")]), Ok((3, false, 1.5)));
-        assert_eq!(
-            parse(&[("count", "3"), ("loud", "Yes"), ("range", "2")]),
-            Ok((3, true, 2.0))
-        );
+        assert_eq!(parse(&[("count", "3")]), Ok((3, false, 1.5, None)));
+        let all = [
+            ("count", "3"),
+            ("loud", "Yes"),
+            ("range", "2"),
+            ("who", "7"),
+        ];
+        assert_eq!(parse(&all), Ok((3, true, 2.0, Some(7))));
     }
 
     #[test]
@@ -296,6 +336,7 @@ mod tests {
                     Some(text("1.5")),
                     text("How far.")
                 ),
+                (text("who"), text("u32"), Some(text("")), text("Who.")),
             ]
         );
     }

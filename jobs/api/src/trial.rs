@@ -119,6 +119,7 @@ const MEMORY: ByteSize = ByteSize::mib(16);
 pub struct Trial<J: Job> {
     files: Vec<(String, Vec<u8>)>,
     params: BTreeMap<String, String>,
+    side_files: Vec<(String, Vec<u8>)>,
     format: Format,
     how: How,
     job: PhantomData<fn() -> J>,
@@ -139,6 +140,7 @@ impl<J: Job> Trial<J> {
         Self {
             files: Vec::new(),
             params: BTreeMap::new(),
+            side_files: Vec::new(),
             format: Format::Lines,
             how: How {
                 split_size: None,
@@ -166,6 +168,14 @@ impl<J: Job> Trial<J> {
     #[must_use]
     pub fn param(mut self, name: &str, value: impl ToString) -> Self {
         self.params.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    /// As `-p NAME=FILE`, for a parameter that is a [`SideFile`](crate::SideFile), with a file that holds `bytes`.
+    #[must_use]
+    pub fn side_file(mut self, name: &str, bytes: impl AsRef<[u8]>) -> Self {
+        self.side_files
+            .push((name.to_owned(), bytes.as_ref().to_owned()));
         self
     }
 
@@ -244,10 +254,11 @@ struct Stage<J: Job> {
 
 impl<J: Job> Stage<J> {
     fn new(trial: &Trial<J>) -> Result<Self, TrialError> {
-        let runner = JobTable::new([Maker::of::<J>()]).build(J::NAME, &trial.params)?;
         let root = ScratchRoot::open(&std::env::temp_dir())?;
         let input = root.scratch("input");
         let folder = input.folder()?;
+        let params = params(trial, &folder)?;
+        let runner = JobTable::new([Maker::of::<J>()]).build(J::NAME, &params)?;
         let names = trial.files.iter().map(|(name, bytes)| {
             let path = folder.join(name);
             let parent = path.parent().unwrap_or(&folder);
@@ -350,6 +361,17 @@ impl<J: Job> Stage<J> {
         let path = part_folder.join(attempt_part_name(attempt.token, partition, Codec::Plain));
         fs::read(&path).map_err(|error| not_made(&path, error))
     }
+}
+
+/// The parameters of a trial, with side files in `folder`.
+fn params<J: Job>(trial: &Trial<J>, folder: &Path) -> Result<BTreeMap<String, String>, TrialError> {
+    let mut params = trial.params.clone();
+    for (name, bytes) in &trial.side_files {
+        let path = folder.join(format!(".side-file-{name}"));
+        fs::write(&path, bytes).map_err(|error| not_made(&path, error))?;
+        params.insert(name.clone(), path.display().to_string());
+    }
+    Ok(params)
 }
 
 /// The only attempt of a task.

@@ -11,6 +11,7 @@ mod id;
 mod job;
 mod job_file;
 mod outcome;
+mod param_file;
 mod partitioning;
 mod plan;
 mod raw_path;
@@ -27,6 +28,7 @@ pub use outcome::{
     FailClass, Failure, FetchCause, FetchFailure, MapReport, Outcome, PartSummary, RecordAt,
     ReduceReport, RunSummary, Skipped,
 };
+pub use param_file::ParamFile;
 pub use partitioning::{Boundaries, Partitioning};
 pub use plan::{Codec, Fingerprint, InputFile, Piece, Plan, Split};
 pub use raw_path::RawPath;

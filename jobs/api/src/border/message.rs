@@ -257,7 +257,7 @@ impl Told {
             Self::Cancelled => Err(TaskError::Cancelled),
             Self::Failed(failure) => Err(failure.into()),
             Self::BadRun { map, message } => Err(TaskError::BadRun { map, message }),
-            Self::Refused(error) => Err(Failure::new(FailClass::Job, &error).into()),
+            Self::Refused(error) => Err(error.failure().into()),
             done => Ok(done),
         }
     }
