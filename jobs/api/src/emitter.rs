@@ -1,5 +1,6 @@
 //! Where `map` puts keys and values: the fold table or the sort buffer, and spills when over budget.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::mem::needs_drop;
 
@@ -15,6 +16,7 @@ use crate::job::group_of;
 use crate::partition::partition_of;
 use crate::sink::Sink;
 use crate::spills::Spills;
+use crate::state::State;
 use crate::{Job, Key, KeyRef, Record, Value, ValueOwned, ValueRef};
 
 /// Where `map` puts keys and values.
@@ -37,6 +39,8 @@ pub(crate) struct Emitted<J: Job> {
     counters: Counters,
     records_out: u64,
     place: Place,
+    /// The job's own.
+    state: State,
 }
 
 /// The record at hand, for the message if its `map` fails.
@@ -158,6 +162,24 @@ impl<'a, J: Job> Emitter<'a, J> {
         self.emitted.counters.add(name, n);
     }
 
+    /// What the job keeps from record to record of this attempt: one value of each type, made when it is first asked for. See
+    /// [`Job::finish_map`].
+    #[inline]
+    pub fn state<T: Any + Default>(&mut self) -> &mut T {
+        self.state_or_else(T::default)
+    }
+
+    /// The same, made by `make`.
+    #[inline]
+    pub fn state_or_else<T: Any>(&mut self, make: impl FnOnce() -> T) -> &mut T {
+        self.emitted.state.get(make)
+    }
+
+    /// Takes out what the job has kept, so that it can be emitted; the default, if it never asked for it.
+    pub fn take_state<T: Any + Default>(&mut self) -> T {
+        self.emitted.state.take().unwrap_or_default()
+    }
+
     /// Notes the record at hand, so that an error or panic in it names its place. A job that overrides
     /// [`Job::map_block`] calls it where it wants that.
     #[inline]
@@ -197,6 +219,7 @@ impl<J: Job> Emitted<J> {
             counters: Counters::default(),
             records_out: 0,
             place: Place::default(),
+            state: State::default(),
         }
     }
 
@@ -216,6 +239,11 @@ impl<J: Job> Emitted<J> {
     /// What is in memory: everything, if nothing was spilled.
     pub(crate) fn into_sink(self) -> Sink<J> {
         self.sink
+    }
+
+    /// Lets go of what the job has kept.
+    pub(crate) fn drop_state(&mut self) {
+        self.state = State::default();
     }
 
     /// The first error so far.

@@ -176,6 +176,74 @@ pub trait Job: Sized + Send + Sync + 'static {
         rows: &mut Rows<'_>,
     ) -> Result<(), JobError>;
 
+    /// Ends a map attempt, after the last record of its split: emits what the job has kept in [`Emitter::state`].
+    ///
+    /// The state is the attempt's own: no other thread sees it, and an attempt that is made again begins without any. It is there for what
+    /// is cheaper to gather than to emit, and for what is dear to make and no parameter (a cache). It is not counted in `--memory`; emit when it grows.
+    ///
+    /// Which records share a map task depends on the size of splits. What is emitted here should not matter in another grouping: sums do not, if there is
+    /// a combiner or `reduce` adds up. A record must be understood without those before it: where records may be skipped (`--skip-bad`),
+    /// those that `map` fails on are found by mapping each alone. An error here is no record's: it fails the attempt.
+    ///
+    /// ```
+    /// # use mapfold_job::{Emitter, Fold, Job, JobError, NoParams, Record, Rows, Trial, Values};
+    /// use std::collections::HashMap;
+    ///
+    /// /// Counts lines by their first letter, most of it without a lookup in the engine's table.
+    /// struct Letters;
+    ///
+    /// type Counts = HashMap<u8, u64>;
+    ///
+    /// impl Job for Letters {
+    ///     type Params = NoParams;
+    ///     type Key = Vec<u8>;
+    ///     type Value = u64;
+    ///     const NAME: &'static str = "letters";
+    ///     const SUMMARY: &'static str = "how many lines begin with each letter";
+    ///     const FOLD: Option<Fold<Self>> = Some(|_, _, sum, n| *sum += n);
+    /// #   fn new(_: NoParams) -> Result<Self, JobError> { Ok(Self) }
+    ///
+    ///     fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+    ///         if let Some(letter) = record.bytes.first() {
+    ///             *out.state::<Counts>().entry(*letter).or_default() += 1;
+    ///         }
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn finish_map(&self, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+    ///         for (letter, count) in out.take_state::<Counts>() {
+    ///             out.emit(&[letter], count);
+    ///         }
+    ///         Ok(())
+    ///     }
+    ///
+    /// #   fn reduce(&self, letter: &[u8], counts: &mut Values<'_, Self>, rows: &mut Rows<'_>) -> Result<(), JobError> {
+    /// #       rows.row(letter, counts.owned().sum::<u64>());
+    /// #       Ok(())
+    /// #   }
+    ///     // ...
+    /// }
+    /// let trial = Trial::<Letters>::of("ab\nbc\nac\n");
+    /// assert_eq!(trial.check().unwrap().rows(), ["a\t2", "b\t1"]);
+    /// ```
+    ///
+    /// # Errors
+    /// As `map`.
+    fn finish_map(&self, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+        let _ = out;
+        Ok(())
+    }
+
+    /// Ends a reduce attempt, after its last key: writes what the job has kept in [`Rows::state`]. Called also where there was no key. Which keys share
+    /// a part depends on the number of reduce tasks.
+    ///
+    /// # Errors
+    /// As `map`.
+    fn finish_reduce(&self, rows: &mut Rows<'_>) -> Result<(), JobError> {
+        let _ = rows;
+        Ok(())
+    }
+
     /// Whether the rows are the records, each of them once, as in a sort: then what the job will write is known beforehand, and it is refused
     /// where there is no room for it.
     fn keeps_records(&self) -> bool {

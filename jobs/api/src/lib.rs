@@ -75,6 +75,7 @@ mod side_file;
 mod sink;
 mod spare;
 mod spills;
+mod state;
 pub mod trial;
 mod value;
 mod values;

@@ -100,6 +100,7 @@ impl<J: Job> Pass<'_, J> {
             records_in += block.record_count();
             self.monitor.progress(records_in, reader.bytes_read());
         }
+        end_records(job, budget, &mut emitted)?;
         let finished = finish(job, budget, emitted)?;
         let bytes_in = reader.bytes_read();
         self.spare.put(MapMemory {
@@ -216,6 +217,25 @@ fn record_at(block: &Block<'_>, before: u64, place: Place) -> RecordAt {
         record: before + 1 + earlier.count() as u64,
         excerpt: record[..excerpt_len].to_vec(),
     }
+}
+
+/// After the last record: the job may emit what it has kept.
+pub(crate) fn end_records<J: Job>(
+    job: &J,
+    budget: &Budget<'_>,
+    emitted: &mut Emitted<J>,
+) -> Result<(), TaskError> {
+    let ended = guard::catch(|| {
+        let ended = job.finish_map(&mut Emitter::new(job, budget, &[], emitted));
+        emitted.drop_state();
+        ended
+    });
+    let Some(mut failure) = guard::failure(ended) else {
+        return Ok(emitted.check()?);
+    };
+    let what = "the end of the map attempt (`finish_map`) failed";
+    failure.chain.insert(0, what.to_owned());
+    Err(failure.into())
 }
 
 /// The run of all that was emitted; a panic of the combiner becomes a failure of the job.

@@ -14,6 +14,7 @@ use crate::combine::{JobMerge, MergeError, combine, fold_bucket};
 use crate::guard;
 use crate::job::{group_of, hash_partitions};
 use crate::key_order::KeyOrder;
+use crate::state::State;
 use crate::values::GroupEnd;
 use crate::{Job, JobError, Key, Monitor, ReduceDone, ReduceTask, Rows, TaskError, Value, Values};
 
@@ -93,6 +94,7 @@ fn reduce<J: Job>(
         stream_all(&mut round, &mut Merge::new(cursors)?, &so_far)?;
         ByteSize(0)
     };
+    round.end()?;
     let Round {
         groups, counters, ..
     } = round;
@@ -241,6 +243,8 @@ pub(crate) struct Round<'a, J> {
     part: &'a mut PartWriter,
     counters: Counters,
     format: Format,
+    /// The job's own.
+    state: State,
     pub(crate) groups: u64,
 }
 
@@ -253,6 +257,7 @@ impl<'a, J: Job> Round<'a, J> {
             part,
             counters: Counters::default(),
             format,
+            state: State::default(),
             groups: 0,
         }
     }
@@ -265,13 +270,30 @@ impl<'a, J: Job> Round<'a, J> {
         mut values: Values<'_, J>,
     ) -> Result<GroupEnd, Stop> {
         let decoded = <J::Key as Key>::decode(key, &mut self.decoded).map_err(MergeError::from)?;
-        let mut rows = Rows::new(self.part, &mut self.counters, self.format);
+        let mut rows = Rows::new(self.part, &mut self.counters, &mut self.state, self.format);
         let reduced = self.job.reduce(decoded, &mut values, &mut rows);
         rows.finish()?;
         let end = values.finish()?;
         reduced.map_err(|error| failed(error, key))?;
         self.groups += 1;
         Ok(end)
+    }
+}
+
+impl<J: Job> Round<'_, J> {
+    /// After the last group: the job may write what it has kept.
+    pub(crate) fn end(&mut self) -> Result<(), Stop> {
+        const WHAT: &str = "the end of the reduce attempt (`finish_reduce`) failed";
+        let mut rows = Rows::new(self.part, &mut self.counters, &mut self.state, self.format);
+        let ended = guard::catch(|| self.job.finish_reduce(&mut rows));
+        rows.finish()?;
+        match guard::failure(ended) {
+            None => Ok(()),
+            Some(mut failure) => {
+                failure.chain.insert(0, WHAT.to_owned());
+                Err(Stop::Task(failure.into()))
+            }
+        }
     }
 }
 

@@ -1,12 +1,17 @@
 //! Rows: what `reduce` leaves in a part file, `key TAB value` and a line feed, or records as they came.
 
+use std::any::Any;
+
 use mapfold_data::part::{PartWriter, WritePartError};
 use mapfold_terms::{Counters, Format};
+
+use crate::state::State;
 
 /// Where `reduce` writes rows.
 pub struct Rows<'a> {
     part: &'a mut PartWriter,
     counters: &'a mut Counters,
+    state: &'a mut State,
     format: Format,
     /// The first error; the attempt fails with it at the end of the group.
     error: Option<WritePartError>,
@@ -16,11 +21,13 @@ impl<'a> Rows<'a> {
     pub(crate) fn new(
         part: &'a mut PartWriter,
         counters: &'a mut Counters,
+        state: &'a mut State,
         format: Format,
     ) -> Self {
         Self {
             part,
             counters,
+            state,
             format,
             error: None,
         }
@@ -56,6 +63,24 @@ impl<'a> Rows<'a> {
         if let Err(error) = self.part.row(encode) {
             self.error.get_or_insert(error);
         }
+    }
+
+    /// What the job keeps from group to group of this attempt: one value of each type, made when it is first asked for. See
+    /// [`Job::finish_reduce`](crate::Job::finish_reduce).
+    #[inline]
+    pub fn state<T: Any + Default>(&mut self) -> &mut T {
+        self.state_or_else(T::default)
+    }
+
+    /// The same, made by `make`.
+    #[inline]
+    pub fn state_or_else<T: Any>(&mut self, make: impl FnOnce() -> T) -> &mut T {
+        self.state.get(make)
+    }
+
+    /// Takes out what the job has kept, so that it can be written; the default, if it never asked for it.
+    pub fn take_state<T: Any + Default>(&mut self) -> T {
+        self.state.take().unwrap_or_default()
     }
 
     pub(crate) fn finish(self) -> Result<(), WritePartError> {

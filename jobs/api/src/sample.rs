@@ -17,7 +17,7 @@ use crate::budget::Budget;
 use crate::combine::MergeError;
 use crate::emitter::Emitted;
 use crate::job::group_of;
-use crate::map_attempt::{RECORD_MAX_LEAST, finish, map_block, read_failed};
+use crate::map_attempt::{RECORD_MAX_LEAST, end_records, finish, map_block, read_failed};
 use crate::sink::Sink;
 use crate::{Job, SampleTask, TaskError};
 
@@ -68,6 +68,10 @@ pub(crate) fn sample<J: Job>(job: &J, task: &SampleTask<'_>) -> Result<Boundarie
             }
         }
         buffer = reader.into_buffer();
+    }
+    match end_records(job, &budget, &mut emitted) {
+        Err(TaskError::Failed(failure)) if failure.class == FailClass::Job && task.skip_bad => {}
+        ended => ended?,
     }
     let finished = finish(job, &budget, emitted)?;
     let found = boundaries::<J>(finished.run, task.plan.reducers).map_err(MergeError::from)?;

@@ -14,7 +14,7 @@ use mapfold_terms::{Boundaries, ByteSize, Partitioning, Token};
 use crate::budget::Budget;
 use crate::combine::{MergeError, fold};
 use crate::emitter::Emitted;
-use crate::map_attempt::{map_block, read_failed};
+use crate::map_attempt::{end_records, map_block, read_failed};
 use crate::reduce_attempt::{Round, SoFar, Stop, guarded, stream_all};
 use crate::sink::Sink;
 use crate::{Job, SequentialDone, SequentialTask, TaskError, Unwatched, Value, Values};
@@ -49,10 +49,12 @@ pub(crate) fn sequential<J: Job>(
         buffer = reader.into_buffer();
     }
     drop(buffer);
+    end_records(job, &budget, &mut emitted)?;
     let records_mapped = emitted.records_out();
     let mut part = BarePart::create(task.part_folder, task.part_codec).map_err(MergeError::from)?;
     let mut round = Round::new(job, part.rows(), task.format);
     reduce_all(&mut round, job, emitted.into_sink(), records_mapped)?;
+    round.end()?;
     let groups = round.groups;
     Ok(SequentialDone {
         records_in,
