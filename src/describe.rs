@@ -39,6 +39,9 @@ fn text(info: &JobInfo, typed: &JobArgs) -> String {
             let _ = write!(text, "\n{}\n", wrapped(paragraph));
         }
     }
+    if !info.inputs.is_empty() {
+        let _ = write!(text, "\nInputs: {}\n", info.inputs.join(", "));
+    }
     let rows = match info.value.as_str() {
         "" => info.key.clone(),
         value => format!("{} TAB {value}", info.key),
@@ -105,9 +108,14 @@ fn wrapped(paragraph: &str) -> String {
 /// A command with what must be given.
 fn example(info: &JobInfo, typed: &JobArgs) -> String {
     let required = info.params.iter().filter(|param| param.default.is_none());
-    required.fold(format!("mapfold run {typed}"), |command, param| {
+    let command = required.fold(format!("mapfold run {typed}"), |command, param| {
         format!("{command} -p {}={}", param.name, param.kind.to_uppercase())
-    }) + " INPUT... -o DIR"
+    });
+    let inputs = match info.inputs.as_slice() {
+        [] => "INPUT...".to_owned(),
+        names => names.join("=PATH ") + "=PATH",
+    };
+    format!("{command} {inputs} -o DIR")
 }
 
 #[cfg(test)]
@@ -136,6 +144,7 @@ mod tests {
             ],
             key: "(text, u64)".to_owned(),
             value: "bytes".to_owned(),
+            inputs: Vec::new(),
             folds: false,
             total_order: false,
         };
@@ -160,6 +169,17 @@ Parameters (-p KEY=VALUE):
 Example:
   mapfold run grep -p pattern=TEXT INPUT... -o DIR
 "
+        );
+        let join = JobInfo {
+            inputs: ["users", "orders"].map(str::to_owned).into(),
+            params: Vec::new(),
+            ..info
+        };
+        let text = text(&join, &typed);
+        assert!(text.contains("\nInputs: users, orders\n"), "{text}");
+        assert!(
+            text.contains("mapfold run grep users=PATH orders=PATH -o DIR"),
+            "{text}"
         );
     }
 }

@@ -25,6 +25,7 @@ mod exit;
 mod follow;
 mod foreground;
 mod generate;
+mod inputs;
 mod isolate;
 mod job;
 mod list;

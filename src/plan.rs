@@ -14,7 +14,7 @@ use crate::error::Problem;
 use crate::exit::Exit;
 use crate::plan_file::PlanFile;
 use crate::plugin::Found;
-use crate::settings::{codec, input_name, params, positive};
+use crate::settings::{codec, params, positive};
 use crate::{plugin, ranges};
 
 pub(crate) fn plan(args: PlanArgs, catalog: &Arc<dyn Catalog>) -> Result<Exit, Problem> {
@@ -32,14 +32,13 @@ pub(crate) fn plan(args: PlanArgs, catalog: &Arc<dyn Catalog>) -> Result<Exit, P
 fn spec(args: &PlanArgs, found: &Found) -> Result<JobSpec, Problem> {
     let settled = found.settled(&params(args.params.clone())?)?;
     let runner = found.build(&settled.params)?;
-    let inputs = args.inputs.iter().map(|typed| input_name(typed));
     let info = runner.info();
     let mut spec = JobSpec {
         key: JobKey(0),
         job: found.name.clone(),
         params: settled.params,
         files: settled.files,
-        inputs: inputs.collect::<Result<_, _>>()?,
+        inputs: found.files(&args.inputs)?,
         format: args.format,
         split_size: args.split_size.map(positive).transpose()?,
         reducers: args.reducers,

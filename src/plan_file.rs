@@ -70,6 +70,9 @@ struct PlanInput {
     len: u64,
     modified_ns: i128,
     changed_ns: i128,
+    /// Which of the job's inputs it belongs to.
+    #[serde(default)]
+    input: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -290,6 +293,7 @@ impl PlanInput {
             len,
             modified_ns,
             changed_ns,
+            input: file.input,
         }
     }
 
@@ -304,6 +308,7 @@ impl PlanInput {
                 modified_ns: self.modified_ns,
                 changed_ns: self.changed_ns,
             },
+            input: self.input,
         }
     }
 }

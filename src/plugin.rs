@@ -7,14 +7,15 @@ use std::sync::Arc;
 use mapfold_data::side_file;
 use mapfold_job::border::About;
 use mapfold_job::{BuildError, Catalog, ParamError, Runner};
-use mapfold_terms::{JobFile, ParamFile};
+use mapfold_terms::{InputName, JobFile, JobInfo, ParamFile};
 use mapfold_worker::{PluginCatalog, PluginJob, Probed, TryJob};
 
 use crate::args::JobArgs;
 use crate::error::Problem;
 use crate::exit::Exit;
-use crate::settings::{Shown, absolute};
-use crate::{crate_build, isolate, job, stderr};
+use crate::inputs::Input;
+use crate::settings::{Place, Shown, absolute};
+use crate::{crate_build, inputs, isolate, job, stderr};
 
 /// The job that was named, and where it is found.
 pub(crate) struct Found {
@@ -121,11 +122,29 @@ pub(crate) fn of_plan(
 }
 
 impl Found {
+    /// What the job reads, of what was typed.
+    pub(crate) fn inputs(&self, typed: &[PathBuf], place: &Place) -> Result<Vec<Input>, Problem> {
+        inputs::inputs(plain(&self.name), &self.info_inputs(), typed, place)
+    }
+
+    /// The same where standard input is not read.
+    pub(crate) fn files(&self, typed: &[PathBuf]) -> Result<Vec<InputName>, Problem> {
+        inputs::files(plain(&self.name), &self.info_inputs(), typed)
+    }
+
+    fn info_inputs(&self) -> Vec<String> {
+        self.info().map(|info| info.inputs).unwrap_or_default()
+    }
+
+    /// `None` if there is no such job.
+    fn info(&self) -> Option<JobInfo> {
+        let mut jobs = self.catalog.list().into_iter();
+        jobs.find(|info| info.name == self.name)
+    }
+
     /// Looks at the files that parameters name: from here on the job is known by what is in them.
     pub(crate) fn settled(&self, typed: &BTreeMap<String, String>) -> Result<Settled, Problem> {
-        let jobs = self.catalog.list();
-        let info = jobs.iter().find(|info| info.name == self.name);
-        let members = info.map_or(&[][..], |info| &info.params);
+        let members = self.info().map(|info| info.params).unwrap_or_default();
         let names_file = |name: &str| {
             let member = members.iter().find(|member| member.name == name);
             member.is_some_and(|member| member.kind == ParamFile::KIND)

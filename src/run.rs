@@ -15,14 +15,17 @@ use mapfold_terms::{InputName, JobEnd, JobFile, JobInfo, JobKey, JobSpec, Partit
 use crate::cat::no_manifest;
 use crate::error::Problem;
 use crate::exit::Exit;
+use crate::inputs::Input;
 use crate::place;
 use crate::plugin::{Found, Settled};
 use crate::progress::Progress;
 use crate::runtime::block_on;
 use crate::scratch::PrivateFolder;
-use crate::settings::{Input, Place, RunSettings, Shown, Target};
+use crate::settings::{Place, RunSettings, Shown, Target};
 use crate::signals::Signals;
-use crate::{capsule, crate_build, ending, isolate, log, plugin, ranges, rows, space, stdin, top};
+use crate::{
+    capsule, crate_build, ending, inputs, isolate, log, plugin, ranges, rows, space, stdin, top,
+};
 
 pub(crate) fn run(
     settings: &RunSettings,
@@ -32,6 +35,7 @@ pub(crate) fn run(
     log::start(shown, log::Level::Off);
     let found = find(settings, catalog)?;
     found.warn(shown);
+    let inputs = found.inputs(&settings.inputs, &settings.place)?;
     let settled = found.settled(&settings.params)?;
     can_be_sent(&settings.place, &settled.files)?;
     let plugins = found.plugin.iter().cloned().collect();
@@ -45,11 +49,18 @@ pub(crate) fn run(
     let (files, spec, followed) = block_on(async {
         // First of all, so that whatever is made from here on is also cleaned up.
         let mut signals = Signals::catch()?;
-        let files = Files::prepare(settings)?;
+        let files = Files::prepare(settings, &inputs)?;
         if let Some(spooled) = &files.stdin {
             stdin::spool(spooled, &mut signals).await?;
         }
-        let mut spec = spec(settings, &found.name, settled, runner.info(), &files)?;
+        let mut spec = spec(
+            settings,
+            &found.name,
+            inputs,
+            settled,
+            runner.info(),
+            &files,
+        )?;
         let plan = ranges::find(&*runner, &mut spec)?;
         for warning in space::check(settings, &*runner, &spec, plan.as_ref())? {
             progress.warn("space", &warning);
@@ -112,12 +123,8 @@ fn can_be_sent(place: &Place, files: &[JobFile]) -> Result<(), Problem> {
 }
 
 /// Refuses input that is missing, before minutes go into building a job for it.
-fn is_there(inputs: &[Input]) -> Result<(), Problem> {
-    let named = inputs.iter().filter_map(|input| match input {
-        Input::Named(name) => Some(name.clone()),
-        Input::Stdin => None,
-    });
-    let found = input::discover(&named.collect::<Vec<_>>());
+fn is_there(inputs: &[PathBuf]) -> Result<(), Problem> {
+    let found = input::discover(&inputs::surely_paths(inputs)?);
     found.map_err(|error| ranges::refused(&error, error.hint()))?;
     Ok(())
 }
@@ -132,8 +139,8 @@ struct Files {
 }
 
 impl Files {
-    fn prepare(settings: &RunSettings) -> Result<Self, Problem> {
-        let reads_stdin = settings.inputs.contains(&Input::Stdin);
+    fn prepare(settings: &RunSettings, inputs: &[Input]) -> Result<Self, Problem> {
+        let reads_stdin = inputs.iter().any(Input::is_stdin);
         let folder = (reads_stdin || settings.target == Target::Stdout)
             .then(PrivateFolder::make)
             .transpose()?;
@@ -157,16 +164,18 @@ impl Files {
 fn spec(
     settings: &RunSettings,
     job: &str,
+    inputs: Vec<Input>,
     settled: Settled,
     info: &JobInfo,
     files: &Files,
 ) -> Result<JobSpec, Problem> {
     let key = random_key()?;
-    let inputs = settings.inputs.iter().filter_map(|input| match input {
-        Input::Named(name) => Some(name.clone()),
-        Input::Stdin => files.stdin.as_ref().map(|spooled| InputName {
+    let inputs = inputs.into_iter().filter_map(|input| match input {
+        Input::Named(name) => Some(name),
+        Input::Stdin { input } => files.stdin.as_ref().map(|spooled| InputName {
             typed: RawPath::from(PathBuf::from("-")),
             absolute: RawPath::from(spooled.path.as_path()),
+            input,
         }),
     });
     Ok(JobSpec {

@@ -13,7 +13,7 @@ use crate::error::Problem;
 use crate::exit::Exit;
 use crate::plugin;
 use crate::scratch::no_scratch;
-use crate::settings::{codec, input_name, params};
+use crate::settings::{codec, params};
 
 pub(crate) fn sequential(
     args: &SequentialArgs,
@@ -22,11 +22,7 @@ pub(crate) fn sequential(
     let found = plugin::find(&args.job, catalog)?;
     let settled = found.settled(&params(args.params.clone())?)?;
     let runner = found.build(&settled.params)?;
-    let names: Vec<_> = args
-        .inputs
-        .iter()
-        .map(|input| input_name(input))
-        .collect::<Result<_, _>>()?;
+    let names = found.files(&args.inputs)?;
     let cannot_read = |error: &dyn std::error::Error| {
         Problem::new(Exit::Input, "cannot read the input").because(error)
     };

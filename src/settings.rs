@@ -2,18 +2,18 @@
 //! and against the system, and where defaults that depend on it are made.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal as _;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mapfold_protocol::Address;
-use mapfold_terms::{ByteSize, Codec, Format, InputName, RawPath};
+use mapfold_terms::{ByteSize, Codec, Format, InputName};
 
 use crate::args::{CompressChoice, JobArgs, ProgressChoice, RunArgs, ShownArgs};
 use crate::client::check_reach;
 use crate::error::Problem;
 use crate::exit::Exit;
+use crate::inputs;
 use crate::paint::Paint;
 use crate::progress::About;
 use crate::resources::Resources;
@@ -50,7 +50,8 @@ impl Shown {
 pub(crate) struct RunSettings {
     pub(crate) job: JobArgs,
     pub(crate) params: BTreeMap<String, String>,
-    pub(crate) inputs: Vec<Input>,
+    /// As typed: what they are called depends on the job.
+    pub(crate) inputs: Vec<PathBuf>,
     pub(crate) format: Format,
     pub(crate) split_size: Option<ByteSize>,
     pub(crate) reducers: Option<NonZeroU32>,
@@ -66,13 +67,6 @@ pub(crate) struct RunSettings {
     pub(crate) progress: ProgressChoice,
     pub(crate) json: bool,
     pub(crate) top: Option<NonZeroU32>,
-}
-
-/// One input.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Input {
-    Stdin,
-    Named(InputName),
 }
 
 impl Place {
@@ -126,9 +120,11 @@ impl RunSettings {
         if let (Place::Cluster(address), Target::Stdout) = (&place, &target) {
             needs_output(address)?;
         }
+        // What is wrong with them whatever the job.
+        inputs::inputs("", &[], &args.inputs, &place)?;
         Ok(Self {
             params: params(args.params)?,
-            inputs: inputs(&args.inputs, &place)?,
+            inputs: args.inputs,
             progress: shown.progress(args.progress),
             job: args.job,
             format: args.format,
@@ -239,54 +235,9 @@ pub(crate) fn params(typed: Vec<(String, String)>) -> Result<BTreeMap<String, St
     Ok(params)
 }
 
-fn inputs(typed: &[PathBuf], place: &Place) -> Result<Vec<Input>, Problem> {
-    let inputs: Vec<Input> = typed
-        .iter()
-        .map(|path| input(path))
-        .collect::<Result<_, _>>()?;
-    match inputs
-        .iter()
-        .filter(|input| **input == Input::Stdin)
-        .count()
-    {
-        0 => {}
-        1 if std::io::stdin().is_terminal() => {
-            return Err(Problem::new(Exit::Usage, "standard input is a terminal")
-                .hint("pipe something in, or name files"));
-        }
-        1 => {}
-        _ => {
-            return Err(Problem::new(
-                Exit::Usage,
-                "standard input (`-`) can be read only once",
-            ));
-        }
-    }
-    if let (Place::Cluster(address), true) = (place, inputs.contains(&Input::Stdin))
-        && !address.is_loopback().unwrap_or(false)
-    {
-        return Err(Problem::new(
-            Exit::Usage,
-            "a cluster of several machines cannot read standard input",
-        )
-        .hint("write it to a file in a folder that all its machines share"));
-    }
-    Ok(inputs)
-}
-
-fn input(typed: &Path) -> Result<Input, Problem> {
-    if typed == Path::new("-") {
-        return Ok(Input::Stdin);
-    }
-    input_name(typed).map(Input::Named)
-}
-
 /// As it was typed, and where it is.
 pub(crate) fn input_name(typed: &Path) -> Result<InputName, Problem> {
-    Ok(InputName {
-        typed: RawPath::from(typed),
-        absolute: RawPath::from(absolute(typed)?),
-    })
+    inputs::named(typed, 0)
 }
 
 /// Absolute, without a trailing slash; links and wildcards stay as they are.
@@ -374,9 +325,7 @@ mod tests {
     fn paths_become_absolute_and_keep_what_was_typed() {
         let settings = settings("wordcount books/*.txt -o no-such-counts/").unwrap();
         let here = std::env::current_dir().unwrap();
-        let Input::Named(name) = &settings.inputs[0] else {
-            panic!("a name was typed");
-        };
+        let name = input_name(&settings.inputs[0]).unwrap();
         assert_eq!(name.typed.as_path(), Path::new("books/*.txt"));
         assert_eq!(name.absolute.as_path(), here.join("books/*.txt"));
         assert_eq!(

@@ -138,6 +138,7 @@ mod tests {
         let name = InputName {
             typed: Path::new("out").into(),
             absolute: folder.path().into(),
+            input: 0,
         };
         let found = input::discover(&[name]).unwrap();
         let plan = input::plan(found, Format::Lines, None, None).unwrap();

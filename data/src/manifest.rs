@@ -75,8 +75,8 @@ pub struct Inputs {
     pub files: u64,
     /// Bytes of all files, as stored.
     pub bytes: u64,
-    /// BLAKE3 over, for each file in order: length of its name (u32, little-endian), its name, its length (u64,
-    /// little-endian).
+    /// BLAKE3 over, for each file in order: of one that is not of the job's first input, 0xffffffff and its input (u32 each, little-endian); length of
+    /// its name (u32), its name, its length (u64).
     pub list: B3,
     /// The files in order; absent if there are more than [`INPUTS_LISTED_MAX`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,6 +91,14 @@ pub struct InputEntry {
     pub name: String,
     /// Length as stored.
     pub bytes: u64,
+    /// Which of the job's inputs it belongs to, counted from 0; absent if that is the first.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub input: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+const fn is_first(input: &u32) -> bool {
+    *input == 0
 }
 
 /// One part file.
@@ -163,6 +171,11 @@ impl Inputs {
         };
         for file in files {
             let (name, bytes) = (file.name.as_bytes(), file.fingerprint.len);
+            if file.input > 0 {
+                // No name is so long.
+                hasher.update(&u32::MAX.to_le_bytes());
+                hasher.update(&file.input.to_le_bytes());
+            }
             hash_name(&mut hasher, name);
             hasher.update(&bytes.to_le_bytes());
             inputs.files += 1;
@@ -171,6 +184,7 @@ impl Inputs {
                 listed.push(InputEntry {
                     name: String::from_utf8_lossy(name).into_owned(),
                     bytes,
+                    input: file.input,
                 });
             }
         }

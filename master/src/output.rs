@@ -310,6 +310,7 @@ mod tests {
             let input = InputName {
                 typed: RawPath::from(Path::new(typed)),
                 absolute,
+                input: 0,
             };
             let refused = check_holds_no_input(&output, &[input], &[]).is_err();
             assert_eq!(refused, held, "{typed}");

@@ -69,6 +69,7 @@ impl Bench {
             inputs: vec![InputName {
                 typed: RawPath::from(Path::new("in")),
                 absolute: RawPath::from(self.path("in")),
+                input: 0,
             }],
             // A map task a line, so that a small file makes many.
             format: Format::NLine(NonZeroU32::MIN),

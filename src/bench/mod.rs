@@ -38,9 +38,9 @@ use crate::args::BenchArgs;
 use crate::error::Problem;
 use crate::exit::Exit;
 use crate::plan::cannot_write;
-use crate::plugin;
+use crate::plugin::{self, Found};
 use crate::runtime::block_on;
-use crate::settings::{Shown, input_name, params, positive};
+use crate::settings::{Shown, params, positive};
 use contender::Contender;
 use machine::Machine;
 use race::{Measured, race};
@@ -68,7 +68,7 @@ pub(crate) fn bench(
     }
     let args = &args;
     args.split_size.map(positive).transpose()?;
-    let (files, bytes) = size_up(args)?;
+    let (files, bytes) = size_up(args, &found)?;
     let contenders = Contender::all(args)?;
     let measured = block_on(race(contenders, args.runs, args.format, shown))?;
     let findings = Findings {
@@ -93,15 +93,12 @@ pub(crate) fn bench(
 }
 
 /// Files and bytes of the input, which must be there.
-fn size_up(args: &BenchArgs) -> Result<(u64, ByteSize), Problem> {
-    let name = |typed: &std::path::PathBuf| {
-        if typed == Path::new("-") {
-            let what = "standard input (`-`) can be read only once";
-            return Err(Problem::new(Exit::Usage, what).hint("write it to a file first"));
-        }
-        input_name(typed)
-    };
-    let names: Vec<_> = args.inputs.iter().map(name).collect::<Result<_, _>>()?;
+fn size_up(args: &BenchArgs, job: &Found) -> Result<(u64, ByteSize), Problem> {
+    if args.inputs.iter().any(|typed| typed == Path::new("-")) {
+        let what = "standard input (`-`) can be read only once";
+        return Err(Problem::new(Exit::Usage, what).hint("write it to a file first"));
+    }
+    let names = job.files(&args.inputs)?;
     let found = discover(&names)
         .map_err(|error| Problem::new(Exit::Input, "cannot read the input").because(&error))?;
     let bytes = found.iter().map(|file| file.fingerprint.len).sum();

@@ -115,7 +115,16 @@ fn tasks_as_processes_hold_the_side_file_against_the_plan() {
     fs::write(sandbox.work("stop.txt"), STOP_WORDS).unwrap();
     let (bigrams, books) = (plugin("bigrams"), books());
     let (bigrams, books) = (bigrams.to_str().unwrap(), books.to_str().unwrap());
-    let job = [bigrams, books, "-p", "stop_words=stop.txt", "-r", "2", "--split-size", "1GB"];
+    let job = [
+        bigrams,
+        books,
+        "-p",
+        "stop_words=stop.txt",
+        "-r",
+        "2",
+        "--split-size",
+        "1GB",
+    ];
     sandbox.run(["run"].iter().chain(&job).chain(&["-o", "run", "-q"]));
     sandbox.run(["plan"].iter().chain(&job).chain(&["-o", "plan.json"]));
     let task = |kind: &str, index: &str, folder: &str| {

@@ -17,6 +17,8 @@ fn main() -> ExitCode {
         Maker::of::<lab::EarlyExit>(),
         Maker::of::<fussy::Fussy<true>>(),
         Maker::of::<fussy::Fussy<false>>(),
+        Maker::of::<lab::Hoard>(),
+        Maker::of::<lab::Join>(),
         Maker::of::<lab::MapParallel>(),
         Maker::of::<lab::ReduceParallel>(),
         Maker::of::<rogue::Rogue>(),

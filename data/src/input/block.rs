@@ -136,6 +136,13 @@ impl<'a> Record<'a> {
         String::from_utf8_lossy(self.bytes)
     }
 
+    /// Which of the job's inputs the record is from: its place in [`INPUTS`](https://docs.rs/mapfold-job), counted from 0. Always 0 where
+    /// the job has but one.
+    #[inline]
+    pub const fn input(&self) -> usize {
+        self.file.input as usize
+    }
+
     /// The place of the record, for an error that is about it.
     pub fn at(&self) -> RecordAt {
         RecordAt {
@@ -236,6 +243,7 @@ mod tests {
                 modified_ns: 0,
                 changed_ns: 0,
             },
+            input: 0,
         }
     }
 

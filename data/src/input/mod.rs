@@ -23,6 +23,7 @@
 //! let input = InputName {
 //!     typed: std::path::Path::new("books").into(),
 //!     absolute: folder.path().into(),
+//!     input: 0,
 //! };
 //!
 //! let plan = plan(discover(&[input])?, Format::Lines, None, None)?;

@@ -45,6 +45,7 @@ impl Folder {
         InputName {
             typed: typed.as_ref().into(),
             absolute: self.path(typed.as_ref()).into(),
+            input: 0,
         }
     }
 

@@ -14,6 +14,7 @@ fn input(name: &str, len: u64) -> InputFile {
             modified_ns: 2,
             changed_ns: 3,
         },
+        input: 0,
     }
 }
 

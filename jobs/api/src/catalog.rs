@@ -105,12 +105,34 @@ impl Maker {
                 !(J::GROUP_BY_FIRST && J::FOLD.is_some()),
                 "a job with a combiner has no secondary sort: a key is left with one value"
             );
+            assert!(
+                can_be_typed(J::INPUTS),
+                "the name of an input is not empty, and has no `=`"
+            );
         }
         Self {
             info: info::<J>(),
             build: build::<J>,
         }
     }
+}
+
+/// Whether each can stand before the `=` of `NAME=PATH`.
+const fn can_be_typed(mut names: &[&str]) -> bool {
+    while let [name, rest @ ..] = names {
+        let mut bytes = name.as_bytes();
+        if bytes.is_empty() {
+            return false;
+        }
+        while let [byte, rest @ ..] = bytes {
+            if *byte == b'=' {
+                return false;
+            }
+            bytes = rest;
+        }
+        names = rest;
+    }
+    true
 }
 
 /// A catalog that is a list of makers.
@@ -155,6 +177,7 @@ fn info<J: Job>() -> JobInfo {
         params: J::Params::describe(),
         key: J::Key::kind(),
         value: J::Value::kind(),
+        inputs: J::INPUTS.iter().map(|name| (*name).to_owned()).collect(),
         folds: J::FOLD.is_some(),
         total_order: J::TOTAL_ORDER,
     }

@@ -48,6 +48,57 @@ pub trait Job: Sized + Send + Sync + 'static {
     const SUMMARY: &'static str;
     /// What a row is and what counts, for `mapfold describe`. A few paragraphs at most.
     const HELP: &'static str = "";
+    /// Names of its inputs, if it reads several kinds, as a join does; then each path is typed as `NAME=PATH`, and [`Record::input`] tells which
+    /// input a record is from, by its place here. All of the first input is read before the second, and so on: so of equal keys without a combiner, `reduce`
+    /// sees the values of the first input first.
+    ///
+    /// ```
+    /// # use mapfold_job::{Coded, Emitter, Job, JobError, NoParams, Record, Rows, Trial, Values};
+    /// /// What each user has ordered: users are lines of `id name`, orders of `user item`.
+    /// struct Orders;
+    ///
+    /// const USERS: usize = 0;
+    ///
+    /// impl Job for Orders {
+    ///     type Params = NoParams;
+    ///     type Key = String;
+    ///     type Value = Coded<(usize, String)>;
+    ///     const NAME: &'static str = "orders";
+    ///     const SUMMARY: &'static str = "what each user has ordered";
+    ///     const INPUTS: &'static [&'static str] = &["users", "orders"];
+    /// #   fn new(_: NoParams) -> Result<Self, JobError> { Ok(Self) }
+    ///
+    ///     fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+    ///         let line = str::from_utf8(record.bytes)?;
+    ///         let (user, rest) = line.split_once(' ').ok_or("a line has two columns")?;
+    ///         out.emit(user, (record.input(), rest.to_owned()));
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn reduce(
+    ///         &self,
+    ///         _: &str,
+    ///         values: &mut Values<'_, Self>,
+    ///         rows: &mut Rows<'_>,
+    ///     ) -> Result<(), JobError> {
+    ///         let mut users = Vec::new();
+    ///         // All users come before the first order.
+    ///         for (input, text) in values.owned() {
+    ///             match input {
+    ///                 USERS => users.push(text),
+    ///                 _ => users.iter().for_each(|name| rows.row(name, &text)),
+    ///             }
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let trial = Trial::<Orders>::new()
+    ///     .input("orders", "7 tea\n9 ink\n7 jam\n")
+    ///     .input("users", "7 Ann\n8 Bob\n");
+    /// assert_eq!(trial.check().unwrap().rows(), ["Ann\ttea", "Ann\tjam"]);
+    /// ```
+    const INPUTS: &'static [&'static str] = &[];
     /// The combiner, if values of one key can be folded together early. With one, `reduce` sees exactly one value.
     const FOLD: Option<Fold<Self>> = None;
     /// Whether the part files, one after another, hold all keys in increasing order. Partitions are then ranges of keys, found from

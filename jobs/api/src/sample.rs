@@ -230,6 +230,7 @@ mod tests {
                 path: name,
                 codec,
                 fingerprint,
+                input: 0,
             };
             Piece { file, start, end }
         };

@@ -117,12 +117,20 @@ const MEMORY: ByteSize = ByteSize::mib(16);
 /// assert_eq!(trial.check().unwrap().rows(), ["one.txt\t0", "two.txt\t0"]);
 /// ```
 pub struct Trial<J: Job> {
-    files: Vec<(String, Vec<u8>)>,
+    files: Vec<TrialFile>,
     params: BTreeMap<String, String>,
     side_files: Vec<(String, Vec<u8>)>,
     format: Format,
     how: How,
     job: PhantomData<fn() -> J>,
+}
+
+/// A file of the input.
+struct TrialFile {
+    /// The input that it belongs to.
+    of: Option<String>,
+    name: String,
+    bytes: Vec<u8>,
 }
 
 /// What the rows of a job must not depend on.
@@ -159,8 +167,23 @@ impl<J: Job> Trial<J> {
     /// A further file, of this name in messages and rows. Small files share a split.
     #[must_use]
     pub fn file(mut self, name: &str, bytes: impl AsRef<[u8]>) -> Self {
-        self.files
-            .push((name.to_owned(), bytes.as_ref().to_owned()));
+        self.files.push(TrialFile {
+            of: None,
+            name: name.to_owned(),
+            bytes: bytes.as_ref().to_owned(),
+        });
+        self
+    }
+
+    /// A file of one of the job's [`INPUTS`](Job::INPUTS), as `NAME=PATH`; its name in messages and rows is that of the input. Those that are not given
+    /// hold nothing.
+    #[must_use]
+    pub fn input(mut self, name: &str, bytes: impl AsRef<[u8]>) -> Self {
+        self.files.push(TrialFile {
+            of: Some(name.to_owned()),
+            name: name.to_owned(),
+            bytes: bytes.as_ref().to_owned(),
+        });
         self
     }
 
@@ -237,6 +260,24 @@ impl<J: Job> Default for Trial<J> {
     }
 }
 
+impl TrialFile {
+    /// Which input of the job it belongs to.
+    fn input<J: Job>(&self) -> Result<u32, TrialError> {
+        let found = match &self.of {
+            None if J::INPUTS.is_empty() => Some(0),
+            None => None,
+            Some(of) => (0..)
+                .zip(J::INPUTS)
+                .find(|(_, name)| *name == of)
+                .map(|(input, _)| input),
+        };
+        found.ok_or_else(|| TrialError::NoInput {
+            name: self.name.clone(),
+            known: J::INPUTS,
+        })
+    }
+}
+
 /// A job made, and its input where it can be read.
 struct Stage<J: Job> {
     runner: Arc<dyn Runner>,
@@ -259,25 +300,27 @@ impl<J: Job> Stage<J> {
         let folder = input.folder()?;
         let params = params(trial, &folder)?;
         let runner = JobTable::new([Maker::of::<J>()]).build(J::NAME, &params)?;
-        let names = trial.files.iter().map(|(name, bytes)| {
-            let path = folder.join(name);
+        let mut names = Vec::new();
+        for (number, file) in trial.files.iter().enumerate() {
+            let path = match file.of {
+                None => folder.join(&file.name),
+                Some(_) => folder.join(format!(".input-{number}")),
+            };
             let parent = path.parent().unwrap_or(&folder);
             fs::create_dir_all(parent)
-                .and_then(|()| fs::write(&path, bytes))
+                .and_then(|()| fs::write(&path, &file.bytes))
                 .map_err(|error| not_made(&path, error))?;
-            Ok(InputName {
-                typed: RawPath::from(Path::new(name)),
+            names.push(InputName {
+                typed: RawPath::from(Path::new(&file.name)),
                 absolute: RawPath::from(path),
-            })
-        });
+                input: file.input::<J>()?,
+            });
+        }
+        names.sort_by_key(|name| name.input);
         Ok(Self {
             runner,
-            names: names.collect::<Result<_, TrialError>>()?,
-            bytes: trial
-                .files
-                .iter()
-                .map(|(_, bytes)| bytes.len() as u64)
-                .sum(),
+            names,
+            bytes: trial.files.iter().map(|file| file.bytes.len() as u64).sum(),
             format: trial.format,
             _input: input,
             root,

@@ -181,6 +181,7 @@ fn planned(folder: &Path, text: &str, split_size: u64) -> Plan {
     let name = InputName {
         typed: RawPath::from(Path::new("input.txt")),
         absolute: RawPath::from(input.as_path()),
+        input: 0,
     };
     let files = discover(&[name]).unwrap();
     plan(files, Format::Lines, Some(ByteSize(split_size)), None).unwrap()

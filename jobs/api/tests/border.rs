@@ -62,6 +62,7 @@ fn split() -> Split {
             modified_ns: 2,
             changed_ns: 3,
         },
+        input: 1,
     };
     Split {
         index: 5,
@@ -255,6 +256,7 @@ fn messages() -> String {
         }],
         key: name(),
         value: name(),
+        inputs: vec![name()],
         folds: true,
         total_order: false,
     }]);

@@ -59,6 +59,7 @@ fn map(bencher: Bencher<'_, '_>, job: &str, params: &[(&str, &str)], kind: Kind)
     let name = InputName {
         typed: RawPath::from(Path::new("input.txt")),
         absolute: RawPath::from(input.as_path()),
+        input: 0,
     };
     let plan = plan(
         discover(&[name]).unwrap(),

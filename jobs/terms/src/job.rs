@@ -71,6 +71,9 @@ pub struct InputName {
     pub typed: RawPath,
     /// The same as an absolute path (a glob keeps its wildcards).
     pub absolute: RawPath,
+    /// Which of the job's inputs it belongs to, counted from 0; 0 where the job has but one.
+    #[serde(default)]
+    pub input: u32,
 }
 
 /// A job as a client submits it. The plan follows from it and the input alone, never from the cluster.
@@ -82,7 +85,7 @@ pub struct JobSpec {
     pub job: String,
     /// Parameters as typed (`-p KEY=VALUE`), already checked by the client against the catalog.
     pub params: BTreeMap<String, String>,
-    /// What to read, in the order given.
+    /// What to read: one input of the job after the other, each in the order given.
     pub inputs: Vec<InputName>,
     /// Files that go with the job, at most [`JobFile::MAX`]. On a cluster the master has them before the job is submitted.
     pub files: Vec<JobFile>,
@@ -188,6 +191,9 @@ pub struct JobInfo {
     pub key: String,
     /// Kind of the value in a row.
     pub value: String,
+    /// Names of its inputs, where it has several; else none.
+    #[serde(default)]
+    pub inputs: Vec<String>,
     /// Whether the job has a combiner.
     pub folds: bool,
     /// Whether the part files, one after another, hold the keys in order.

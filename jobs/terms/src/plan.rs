@@ -67,6 +67,9 @@ pub struct InputFile {
     pub codec: Codec,
     /// The version that was planned.
     pub fingerprint: Fingerprint,
+    /// Which of the job's inputs it belongs to ([`InputName::input`](crate::InputName::input)).
+    #[serde(default)]
+    pub input: u32,
 }
 
 /// A byte range of one file. A record belongs to the piece in which it begins.

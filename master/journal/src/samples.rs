@@ -114,6 +114,7 @@ pub(crate) fn split(index: u32) -> Split {
                     modified_ns: -3,
                     changed_ns: 1 << 70,
                 },
+                input: 7,
             },
             start: 0,
             end: 10,
@@ -156,6 +157,7 @@ fn spec(job: JobId) -> JobSpec {
         inputs: vec![InputName {
             typed: path("in"),
             absolute: path("/in"),
+            input: 7,
         }],
         format: Format::Fixed(NonZeroU32::MIN),
         split_size: Some(ByteSize(10)),

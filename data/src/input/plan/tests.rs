@@ -16,6 +16,7 @@ fn file(name: &str, len: u64, codec: Codec) -> InputFile {
             modified_ns: 0,
             changed_ns: 0,
         },
+        input: 0,
     }
 }
 

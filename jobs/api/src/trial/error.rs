@@ -31,6 +31,14 @@ pub enum TrialError {
         /// What does that.
         cause: &'static str,
     },
+    /// The job has no input of this name; or it has names for its inputs, and this is only the name of a file.
+    #[error("`{name}` is no input of the job, which has {known:?}")]
+    NoInput {
+        /// What was given.
+        name: String,
+        /// What there is.
+        known: &'static [&'static str],
+    },
     /// The input cannot be planned.
     #[error("the input cannot be read: {0}")]
     Input(String),

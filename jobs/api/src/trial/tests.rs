@@ -77,6 +77,124 @@ fn a_good_job_leaves_the_same_rows_in_all_ways() {
     );
 }
 
+/// Sorts lines, which it emits at the end of a map task only.
+struct SortedAtTheEnd;
+
+impl Job for SortedAtTheEnd {
+    type Params = NoParams;
+    type Key = String;
+    type Value = ();
+
+    const NAME: &'static str = "sorted-at-the-end";
+    const SUMMARY: &'static str = "sorts lines";
+    const TOTAL_ORDER: bool = true;
+
+    fn new(_: NoParams) -> Result<Self, JobError> {
+        Ok(Self)
+    }
+
+    fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+        out.state::<Vec<String>>().push(record.text().into_owned());
+        Ok(())
+    }
+
+    fn finish_map(&self, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+        for line in out.take_state::<Vec<String>>() {
+            out.emit(&line, ());
+        }
+        Ok(())
+    }
+
+    fn reduce(
+        &self,
+        line: &str,
+        _: &mut Values<'_, Self>,
+        rows: &mut Rows<'_>,
+    ) -> Result<(), JobError> {
+        *rows.state::<u64>() += 1;
+        rows.row(line, "");
+        Ok(())
+    }
+
+    fn finish_reduce(&self, rows: &mut Rows<'_>) -> Result<(), JobError> {
+        let rows_before = *rows.state::<u64>();
+        rows.count("rows", rows_before);
+        rows.count("parts", 1);
+        Ok(())
+    }
+}
+
+#[test]
+fn what_a_job_keeps_is_of_one_attempt() {
+    let trial = Trial::<SortedAtTheEnd>::of("d\nb\na\nc\ne\n").reducers(2);
+    let tried = trial.check().unwrap();
+    // Ranges were found from what is emitted at the end.
+    assert!(tried.parts().iter().all(|part| !part.is_empty()));
+    let rows: Vec<String> = tried
+        .rows()
+        .iter()
+        .map(|row| row.trim().to_owned())
+        .collect();
+    assert_eq!(rows, ["a", "b", "c", "d", "e"]);
+    assert_eq!((tried.counter("rows"), tried.counter("parts")), (5, 2));
+}
+
+/// Which inputs the lines of each key are from.
+struct Whence;
+
+impl Job for Whence {
+    type Params = NoParams;
+    type Key = String;
+    type Value = u64;
+
+    const NAME: &'static str = "whence";
+    const SUMMARY: &'static str = "inputs of lines";
+    const INPUTS: &'static [&'static str] = &["left", "right"];
+
+    fn new(_: NoParams) -> Result<Self, JobError> {
+        Ok(Self)
+    }
+
+    fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+        out.emit(&record.text(), record.input() as u64);
+        Ok(())
+    }
+
+    fn reduce(
+        &self,
+        line: &str,
+        inputs: &mut Values<'_, Self>,
+        rows: &mut Rows<'_>,
+    ) -> Result<(), JobError> {
+        let inputs: Vec<String> = inputs.owned().map(|input| input.to_string()).collect();
+        rows.row(line, inputs.join(" "));
+        Ok(())
+    }
+}
+
+#[test]
+fn values_come_in_the_order_of_the_inputs() {
+    let trial = Trial::<Whence>::new()
+        .input("right", "a\nb\na\n")
+        .input("left", "a\n")
+        .input("left", "c\na\n");
+    let tried = trial.check().unwrap();
+    assert_eq!(tried.rows(), ["a\t0 0 1 1", "b\t1", "c\t0"]);
+}
+
+#[test]
+fn inputs_that_there_are_not_are_refused() {
+    let why = |trial: Trial<Whence>| format!("{:?}", trial.run().map(drop).unwrap_err());
+    let unknown = why(Trial::new().input("middle", "a\n"));
+    assert!(unknown.contains("`middle` is no input"), "{unknown}");
+    let unnamed = why(Trial::of("a\n"));
+    assert!(
+        unnamed.contains("`input` is no input of the job"),
+        "{unnamed}"
+    );
+    assert!(unnamed.contains(r#"["left", "right"]"#), "{unnamed}");
+}
+
 #[test]
 fn a_combiner_that_is_not_associative_is_found() {
     let why = check_fails::<Folded<MEAN_OF_MEANS>>(LINES);

@@ -179,6 +179,7 @@ mod tests {
                 modified_ns: 0,
                 changed_ns: 0,
             },
+            input: 0,
         }
     }
 

@@ -311,6 +311,7 @@ pub(super) fn piece() -> Piece {
                 modified_ns: 1_700_000_000_000_000_000,
                 changed_ns: -1,
             },
+            input: 7,
         },
         start: 0,
         end: 1000,
@@ -480,6 +481,7 @@ pub(super) fn job_spec() -> JobSpec {
         inputs: vec![InputName {
             typed: raw("in"),
             absolute: raw("/in"),
+            input: 7,
         }],
         format: Format::Lines,
         split_size: Some(ByteSize::mib(64)),

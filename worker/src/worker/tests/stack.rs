@@ -227,6 +227,7 @@ fn spec(folder: &Path) -> JobSpec {
         inputs: vec![InputName {
             typed: RawPath::from(Path::new("in")),
             absolute: RawPath::from(folder.join("in")),
+            input: 0,
         }],
         format: Format::NLine(NonZeroU32::MIN),
         split_size: None,
