@@ -439,6 +439,13 @@ pub(crate) struct MasterArgs {
     /// their master.
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
+
+    /// Most that files of jobs (plugins, side files) may take here, all together
+    ///
+    /// They are kept in the state folder, or in a temporary one, while jobs need them, and for an hour after. One job may have a
+    /// quarter of it.
+    #[arg(long, value_name = "SIZE", default_value = "4GiB")]
+    pub(crate) files_max: ByteSize,
 }
 
 /// Start a worker and join a master

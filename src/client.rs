@@ -1,15 +1,19 @@
 //! What the command line asks of a master, in this process or elsewhere.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use mapfold_protocol::service::{ClientDeskClient, Refusal};
+use mapfold_protocol::service::{ClientDeskClient, FileIds, FilePiece, Refusal};
 use mapfold_protocol::{
     Address, CallError, ConnectError, Connector, Link, ListenRefused, check_listen,
 };
-use mapfold_terms::{JobEntry, JobId, JobSpec, JobStatus, WorkerId, WorkerStatus};
+use mapfold_terms::{FileId, JobEntry, JobFile, JobId, JobSpec, JobStatus, WorkerId, WorkerStatus};
+
+use tarpc::client::RpcError;
+use tarpc::context::Context;
 
 use crate::error::Problem;
 use crate::exit::Exit;
+use crate::worker::AWAY_MAX;
 
 /// A connection to a master. All its calls may be repeated.
 pub(crate) struct Client {
@@ -19,6 +23,8 @@ pub(crate) struct Client {
 impl Client {
     /// The time that a master has for an answer.
     pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(10);
+    /// Between tries of a call that is repeated.
+    const AGAIN: Duration = Duration::from_millis(100);
     /// Tries to submit: the key makes them the same job.
     const SUBMITS_MAX: u32 = 3;
 
@@ -44,6 +50,50 @@ impl Client {
                 Ok(job) => return Ok(job),
                 Err(error) if tries < Self::SUBMITS_MAX && is_away(&error) => tries += 1,
                 Err(error) => return Err(no_answer("the job was not accepted", &error)),
+            }
+        }
+    }
+
+    /// Which of these files the master does not have.
+    pub(crate) async fn lacks(&self, files: &[FileId]) -> Result<Vec<FileId>, CallError> {
+        let files = FileIds(files.to_vec());
+        let lacks = self.repeat(|desk, context| {
+            let files = files.clone();
+            async move { desk.lacks(context, files).await }
+        });
+        Ok(lacks.await?.0)
+    }
+
+    /// Sends a piece of a file; tells from where the next one is wanted.
+    pub(crate) async fn send_piece(
+        &self,
+        file: &JobFile,
+        from: u64,
+        piece: Vec<u8>,
+    ) -> Result<u64, CallError> {
+        let (id, len) = (file.id, file.bytes);
+        self.repeat(|desk, context| {
+            let piece = FilePiece(piece.clone());
+            async move { desk.send_file(context, id, len, from, piece).await }
+        })
+        .await
+    }
+
+    /// A call that is made again for as long as a master may take to be started again.
+    async fn repeat<T, Answer>(
+        &self,
+        ask: impl Fn(ClientDeskClient, Context) -> Answer,
+    ) -> Result<T, CallError>
+    where
+        Answer: Future<Output = Result<Result<T, Refusal>, RpcError>>,
+    {
+        let deadline = Instant::now() + AWAY_MAX;
+        loop {
+            match self.link.call(Self::ANSWER_MAX, &ask).await {
+                Err(error) if is_away(&error) && Instant::now() < deadline => {
+                    tokio::time::sleep(Self::AGAIN).await;
+                }
+                answer => return answer,
             }
         }
     }
@@ -141,7 +191,7 @@ pub(crate) fn cannot_connect(address: &str, error: &ConnectError) -> Problem {
     }
 }
 
-fn no_answer(what: &str, error: &CallError) -> Problem {
+pub(crate) fn no_answer(what: &str, error: &CallError) -> Problem {
     if let CallError::Refused(refusal @ Refusal::UnknownJob(_)) = error {
         return Problem::new(Exit::Usage, refusal.to_string()).hint(
             "a master forgets old jobs in time, and all when it is started again without --state",
@@ -153,6 +203,8 @@ fn no_answer(what: &str, error: &CallError) -> Problem {
         | CallError::Disconnected { .. }
         | CallError::Unreachable { .. }
         | CallError::Version { .. } => Exit::Unreachable,
+        CallError::Refused(Refusal::FileTrouble(_)) => Exit::Output,
+        CallError::Refused(Refusal::NoRoomForFile { .. }) => Exit::NoSpace,
         CallError::Refused(_) | CallError::TooLong { .. } => Exit::Usage,
         CallError::Failed { .. } => Exit::Internal,
     };

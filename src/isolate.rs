@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mapfold_job::Catalog;
 use mapfold_terms::ByteSize;
-use mapfold_worker::{IsolateSettings, PluginCatalog, PluginFile};
+use mapfold_worker::{IsolateSettings, Isolation, PluginCatalog, PluginFile};
 
 use crate::error::Problem;
 use crate::exit::Exit;
@@ -19,9 +19,14 @@ pub(crate) fn catalog(
     plugins: Vec<PathBuf>,
 ) -> Result<Arc<dyn Catalog>, Problem> {
     match isolate {
-        true => Ok(mapfold_worker::isolated(catalog, settings(plugins)?)),
+        true => Ok(isolation(plugins)?.catalog(catalog)),
         false => Ok(catalog),
     }
+}
+
+/// Processes that make attempts, and may be asked for the jobs of these plugins.
+pub(crate) fn isolation(plugins: Vec<PathBuf>) -> Result<Isolation, Problem> {
+    settings(plugins).map(Isolation::new)
 }
 
 /// How the processes are started, which may be asked for the jobs of these plugins.

@@ -49,6 +49,7 @@ mod rows;
 mod run;
 mod runtime;
 mod scratch;
+mod send;
 mod sequential;
 mod settings;
 mod signals;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{self, Path};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use mapfold_master::{JournalError, Master, MasterHandle, ServeError, Settings};
 use mapfold_protocol::{Address, BindError, raise_open_files};
@@ -27,8 +27,8 @@ pub(crate) fn master(args: &MasterArgs, shown: &Shown) -> Result<Exit, Problem> 
     block_on(async {
         let mut signals = Signals::catch()?;
         let master = match &args.state {
-            Some(state) => reopen(state, args.lease)?,
-            None => Master::start(identified(args.lease)?),
+            Some(state) => reopen(state, args)?,
+            None => Master::start(identified(args)?),
         };
         let local = master
             .serve(&listen, args.insecure)
@@ -57,7 +57,7 @@ pub(crate) fn master(args: &MasterArgs, shown: &Shown) -> Result<Exit, Problem> 
 }
 
 /// A master that goes on with the jobs in a state folder, which is made if need be.
-fn reopen(state: &Path, lease: Duration) -> Result<MasterHandle, Problem> {
+fn reopen(state: &Path, args: &MasterArgs) -> Result<MasterHandle, Problem> {
     let cannot_make = |error: io::Error| {
         let what = format!("cannot make the state folder {}", state.display());
         Problem::new(Exit::for_writing(&error), what).because(&error)
@@ -66,8 +66,7 @@ fn reopen(state: &Path, lease: Duration) -> Result<MasterHandle, Problem> {
     if let Some(parent) = state.parent() {
         fs::create_dir_all(parent).map_err(cannot_make)?;
     }
-    let bounds = mapfold_scheduler::Settings::with_lease(lease);
-    Master::open(Settings::new(bounds), &state).map_err(|error| no_journal(&error))
+    Master::open(settings(args), &state).map_err(|error| no_journal(&error))
 }
 
 /// Why a master cannot work with its state folder, or not any more.
@@ -97,9 +96,17 @@ fn no_journal(error: &JournalError) -> Problem {
     }
 }
 
+fn settings(args: &MasterArgs) -> Settings {
+    let bounds = mapfold_scheduler::Settings::with_lease(args.lease);
+    Settings {
+        files_max: args.files_max,
+        ..Settings::new(bounds)
+    }
+}
+
 /// Settings of a master that does not take workers of an earlier one at the same address for its own: they
 /// go on calling, and would act under each other's names.
-fn identified(lease: Duration) -> Result<Settings, Problem> {
+fn identified(args: &MasterArgs) -> Result<Settings, Problem> {
     /// As many as people can read.
     const WORKERS: u32 = 1_000_000;
     let random = getrandom::u32().map_err(|error| {
@@ -115,7 +122,7 @@ fn identified(lease: Duration) -> Result<Settings, Problem> {
         epoch,
         since: epoch,
         last_worker: WorkerId(random % WORKERS),
-        ..Settings::new(mapfold_scheduler::Settings::with_lease(lease))
+        ..settings(args)
     })
 }
 

@@ -12,7 +12,7 @@ use mapfold_job::Catalog;
 use mapfold_master::{Master, MasterHandle};
 use mapfold_protocol::{Address, Connector, raise_open_files};
 use mapfold_terms::{ByteSize, JobSpec};
-use mapfold_worker::{ServeAt, WorkerError};
+use mapfold_worker::{JobFilesAt, ServeAt, WorkerError};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -24,6 +24,7 @@ use crate::local_workers::{LocalWorkerSettings, LocalWorkers};
 use crate::progress::Progress;
 use crate::resources::Resources;
 use crate::scratch::PrivateFolder;
+use crate::send;
 use crate::settings::{Place, RunSettings};
 use crate::signals::Signals;
 use crate::worker::{AWAY_MAX, process_name, worker_problem};
@@ -69,6 +70,10 @@ pub(crate) async fn work(
         }
         Place::Cluster(address) => {
             let client = Client::connect(Connector::Net(address.clone())).await?;
+            tokio::select! {
+                sent = send::files(&client, &spec.files, progress) => sent?,
+                caught = signals.next() => return Err(Problem::silent(caught.exit())),
+            }
             submit(&client, spec, progress, signals, None).await
         }
     }
@@ -101,6 +106,7 @@ async fn here(
         memory: resources.memory,
         scratch: std::env::temp_dir(),
         temp_max,
+        files: JobFilesAt::Paths,
         serve: ServeAt::InProcess,
         patience: AWAY_MAX,
     };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mapfold_data::side_file;
 use mapfold_job::border::About;
 use mapfold_job::{BuildError, Catalog, ParamError, Runner};
-use mapfold_terms::{InputName, JobFile, JobInfo, ParamFile};
+use mapfold_terms::{ByteSize, InputName, JobFile, JobFileKind, JobInfo, ParamFile, RawPath};
 use mapfold_worker::{PluginCatalog, PluginJob, Probed, TryJob};
 
 use crate::args::JobArgs;
@@ -27,6 +27,8 @@ pub(crate) struct Found {
     typed: String,
     /// The plugin's file, absolute.
     pub(crate) plugin: Option<PathBuf>,
+    /// The same as a file that goes with the job.
+    file: Option<JobFile>,
     about: Option<About>,
 }
 
@@ -69,6 +71,7 @@ fn look(
             name: typed.clone(),
             typed,
             plugin: None,
+            file: None,
             about: None,
         });
     }
@@ -88,17 +91,24 @@ fn look(
     if let Some(refused) = probed.refused.take() {
         return Err(job::problem(refused, &typed));
     }
-    let file = probed.file.path.clone();
+    let file = probed.file.clone();
     let plugin = PluginJob {
         name,
-        plugin: probed.file.id,
+        plugin: file.id,
     };
     Ok(Found {
         about: Some(probed.about.clone()),
         catalog: Arc::new(PluginCatalog::new(Arc::clone(catalog), [probed])),
         name: plugin.to_string(),
         typed,
-        plugin: Some(file),
+        file: Some(JobFile {
+            kind: JobFileKind::Plugin,
+            name: file_name(&file.path),
+            bytes: ByteSize(file.bytes),
+            id: file.id,
+            path: RawPath::from(file.path.as_path()),
+        }),
+        plugin: Some(file.path),
     })
 }
 
@@ -121,7 +131,18 @@ pub(crate) fn of_plan(
     Ok(found)
 }
 
+/// The name of a file, as much of it as one may have.
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name[..name.floor_char_boundary(JobFile::NAME_MAX)].to_owned()
+}
+
 impl Found {
+    /// The plugin as a file that goes with the job, if it is in one.
+    pub(crate) fn plugin_file(&self) -> Option<JobFile> {
+        self.file.clone()
+    }
+
     /// What the job reads, of what was typed.
     pub(crate) fn inputs(&self, typed: &[PathBuf], place: &Place) -> Result<Vec<Input>, Problem> {
         inputs::inputs(plain(&self.name), &self.info_inputs(), typed, place)

@@ -10,7 +10,7 @@ use mapfold_data::input;
 use mapfold_data::manifest::Manifest;
 use mapfold_data::scratch::ScratchFile;
 use mapfold_job::Catalog;
-use mapfold_terms::{InputName, JobEnd, JobFile, JobInfo, JobKey, JobSpec, Partitioning, RawPath};
+use mapfold_terms::{InputName, JobEnd, JobInfo, JobKey, JobSpec, Partitioning, RawPath};
 
 use crate::cat::no_manifest;
 use crate::error::Problem;
@@ -37,9 +37,9 @@ pub(crate) fn run(
     found.warn(shown);
     let inputs = found.inputs(&settings.inputs, &settings.place)?;
     let settled = found.settled(&settings.params)?;
-    can_be_sent(&settings.place, &settled.files)?;
     let plugins = found.plugin.iter().cloned().collect();
-    let catalog = isolate::catalog(Arc::clone(&found.catalog), settings.isolate, plugins)?;
+    let isolate = settings.isolate || is_sent(settings, &found);
+    let catalog = isolate::catalog(Arc::clone(&found.catalog), isolate, plugins)?;
     let runner = match &found.plugin {
         // None of its code runs here if that was asked for.
         Some(_) => found.build_from(&*catalog, &settled.params)?,
@@ -61,6 +61,9 @@ pub(crate) fn run(
             runner.info(),
             &files,
         )?;
+        if is_sent(settings, &found) {
+            spec.files.extend(found.plugin_file());
+        }
         let plan = ranges::find(&*runner, &mut spec)?;
         for warning in space::check(settings, &*runner, &spec, plan.as_ref())? {
             progress.warn("space", &warning);
@@ -94,32 +97,19 @@ pub(crate) fn run(
 /// The job that was named. If its code is to run in other processes, it is tried there.
 fn find(settings: &RunSettings, catalog: &Arc<dyn Catalog>) -> Result<Found, Problem> {
     let is_plugin = plugin::is_file(&settings.job.named, &**catalog);
-    if let (Place::Cluster(_), true) = (&settings.place, is_plugin) {
-        return Err(
-            Problem::new(Exit::Usage, "a plugin cannot be sent to a cluster yet")
-                .hint("--workers N runs it in worker processes on this machine"),
-        );
-    }
+    let cluster = matches!(settings.place, Place::Cluster(_));
     if is_plugin && crate_build::is_source(Path::new(&settings.job.named)) {
         is_there(&settings.inputs)?;
     }
-    match settings.isolate {
+    match settings.isolate || is_plugin && cluster {
         true => plugin::find_and_try(&settings.job, catalog, &settings.params),
         false => plugin::find(&settings.job, catalog),
     }
 }
 
-/// Refuses side files for workers that may not see them.
-fn can_be_sent(place: &Place, files: &[JobFile]) -> Result<(), Problem> {
-    match (place, files) {
-        (Place::Cluster(_), [file, ..]) => {
-            let name = &file.name;
-            let what = format!("the file of parameter `{name}` cannot be sent to a cluster yet");
-            Err(Problem::new(Exit::Usage, what)
-                .hint("--workers N runs the job in worker processes on this machine"))
-        }
-        _ => Ok(()),
-    }
+/// Whether the job goes to a cluster in a plugin. There as here it then runs in processes of its own alone.
+fn is_sent(settings: &RunSettings, found: &Found) -> bool {
+    matches!(settings.place, Place::Cluster(_)) && found.plugin.is_some()
 }
 
 /// Refuses input that is missing, before minutes go into building a job for it.

@@ -17,7 +17,7 @@ use mapfold_protocol::{
     Address, CallError, ConnectError, Connector, Link, ListenRefused, check_listen,
     raise_open_files,
 };
-use mapfold_worker::{PluginCatalog, ServeAt, ServeError, Settings, WorkerError};
+use mapfold_worker::{JobFilesAt, PluginCatalog, ServeAt, ServeError, Settings, WorkerError};
 use tokio::sync::{oneshot, watch};
 use tracing::{info, warn};
 
@@ -58,7 +58,11 @@ pub(crate) fn worker(
         None => catalog,
     };
     let plugins = args.plugin.iter().cloned().collect();
-    let catalog = isolate::catalog(catalog, args.isolate, plugins)?;
+    let isolation = isolate::isolation(plugins)?;
+    let catalog = match args.isolate {
+        true => isolation.catalog(catalog),
+        false => catalog,
+    };
     let master = master_address(&args.master, args.insecure)?;
     raise_open_files();
     let scratch = scratch_base(args.dir.as_deref())?;
@@ -75,6 +79,10 @@ pub(crate) fn worker(
         memory: resources.memory,
         scratch,
         temp_max: args.temp_max,
+        files: match args.parent {
+            Some(_) => JobFilesAt::Paths,
+            None => JobFilesAt::Master(isolation),
+        },
         serve: ServeAt::InProcess,
         patience: AWAY_MAX,
     };

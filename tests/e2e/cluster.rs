@@ -48,7 +48,12 @@ impl Cluster {
         Self::with_master(sandbox, "127.0.0.1:0", workers, &args)
     }
 
-    fn with_master(sandbox: &Sandbox, listen: &str, workers: usize, args: &[&str]) -> Self {
+    pub(crate) fn with_master(
+        sandbox: &Sandbox,
+        listen: &str,
+        workers: usize,
+        args: &[&str],
+    ) -> Self {
         let master_args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         let master = start_master(sandbox, listen, &master_args);
         let address = wait_for("the master to listen", || address_in(&master.said()));

@@ -29,6 +29,7 @@ mod recovery;
 mod restart;
 mod same_bytes;
 mod sandbox;
+mod ship;
 mod side_files;
 mod soak;
 mod sort;

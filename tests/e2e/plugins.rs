@@ -17,7 +17,7 @@ pub(crate) fn plugin(name: &str) -> PathBuf {
 }
 
 /// A library of one source file, which knows nothing of Mapfold unless the flags say so.
-fn library(sandbox: &Sandbox, name: &str, source: &str, flags: &[&str]) -> PathBuf {
+pub(crate) fn library(sandbox: &Sandbox, name: &str, source: &str, flags: &[&str]) -> PathBuf {
     let file = sandbox.work(&format!("{name}.rs"));
     fs::write(&file, source).unwrap();
     let library = sandbox.work(&format!("lib{name}.so"));
@@ -55,7 +55,7 @@ fn run(sandbox: &Sandbox, plugin: &Path, more: &[&str]) -> Ended {
 }
 
 #[track_caller]
-fn refused(ended: &Ended, want: &[&str]) {
+pub(crate) fn refused(ended: &Ended, want: &[&str]) {
     assert_eq!(ended.status.code(), Some(2), "{}", ended.stderr);
     for text in want {
         assert!(
@@ -355,7 +355,7 @@ fn what_is_no_plugin_is_refused_and_says_why() {
 }
 
 /// A library with a table as another version of Mapfold might have it.
-fn table(magic: &str, size: u32, major: u16, about: &str) -> String {
+pub(crate) fn table(magic: &str, size: u32, major: u16, about: &str) -> String {
     format!(
         r#####"
 use std::ffi::c_void;
@@ -374,7 +374,7 @@ pub extern "C" fn mapfold_job_v1() -> *const Table {{ &raw const TABLE }}
     )
 }
 
-fn about(format: &str, target: &str) -> String {
+pub(crate) fn about(format: &str, target: &str) -> String {
     format!(
         r#"{{"api":"9.9.9","rustc":"rustc 9","target":"{target}","opt_level":"3","debug_assertions":false,"panic_unwinds":true,"formats":{{"run":{format}}},"more":1}}"#
     )
@@ -422,7 +422,7 @@ fn a_plugin_of_another_version_is_refused_and_says_which() {
 }
 
 /// A library that does something when it is opened.
-fn constructor(does: &str) -> String {
+pub(crate) fn constructor(does: &str) -> String {
     format!(
         r#"
 #[used]
@@ -493,16 +493,6 @@ fn temporary_files_of_a_plugin_are_bounded() {
         assert!(ended.status.success(), "{}", ended.stderr);
         fs::remove_dir_all(sandbox.work("out")).unwrap();
     }
-}
-
-#[test]
-fn a_cluster_does_not_take_plugins_yet() {
-    let sandbox = Sandbox::new();
-    let more = ["--master", "127.0.0.1:1", "-o", "out"];
-    refused(
-        &run(&sandbox, &plugin("word_count"), &more),
-        &["cannot be sent to a cluster yet"],
-    );
 }
 
 /// A plan is for one build of a plugin; its tasks run from it.

@@ -13,6 +13,8 @@ use mapfold_terms::{
 use tracing::{debug, info_span};
 
 use crate::attempts::Running;
+use crate::isolate::Isolation;
+use crate::job_files::JobFiles;
 use crate::life::Life;
 use crate::{map, outcome, reduce};
 
@@ -22,6 +24,10 @@ pub(crate) struct Site {
     pub(crate) name: String,
     /// Where jobs come from.
     pub(crate) catalog: Arc<dyn Catalog>,
+    /// Files that go with jobs.
+    pub(crate) files: JobFiles,
+    /// Runs the jobs of plugins among those; without it they are jobs of the catalog.
+    pub(crate) isolation: Option<Isolation>,
     /// For temporary files.
     pub(crate) scratch: ScratchRoot,
     /// Each attempt's share of the memory.

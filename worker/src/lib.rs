@@ -29,6 +29,7 @@ mod fixture;
 mod gather;
 mod heartbeat;
 mod isolate;
+mod job_files;
 mod life;
 mod locate;
 mod machine;
@@ -48,12 +49,12 @@ mod stream;
 mod wire;
 mod worker;
 
-pub use isolate::{IsolateSettings, SlotError, data_max_for, isolated, run_slot};
+pub use isolate::{IsolateSettings, Isolation, SlotError, data_max_for, run_slot};
 pub use memory::{attempt_memory, memory_least, runs_memory};
 pub use plugin::{
-    NoLibrary, NoPluginJob, OpenPluginError, PluginCatalog, PluginFile, PluginId, PluginIdError,
-    PluginJob, Probed, TryJob, probe,
+    NoLibrary, NoPluginJob, OpenPluginError, PluginCatalog, PluginFile, PluginJob, Probed, TryJob,
+    probe,
 };
 pub use serve::ServeError;
-pub use settings::{ServeAt, Settings};
+pub use settings::{JobFilesAt, ServeAt, Settings};
 pub use worker::{WorkerError, run};

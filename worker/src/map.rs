@@ -20,9 +20,9 @@ pub(crate) fn attempt(
     }
     running.expect(split.bytes());
     let attempt = running.attempt();
-    let runner = match life.runners.get(&*site.catalog, brief) {
+    let runner = match life.runners.get(site, brief, running) {
         Ok(runner) => runner,
-        Err(error) => return Outcome::Failed(error.failure()),
+        Err(outcome) => return *outcome,
     };
     let scratch = site.scratch.scratch(&scratch_name(attempt));
     let room = life.runs.reserve();

@@ -85,8 +85,8 @@ impl Reduce<'_> {
         if is_moot(self.life, self.running) {
             return Err(Outcome::Cancelled.into());
         }
-        let runner = self.life.runners.get(&*self.site.catalog, self.brief);
-        let runner = runner.map_err(|error| Outcome::Failed(error.failure()))?;
+        let runners = &self.life.runners;
+        let runner = runners.get(self.site, self.brief, self.running)?;
         let attempt = self.running.attempt();
         let scratch = self.site.scratch.scratch(&scratch_name(attempt));
         let fetch_started = Instant::now();

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use mapfold_terms::ByteSize;
 
+use crate::Isolation;
+
 /// What a worker is told at its start; checked by whoever makes it.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -20,10 +22,21 @@ pub struct Settings {
     pub scratch: PathBuf,
     /// Bytes that runs, spills and fetched segments may take there, all together; `None`: as many as there is room for.
     pub temp_max: Option<ByteSize>,
+    /// Where files come from that go with jobs.
+    pub files: JobFilesAt,
     /// Where runs are served.
     pub serve: ServeAt,
     /// A master that has answered nothing for so long is given up, and the worker ends.
     pub patience: Duration,
+}
+
+/// Where a worker has files from that go with jobs.
+#[derive(Clone, Debug)]
+pub enum JobFilesAt {
+    /// It reads them where the client has found them, who has started it on the same machine. Plugins are in its catalog.
+    Paths,
+    /// It gets them from the master. Jobs of plugins among them run in children.
+    Master(Isolation),
 }
 
 /// Where a worker serves its runs to others.

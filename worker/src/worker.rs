@@ -18,12 +18,13 @@ use tracing::{info, warn};
 
 use crate::attempt::Site;
 use crate::desk::{Desk, DeskError};
+use crate::job_files::JobFiles;
 use crate::life::{Identity, Life, LifeEnd};
 use crate::locate::{self, Locator};
 use crate::machine::machine_id;
 use crate::memory::Shares;
 use crate::serve::{ServeError, Server};
-use crate::settings::Settings;
+use crate::settings::{JobFilesAt, Settings};
 use crate::slots::Slots;
 use crate::store::RunStore;
 use crate::{heartbeat, orders, reattach};
@@ -187,10 +188,22 @@ impl Worker {
         connector: Connector,
     ) -> Result<Self, WorkerError> {
         let shares = Shares::new(settings.memory, settings.slots);
+        let scratch = ScratchRoot::open_within(&settings.scratch, settings.temp_max)?;
+        let (files, isolation) = match &settings.files {
+            JobFilesAt::Paths => (JobFiles::at_their_paths(), None),
+            JobFilesAt::Master(isolation) => {
+                // A connection of its own: orders and reports do not wait behind files.
+                let desk = Desk::new(connector.clone(), settings.patience);
+                let files = JobFiles::from_master(desk, scratch.scratch("files"));
+                (files, Some(isolation.clone()))
+            }
+        };
         let site = Site {
             name: settings.name.clone(),
             catalog,
-            scratch: ScratchRoot::open_within(&settings.scratch, settings.temp_max)?,
+            files,
+            isolation,
+            scratch,
             memory: shares.attempt,
         };
         Ok(Self {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
+use mapfold_job::BuildError;
 use mapfold_job::border::{Ask, Told};
 use mapfold_terms::Failure;
 use serde::de::DeserializeOwned;
@@ -21,7 +22,14 @@ pub(super) enum SlotAsk {
         /// Name in the catalog.
         job: String,
         params: BTreeMap<String, String>,
+        /// The plugin that has it, if it came with the job.
+        plugin: Option<PluginFile>,
         ask: Ask,
+    },
+    /// Make a job, and say whether its rows are its records.
+    Make {
+        job: String,
+        params: BTreeMap<String, String>,
     },
     /// Look into a plugin.
     Probe {
@@ -35,6 +43,7 @@ pub(super) enum SlotAsk {
 pub(super) enum News {
     Progress { records: u64, bytes: u64 },
     Ended(Told),
+    Made(Result<bool, BuildError>),
     Probed(Box<Result<Probed, Box<Failure>>>),
 }
 

@@ -11,13 +11,14 @@
 //! kernel when this process ends. It serves attempt after attempt, of any job, until one of them kills it.
 
 mod child;
+mod culprit;
 mod look;
 mod message;
 mod runner;
 mod slot;
 
 pub(crate) use look::{Looked, look_in_a_child};
-pub use runner::isolated;
+pub use runner::Isolation;
 pub(crate) use runner::no_file;
 pub use slot::{SlotError, run_slot};
 

@@ -1,8 +1,11 @@
 //! Jobs whose attempts are made by children.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use mapfold_data::run::{RunBytes, Segment};
 use mapfold_data::scratch::{Scratch, ScratchError, ScratchFile};
@@ -11,22 +14,92 @@ use mapfold_job::{
     BuildError, Catalog, MapDone, MapTask, Monitor, ReduceDone, ReduceTask, Runner, SampleTask,
     SequentialDone, SequentialTask, TaskError, Unwatched,
 };
-use mapfold_terms::{Boundaries, ByteSize, FailClass, Failure, JobInfo, RawPath};
+use mapfold_terms::{Boundaries, ByteSize, FailClass, Failure, FileId, JobInfo, RawPath, RecordAt};
 
 use super::child::{Heard, SlotChild, told_end};
 use super::message::{News, SlotAsk};
-use super::{IsolateSettings, data_max_for};
+use super::{IsolateSettings, culprit, data_max_for};
+use crate::plugin::{NoPluginJob, OpenPluginError, PluginFile, PluginJob, TryJob, probe};
 
-/// The same jobs, with every attempt made by a child process that stays with its slot.
-pub fn isolated(catalog: Arc<dyn Catalog>, settings: IsolateSettings) -> Arc<dyn Catalog> {
-    Arc::new(Isolated {
-        catalog,
-        children: Arc::new(Children {
+/// A job that has not been made by then never will.
+const MAKE_MAX: Duration = Duration::from_secs(20);
+/// A child that is to show whether some records kill it has so long.
+const TRIAL_MAX: Duration = Duration::from_secs(10);
+/// As the child has it: a record of this size is read however small the memory.
+const RECORD_MAX_LEAST: ByteSize = ByteSize::mib(64);
+
+/// Makes attempts in child processes that stay with their slots. Clones share the children.
+#[derive(Clone, Debug)]
+pub struct Isolation(Arc<Children>);
+
+impl Isolation {
+    /// No children yet.
+    pub fn new(settings: IsolateSettings) -> Self {
+        Self(Arc::new(Children {
             settings,
             idle: Mutex::default(),
-        }),
-    })
+        }))
+    }
+
+    /// The same jobs, with every attempt made by a child.
+    pub fn catalog(&self, catalog: Arc<dyn Catalog>) -> Arc<dyn Catalog> {
+        Arc::new(Isolated {
+            catalog,
+            children: Arc::clone(&self.0),
+        })
+    }
+
+    /// A job of a plugin that this process never opens, ready to run. A child looks into the plugin first, and makes the job once.
+    ///
+    /// # Errors
+    /// The plugin cannot be used here, which is the worker's affair, or the job refuses its parameters.
+    pub(crate) fn job_of_plugin(
+        &self,
+        path: &Path,
+        name: &str,
+        params: &BTreeMap<String, String>,
+    ) -> Result<Arc<dyn Runner>, Box<Failure>> {
+        let of_worker = |failure: Failure| Failure {
+            class: FailClass::Worker,
+            ..failure
+        };
+        let job: PluginJob = name
+            .parse()
+            .map_err(|error: NoPluginJob| Failure::new(FailClass::Job, &error))?;
+        let attempt = TryJob {
+            name: Some(job.name.clone()),
+            params: params.clone(),
+        };
+        let probed = probe(path, Some(attempt), &self.0.settings);
+        let probed = probed.map_err(|failure| of_worker(*failure))?;
+        if probed.file.id != job.plugin {
+            let changed = OpenPluginError::Changed {
+                path: path.to_owned(),
+            };
+            return Err(of_worker(changed.failure()).into());
+        }
+        if let Some(refused) = probed.refused {
+            return Err(Failure::new(FailClass::Job, &refused).into());
+        }
+        let info = probed.jobs.into_iter().find(|info| info.name == job.name);
+        let info = info.ok_or_else(|| Failure::new(FailClass::Job, &NoSuchJob(name.to_owned())))?;
+        Ok(Arc::new(IsolatedRunner {
+            info: JobInfo {
+                name: name.to_owned(),
+                ..info
+            },
+            params: params.clone(),
+            plugin: Some(probed.file),
+            keeps_records: OnceLock::from(probed.keeps_records),
+            children: Arc::clone(&self.0),
+        }))
+    }
 }
+
+/// The plugin has been asked for a job that it does not have.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no job `{0}` in its plugin")]
+struct NoSuchJob(String);
 
 struct Isolated {
     catalog: Arc<dyn Catalog>,
@@ -34,9 +107,12 @@ struct Isolated {
 }
 
 /// As many children as attempts ever ran at once.
+#[derive(Debug)]
 struct Children {
     settings: IsolateSettings,
-    idle: Mutex<Vec<SlotChild>>,
+    /// Each with the plugin that it has open: one that came with its job has children of its own, so that what it leaves in a process
+    /// harms no other job.
+    idle: Mutex<Vec<(Option<FileId>, SlotChild)>>,
 }
 
 impl Catalog for Isolated {
@@ -59,6 +135,8 @@ impl Catalog for Isolated {
         Ok(Arc::new(IsolatedRunner {
             info,
             params: params.clone(),
+            plugin: None,
+            keeps_records: OnceLock::new(),
             children: Arc::clone(&self.children),
         }))
     }
@@ -67,6 +145,10 @@ impl Catalog for Isolated {
 struct IsolatedRunner {
     info: JobInfo,
     params: BTreeMap<String, String>,
+    /// The plugin that came with the job; others are known to all children.
+    plugin: Option<PluginFile>,
+    /// Found out when somebody asks.
+    keeps_records: OnceLock<bool>,
     children: Arc<Children>,
 }
 
@@ -77,9 +159,15 @@ impl Runner for IsolatedRunner {
 
     fn map(&self, task: &MapTask<'_>, monitor: &dyn Monitor) -> Result<MapDone, TaskError> {
         let ask = Ask::map(task, ByteSize(0))?;
-        let (report, run) = self
-            .make(ask, task.memory, task.scratch, monitor)?
-            .mapped()?;
+        let made = self.make(ask, task.memory, task.scratch, monitor);
+        let told = made.map_err(|stopped| match stopped {
+            Stopped::Died { mut failure, done } => {
+                failure.at = self.culprit(task, done, monitor);
+                TaskError::Failed(failure)
+            }
+            Stopped::Other(error) => error,
+        })?;
+        let (report, run) = told.mapped()?;
         let RunAt::File(run) = run else {
             return Err(ours(&NoFile));
         };
@@ -105,6 +193,31 @@ impl Runner for IsolatedRunner {
 
     fn sequential(&self, _: &SequentialTask<'_>) -> Result<SequentialDone, TaskError> {
         Err(ours(&NotHere))
+    }
+
+    fn keeps_records(&self) -> bool {
+        *self.keeps_records.get_or_init(|| {
+            let ask = SlotAsk::Make {
+                job: self.info.name.clone(),
+                params: self.params.clone(),
+            };
+            // A job that cannot be made is told by its first attempt.
+            self.children.keeps_records(&ask).unwrap_or_default()
+        })
+    }
+
+    /// A child that waits for the next attempt has the memory that its last one used.
+    fn free_memory(&self) {
+        if let Some(plugin) = &self.plugin {
+            self.children.dismiss(plugin.id);
+        }
+    }
+}
+
+/// Nobody wants the plugin open when its job has ended.
+impl Drop for IsolatedRunner {
+    fn drop(&mut self) {
+        self.free_memory();
     }
 }
 
@@ -147,13 +260,49 @@ impl IsolatedRunner {
         memory: ByteSize,
         scratch: &Scratch,
         monitor: &dyn Monitor,
-    ) -> Result<Told, TaskError> {
-        let ask = SlotAsk::Attempt {
+    ) -> Result<Told, Stopped> {
+        let ask = self.slot_ask(ask);
+        let plugin = self.plugin.as_ref().map(|plugin| plugin.id);
+        self.children.make(&ask, plugin, memory, scratch, monitor)
+    }
+}
+
+impl IsolatedRunner {
+    fn slot_ask(&self, ask: Ask) -> SlotAsk {
+        SlotAsk::Attempt {
             job: self.info.name.clone(),
             params: self.params.clone(),
+            plugin: self.plugin.clone(),
             ask,
-        };
-        self.children.make(&ask, memory, scratch, monitor)
+        }
+    }
+
+    /// The record at which the child died that had mapped `done` records for sure, if one can be found.
+    fn culprit(&self, task: &MapTask<'_>, done: u64, monitor: &dyn Monitor) -> Option<RecordAt> {
+        let record_max = ByteSize(task.memory.bytes() / 2).max(RECORD_MAX_LEAST);
+        let mut trials = 0;
+        culprit::find(task.split, task.format, record_max, done, |split| {
+            trials += 1;
+            // A folder that no dead child has left files in.
+            let folder = task.scratch.folder().ok()?.join(format!("trial-{trials}"));
+            fs::create_dir(&folder).ok()?;
+            let ask = Ask::Map {
+                attempt: task.attempt,
+                split,
+                format: task.format,
+                partitions: task.partitions,
+                partitioning: task.partitioning.clone(),
+                memory: task.memory,
+                in_memory_max: ByteSize(0),
+                skip_bad: 0,
+                scratch: RawPath::from(folder.as_path()),
+            };
+            let dies = self
+                .children
+                .dies(&self.slot_ask(ask), task.memory, monitor);
+            let _ = fs::remove_dir_all(&folder);
+            dies
+        })
     }
 }
 
@@ -162,36 +311,38 @@ impl Children {
     fn make(
         &self,
         ask: &SlotAsk,
+        plugin: Option<FileId>,
         memory: ByteSize,
         scratch: &Scratch,
         monitor: &dyn Monitor,
-    ) -> Result<Told, TaskError> {
-        let idle = self
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
+    ) -> Result<Told, Stopped> {
+        let idle = self.take(plugin);
         let asked = idle.and_then(|mut child| child.ask(ask).ok().map(|()| child));
         let child = match asked {
             Some(child) => child,
             None => self.start(ask, memory)?,
         };
         let mut charge = scratch.charge();
+        let mut done = 0;
         loop {
             match child.hear() {
-                Heard::News(News::Progress { records, bytes }) => monitor.progress(records, bytes),
+                Heard::News(News::Progress { records, bytes }) => {
+                    done = records;
+                    monitor.progress(records, bytes);
+                }
                 Heard::News(News::Ended(told)) => {
-                    let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-                    idle.push(child);
-                    drop(idle);
+                    self.idle().push((plugin, child));
                     return Ok(told);
                 }
-                // Nobody has asked for a look into a plugin.
-                Heard::Nothing | Heard::News(News::Probed(_)) => {}
-                Heard::Ended => return Err(self.died(child)),
+                // Nobody has asked for them.
+                Heard::Nothing | Heard::News(News::Probed(_) | News::Made(_)) => {}
+                Heard::Ended => {
+                    let failure = Box::new(died(child));
+                    return Err(Stopped::Died { failure, done });
+                }
             }
             if monitor.cancelled() {
-                return Err(TaskError::Cancelled);
+                return Err(TaskError::Cancelled.into());
             }
             if charge.is_bounded() {
                 scratch
@@ -199,6 +350,60 @@ impl Children {
                     .map_err(|error| no_file(&error))?;
             }
         }
+    }
+
+    /// Whether a new child dies of it; `None` if it is not known, because the attempt is cancelled or the child does not end.
+    fn dies(&self, ask: &SlotAsk, memory: ByteSize, monitor: &dyn Monitor) -> Option<bool> {
+        let child = self.start(ask, memory).ok()?;
+        let deadline = Instant::now() + TRIAL_MAX;
+        while Instant::now() < deadline && !monitor.cancelled() {
+            match child.hear() {
+                Heard::News(News::Ended(_)) => return Some(false),
+                Heard::Ended => return Some(true),
+                Heard::News(_) | Heard::Nothing => {}
+            }
+        }
+        None
+    }
+
+    /// An idle child with that plugin open. If there is none, one with another makes room for a new one.
+    fn take(&self, plugin: Option<FileId>) -> Option<SlotChild> {
+        let mut idle = self.idle();
+        let same = idle.iter().rposition(|(open, _)| *open == plugin);
+        let other = match same {
+            Some(same) => return Some(idle.swap_remove(same).1),
+            None => idle.pop(),
+        };
+        drop(idle);
+        drop(other);
+        None
+    }
+
+    /// Ends the idle children that have a plugin open.
+    fn dismiss(&self, plugin: FileId) {
+        let mut idle = self.idle();
+        let goes = |it: &mut (Option<FileId>, SlotChild)| it.0 == Some(plugin);
+        let gone: Vec<_> = idle.extract_if(.., goes).collect();
+        drop(idle);
+        drop(gone);
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<(Option<FileId>, SlotChild)>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has a child that does nothing else make a job.
+    fn keeps_records(&self, ask: &SlotAsk) -> Option<bool> {
+        let child = self.start(ask, ByteSize(0)).ok()?;
+        let deadline = Instant::now() + MAKE_MAX;
+        while Instant::now() < deadline {
+            match child.hear() {
+                Heard::News(News::Made(made)) => return made.ok(),
+                Heard::Ended => return None,
+                Heard::News(_) | Heard::Nothing => {}
+            }
+        }
+        None
     }
 
     fn start(&self, ask: &SlotAsk, memory: ByteSize) -> Result<SlotChild, TaskError> {
@@ -211,24 +416,47 @@ impl Children {
         child.ask(ask).map_err(|error| ours(&error))?;
         Ok(child)
     }
+}
 
-    /// The job's code has ended its process.
-    fn died(&self, child: SlotChild) -> TaskError {
-        let (status, words) = child.post_mortem();
-        let mut chain = vec![format!("the attempt's process {}", told_end(status))];
-        let starved = words
-            .iter()
-            .any(|line| line.contains("memory allocation of"));
-        chain.extend(words.into_iter().map(|line| format!("it said: {line}")));
-        TaskError::from(Failure {
-            class: FailClass::Job,
-            chain,
-            at: None,
-            hint: starved.then(|| {
-                "an attempt's process may have twice its share of --memory, and 256 MiB".to_owned()
-            }),
-            backtrace: None,
-        })
+/// Why an attempt has nothing to tell.
+enum Stopped {
+    /// The job's code has ended its process, after so many records or more.
+    Died { failure: Box<Failure>, done: u64 },
+    /// Something else.
+    Other(TaskError),
+}
+
+impl From<TaskError> for Stopped {
+    fn from(error: TaskError) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<Stopped> for TaskError {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Died { failure, .. } => TaskError::Failed(failure),
+            Stopped::Other(error) => error,
+        }
+    }
+}
+
+/// The job's code has ended its process.
+fn died(child: SlotChild) -> Failure {
+    let (status, words) = child.post_mortem();
+    let mut chain = vec![format!("the attempt's process {}", told_end(status))];
+    let starved = words
+        .iter()
+        .any(|line| line.contains("memory allocation of"));
+    chain.extend(words.into_iter().map(|line| format!("it said: {line}")));
+    Failure {
+        class: FailClass::Job,
+        chain,
+        at: None,
+        hint: starved.then(|| {
+            "an attempt's process may have twice its share of --memory, and 256 MiB".to_owned()
+        }),
+        backtrace: None,
     }
 }
 
@@ -258,7 +486,8 @@ mod tests {
             data_max: ByteSize(0),
             plugins: Vec::new(),
         };
-        let refused = isolated(catalog, settings).build("x", &BTreeMap::new());
+        let isolation = Isolation::new(settings);
+        let refused = isolation.catalog(catalog).build("x", &BTreeMap::new());
         assert!(matches!(refused, Err(BuildError::UnknownJob { .. })));
     }
 }

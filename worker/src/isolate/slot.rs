@@ -13,7 +13,7 @@ use mapfold_terms::{ByteSize, FailClass, Failure};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::message::{self, News, SlotAsk};
-use crate::plugin::look_inside;
+use crate::plugin::{PluginCatalog, PluginFile, look_inside};
 
 /// A job's code may recurse, as it may on a slot's thread.
 const STACK_BYTES: usize = 8 << 20;
@@ -49,21 +49,31 @@ pub fn run_slot(catalog: Arc<dyn Catalog>, data_max: ByteSize) -> Result<(), Slo
     let serving = thread::Builder::new()
         .name("attempt".to_owned())
         .stack_size(STACK_BYTES)
-        .spawn(move || serve(&*catalog, socket))?;
+        .spawn(move || serve(&catalog, socket))?;
     Ok(serving.join().map_err(|_| SlotError::Ended)??)
 }
 
-fn serve(catalog: &dyn Catalog, mut asks: UnixStream) -> io::Result<()> {
+fn serve(catalog: &Arc<dyn Catalog>, mut asks: UnixStream) -> io::Result<()> {
     let talk = Talk(Mutex::new(asks.try_clone()?));
     let mut ready: Option<Ready> = None;
     while let Some(ask) = message::read::<SlotAsk>(&mut asks)? {
         let news = match ask {
-            SlotAsk::Attempt { job, params, ask } => {
-                match Ready::take(&mut ready, catalog, job, params) {
+            SlotAsk::Attempt {
+                job,
+                params,
+                plugin,
+                ask,
+            } => {
+                let catalog = with_plugin(catalog, plugin);
+                match Ready::take(&mut ready, &*catalog, job, params) {
                     Ok(ready) => News::Ended(attempt(&*ready.runner, &ask, &talk)),
                     Err(error) => News::Ended(Told::Refused(error)),
                 }
             }
+            SlotAsk::Make { job, params } => News::Made(
+                Ready::take(&mut ready, &**catalog, job, params)
+                    .map(|ready| ready.runner.keeps_records()),
+            ),
             SlotAsk::Probe { file, attempt } => {
                 News::Probed(Box::new(look_inside(&file, attempt.as_ref())))
             }
@@ -71,6 +81,14 @@ fn serve(catalog: &dyn Catalog, mut asks: UnixStream) -> io::Result<()> {
         talk.say(&news)?;
     }
     Ok(())
+}
+
+/// The catalog with the jobs of a plugin that came with a job. It is opened when one of them is made.
+fn with_plugin(catalog: &Arc<dyn Catalog>, plugin: Option<PluginFile>) -> Arc<dyn Catalog> {
+    match plugin {
+        Some(plugin) => Arc::new(PluginCatalog::in_a_child(Arc::clone(catalog), [plugin])),
+        None => Arc::clone(catalog),
+    }
 }
 
 /// The job of the last attempt: most are followed by one of the same job.

@@ -6,10 +6,10 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mapfold_job::{BuildError, Catalog, Runner};
-use mapfold_terms::JobInfo;
+use mapfold_terms::{FileId, JobInfo};
 
 use super::runner::PluginRunner;
-use super::{OpenPluginError, Plugin, PluginFile, PluginId, Probed};
+use super::{OpenPluginError, Plugin, PluginFile, Probed};
 
 /// The name of a plugin's job in a catalog: `name@hash`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct PluginJob {
     /// The job's own name.
     pub name: String,
     /// The plugin.
-    pub plugin: PluginId,
+    pub plugin: FileId,
 }
 
 impl fmt::Display for PluginJob {

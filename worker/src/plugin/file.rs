@@ -1,20 +1,15 @@
 //! A plugin's file, and the hash that it is known by.
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
+use mapfold_terms::FileId;
 use serde::{Deserialize, Serialize};
 
 use super::OpenPluginError;
 use super::elf::{HEAD_LEN, check};
-
-/// What a plugin is known by: the BLAKE3 of its file.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct PluginId([u8; 32]);
 
 /// A file that may be a plugin for this machine. None of its code has run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +17,7 @@ pub struct PluginFile {
     /// Absolute.
     pub path: PathBuf,
     /// Of its bytes when it was looked at.
-    pub id: PluginId,
+    pub id: FileId,
     /// Their number.
     pub bytes: u64,
     stamp: Stamp,
@@ -76,7 +71,7 @@ impl PluginFile {
         hash.update_reader(&mut file).map_err(cannot_read)?;
         Ok(Self {
             bytes: hash.count(),
-            id: PluginId(hash.finalize().into()),
+            id: FileId(hash.finalize().into()),
             path,
             stamp,
         })
@@ -96,34 +91,6 @@ impl PluginFile {
             false => Err(OpenPluginError::Changed {
                 path: self.path.clone(),
             }),
-        }
-    }
-}
-
-impl fmt::Display for PluginId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(blake3::Hash::from(self.0).to_hex().as_str())
-    }
-}
-
-impl fmt::Debug for PluginId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// Why a text is no [`PluginId`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not the hash of a plugin: 64 hexadecimal digits")]
-pub struct PluginIdError(String);
-
-impl FromStr for PluginId {
-    type Err = PluginIdError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match blake3::Hash::from_hex(text) {
-            Ok(hash) => Ok(Self(hash.into())),
-            Err(_) => Err(PluginIdError(text.to_owned())),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Jobs that come in shared libraries.
 //!
-//! A plugin is known by the hash of its file ([`PluginId`]). Before its code runs in this process, it is opened in a child ([`probe`]), so that
+//! A plugin is known by the hash of its file. Before its code runs in this process, it is opened in a child ([`probe`]), so that
 //! one that crashes on opening, or was built for something else, is refused with a message and harms nobody. A job of a plugin is
 //! `name@hash` in the catalog, and in whatever names the job from there on: two versions of a plugin are two jobs.
 //!
@@ -17,7 +17,7 @@ mod runner;
 pub use catalog::{NoPluginJob, PluginCatalog, PluginJob};
 pub use elf::NoLibrary;
 pub use error::OpenPluginError;
-pub use file::{PluginFile, PluginId, PluginIdError};
+pub use file::PluginFile;
 pub use probe::{Probed, TryJob, probe};
 
 pub(crate) use open::Plugin;

@@ -28,6 +28,8 @@ pub struct Probed {
     pub jobs: Vec<JobInfo>,
     /// Why the job that was asked for cannot be made, if it cannot.
     pub refused: Option<BuildError>,
+    /// Whether the rows of the job that was asked for are its records.
+    pub keeps_records: bool,
 }
 
 /// A job to be made in that process, to see whether it takes these parameters.
@@ -81,6 +83,7 @@ pub(crate) fn look_inside(
             file: file.clone(),
             about: plugin.about().clone(),
             jobs,
+            keeps_records: matches!(&made, Some(Ok(made)) if made.keeps_records()),
             refused: made.and_then(Result::err),
         })
     };

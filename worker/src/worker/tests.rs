@@ -1,5 +1,6 @@
 //! A real worker against a master that does as the test says, with toy jobs.
 
+mod job_files;
 mod master;
 mod stack;
 mod toys;
@@ -47,6 +48,7 @@ fn start(connector: Connector, slots: usize, memory: ByteSize) -> Running {
         memory,
         scratch: folder.path().to_owned(),
         temp_max: None,
+        files: JobFilesAt::Paths,
         serve: ServeAt::Unix {
             folder: folder.path().to_owned(),
         },
@@ -604,6 +606,7 @@ async fn a_master_that_stays_away_is_given_up() {
         memory: ByteSize::mib(1),
         scratch: folder.path().to_owned(),
         temp_max: None,
+        files: JobFilesAt::Paths,
         serve: ServeAt::InProcess,
         patience: Duration::from_millis(100),
     };

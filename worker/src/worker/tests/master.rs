@@ -48,6 +48,13 @@ pub(super) struct State {
     pub(super) epoch: MasterEpoch,
     pub(super) attached: Vec<(AttemptId, Digest)>,
     pub(super) left: Vec<WorkerId>,
+    /// Files of jobs.
+    pub(super) files: BTreeMap<FileId, Vec<u8>>,
+    /// Pieces that were asked for: from where.
+    pub(super) pieces: Vec<u64>,
+    /// So many pieces are damaged; so many more get lost.
+    pub(super) pieces_damaged: usize,
+    pub(super) pieces_lost: usize,
 }
 
 impl Master {
@@ -68,6 +75,10 @@ impl Master {
                 epoch: MasterEpoch(1),
                 attached: Vec::new(),
                 left: Vec::new(),
+                files: BTreeMap::new(),
+                pieces: Vec::new(),
+                pieces_damaged: 0,
+                pieces_lost: 0,
             }),
             changed: Notify::new(),
         }))
@@ -316,8 +327,24 @@ impl WorkerDesk for Master {
         Ok(page.cloned().collect())
     }
 
-    async fn file(self, _: Context, id: FileId, _: u64) -> Result<FilePiece, Refusal> {
-        Err(Refusal::UnknownFile(id))
+    async fn file(self, _: Context, id: FileId, from: u64) -> Result<FilePiece, Refusal> {
+        let (mut piece, lost) = self.change(|state| {
+            let file = state.files.get(&id).ok_or(Refusal::UnknownFile(id))?;
+            let from_here = usize::try_from(from).unwrap();
+            let piece = file[from_here..file.len().min(from_here + 1000)].to_vec();
+            state.pieces.push(from);
+            let lost = state.pieces_lost > 0;
+            state.pieces_lost -= usize::from(lost);
+            Ok((piece, lost))
+        })?;
+        assert!(!lost, "the test wants this piece to get lost");
+        self.change(|state| {
+            if state.pieces_damaged > 0 {
+                state.pieces_damaged -= 1;
+                piece[0] ^= 1;
+            }
+        });
+        Ok(FilePiece(piece))
     }
 
     async fn drain(self, _: Context, _: WorkerId) -> Result<(), Refusal> {

@@ -24,6 +24,7 @@ use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::attempts::Seen;
+use crate::job_files::JobFiles;
 use crate::locate::paused::answer_known;
 use executor::{Known, Paced};
 use network::{Line, Rng};
@@ -300,6 +301,7 @@ impl PlayedWorker {
             memory: ByteSize::mib(64),
             scratch: folder.clone(),
             temp_max: None,
+            files: JobFilesAt::Paths,
             serve: ServeAt::Unix {
                 folder: folder.clone(),
             },
@@ -308,6 +310,8 @@ impl PlayedWorker {
         let site = Site {
             name: settings.name.clone(),
             catalog: Arc::clone(&catalog),
+            files: JobFiles::at_their_paths(),
+            isolation: None,
             scratch: ScratchRoot::open(&folder).unwrap(),
             memory: ByteSize::mib(8),
         };
