@@ -73,6 +73,14 @@ impl BadDisk {
         unsafe { rustix::ioctl::ioctl(&folder, shutdown) }.unwrap();
     }
 
+    /// Its blocks cannot be read either, not even through mapped files; it never comes back.
+    fn breaks_for_good(&self) {
+        self.forget_pages();
+        let image = File::options().write(true).open(&self.image).unwrap();
+        image.set_len(0).unwrap();
+        self.breaks();
+    }
+
     /// It is there again, with what had been synced. Nobody may have a file open there.
     fn comes_back(&self) {
         let gone = Command::new("umount").arg(&self.path).status();
@@ -171,6 +179,22 @@ fn a_workers_disk_breaks_while_it_maps() {
     disk.breaks();
     let (report, said) = scene.finish();
     assert!(said.contains(EIO) && said.contains(disk.path()), "{said}");
+    assert_eq!(number(&report, "workers_lost"), 0, "{report}");
+}
+
+/// What it has mapped is lost with it, and mapped again by the other.
+#[test]
+fn a_workers_disk_breaks_when_its_runs_are_to_be_read() {
+    let sandbox = Sandbox::new();
+    let Some(disk) = BadDisk::new(&sandbox) else {
+        return;
+    };
+    let scene = Scene::new(sandbox, &disk, "hold_reduce=true");
+    scene.wait_for_signs("reduce", 2);
+    assert!(disk.files().len() > 5);
+    disk.breaks_for_good();
+    let (report, _) = scene.finish();
+    assert!(number(&report, "maps_rerun") > 0, "{report}");
     assert_eq!(number(&report, "workers_lost"), 0, "{report}");
 }
 

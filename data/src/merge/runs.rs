@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use mapfold_terms::{ByteSize, Token};
+use mapfold_terms::{ByteSize, PartitionId, Token};
 
 use super::Merge;
 use crate::run::{ReadRunError, Run, RunWriter, Segment, WriteRunError};
@@ -39,16 +39,14 @@ pub fn merge_runs<E: From<ReadRunError> + From<WriteRunError>>(
     mut combine: impl FnMut(&[Segment], &mut Push<'_>) -> Result<(), E>,
 ) -> Result<ByteSize, E> {
     let mut spilled = ByteSize(0);
-    let mut present: Vec<_> = runs.iter().map(|run| run.present().peekable()).collect();
-    while let Some(partition) = present
-        .iter_mut()
-        .filter_map(|of_run| of_run.peek().copied())
-        .min()
-    {
+    let first = runs.iter().map(|run| run.next_present(PartitionId(0)));
+    let mut present = first.collect::<Result<Vec<_>, _>>()?;
+    while let Some(partition) = present.iter().flatten().min().copied() {
         let mut segments = Vec::new();
-        for (run, of_run) in runs.iter().zip(&mut present) {
-            if of_run.next_if_eq(&partition).is_some() {
+        for (run, next) in runs.iter().zip(&mut present) {
+            if *next == Some(partition) {
                 segments.push(run.segment(partition)?);
+                *next = run.next_present(PartitionId(partition.0 + 1))?;
             }
         }
         let narrowed = reduce_width(segments, width, scratch, &mut combine)?;
@@ -57,8 +55,6 @@ pub fn merge_runs<E: From<ReadRunError> + From<WriteRunError>>(
             writer.push(partition, key, value)
         })?;
     }
-    // What is present was read from them.
-    runs.iter().try_for_each(Run::check_seen)?;
     Ok(spilled)
 }
 

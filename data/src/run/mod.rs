@@ -35,6 +35,7 @@
 
 mod bytes;
 mod error;
+mod index;
 mod layout;
 mod reader;
 mod segment;

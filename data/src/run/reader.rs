@@ -1,7 +1,10 @@
 //! Opens a run and finds its segments.
 
+use std::sync::Arc;
+
 use mapfold_terms::{Digest, PartitionId, Token};
 
+use super::index::{Changed, Index};
 use super::layout::{
     FOOTER_CHECKED_LEN, FOOTER_LEN, HEADER_LEN, Header, INDEX_ENTRY_LEN, IndexEntry, VERSION,
     begin_version, end_version, footer_checksum, read_u64, read_u128, run_digest,
@@ -15,8 +18,7 @@ pub struct Run {
     bytes: RunBytes,
     header: Header,
     digest: Digest,
-    /// Offset of the index, which lies between the blocks and the footer.
-    index: usize,
+    index: Arc<Index>,
 }
 
 impl Run {
@@ -29,7 +31,7 @@ impl Run {
                 bytes,
                 header,
                 digest,
-                index,
+                index: Arc::new(index),
             }),
             Err((offset, fault)) => Err(ReadRunError::Corrupt {
                 place: bytes.place(),
@@ -54,80 +56,63 @@ impl Run {
         self.header.partitions
     }
 
-    /// Records in all partitions.
-    pub fn records(&self) -> u64 {
-        self.entries().map(|entry| entry.records).sum()
-    }
-
     /// The bytes, for whoever serves them.
     pub fn bytes(&self) -> &RunBytes {
         &self.bytes
     }
 
-    /// The partitions that hold records, in order. What comes from a file is certain only once [`segment`](Self::segment) has returned for it.
-    pub fn present(&self) -> impl Iterator<Item = PartitionId> {
-        self.entries().map(|entry| entry.partition)
+    /// The first partition that holds records, of `from` and those after it. Logarithmic in the number of partitions.
+    ///
+    /// # Errors
+    /// The index is not what it was when the run was opened: its file does not give it any more.
+    pub fn next_present(&self, from: PartitionId) -> Result<Option<PartitionId>, ReadRunError> {
+        Ok(self.find(from)?.map(|entry| entry.partition))
     }
 
     /// The blocks of one partition; an empty segment if it has no records. Logarithmic in the number of partitions.
     ///
     /// # Errors
-    /// The index came out of memory meanwhile, and its file does not give it any more.
+    /// As those of [`next_present`](Self::next_present).
     pub fn segment(&self, partition: PartitionId) -> Result<Segment, ReadRunError> {
-        let segment = self.find(partition);
-        self.check_seen()?;
-        self.bytes.release_touched(self.index..self.bytes.len());
-        Ok(segment)
+        let entry = self.find(partition)?;
+        let entry = entry.filter(|entry| entry.partition == partition);
+        Ok(match entry {
+            Some(entry) => Segment::of_run(&self.bytes, &entry),
+            None => Segment::empty(partition),
+        })
     }
 
-    /// Whether all bytes that were seen so far came from the file.
-    pub(crate) fn check_seen(&self) -> Result<(), ReadRunError> {
-        if self.bytes.have_lost() {
-            return Err(ReadRunError::Corrupt {
-                place: self.bytes.place(),
-                offset: self.index as u64,
-                fault: Fault::Lost,
-            });
-        }
-        Ok(())
-    }
-
-    fn find(&self, partition: PartitionId) -> Segment {
-        let index = self.index_bytes();
-        let (mut low, mut high) = (0, index.len() / INDEX_ENTRY_LEN);
-        while low < high {
-            let middle = low.midpoint(high);
-            let entry = IndexEntry::read(&index[middle * INDEX_ENTRY_LEN..])
-                .expect("the index is whole entries");
-            match entry.partition.cmp(&partition) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return Segment::of_run(&self.bytes, &entry),
-            }
-        }
-        Segment::empty(partition)
-    }
-
-    fn entries(&self) -> impl Iterator<Item = IndexEntry> {
-        read_entries(self.index_bytes())
-    }
-
-    fn index_bytes(&self) -> &[u8] {
-        &self.bytes[self.index..self.bytes.len() - FOOTER_LEN]
+    fn find(&self, from: PartitionId) -> Result<Option<IndexEntry>, ReadRunError> {
+        let at = self.index.at();
+        let found = self.index.find(&self.bytes, from);
+        self.bytes.release_touched(at..self.bytes.len());
+        found.map_err(|Changed| ReadRunError::Corrupt {
+            place: self.bytes.place(),
+            offset: at as u64,
+            fault: if self.bytes.have_lost() {
+                Fault::Lost
+            } else {
+                Fault::IndexChecksum
+            },
+        })
     }
 
     /// Everything but the blocks. An error says where and what.
-    fn check(bytes: &RunBytes) -> Result<(Header, Digest, usize), (usize, Fault)> {
+    fn check(bytes: &RunBytes) -> Result<(Header, Digest, Index), (usize, Fault)> {
         if bytes.len() < HEADER_LEN + FOOTER_LEN {
             return Err((bytes.len(), Fault::Truncated));
         }
         check_version(begin_version(bytes), 0)?;
         check_version(end_version(bytes), bytes.len() - 8)?;
         let footer_at = bytes.len() - FOOTER_LEN;
-        let footer = &bytes[footer_at..];
+        // A copy: what is verified and what is kept are then the same bytes.
+        let footer = &bytes[footer_at..].to_vec();
         let index_at = index_offset(footer, footer_at).ok_or((footer_at, Fault::Index))?;
         bytes.expect(index_at..footer_at);
-        let (header, index) = (&bytes[..HEADER_LEN], &bytes[index_at..footer_at]);
+        let (header, index) = (
+            &bytes[..HEADER_LEN].to_vec(),
+            &bytes[index_at..footer_at].to_vec(),
+        );
         let checksum = footer_checksum(header, index, &footer[..FOOTER_CHECKED_LEN]);
         if read_u64(footer, FOOTER_CHECKED_LEN) != Some(checksum) {
             return Err((footer_at, Fault::IndexChecksum));
@@ -138,7 +123,7 @@ impl Run {
         if read_u128(footer, 16) != Some(digest.0) {
             return Err((footer_at + 16, Fault::Digest));
         }
-        Ok((header, digest, index_at))
+        Ok((header, digest, Index::new(index_at, index)))
     }
 }
 
