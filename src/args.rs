@@ -242,8 +242,10 @@ pub(crate) struct RunArgs {
     pub(crate) params: Vec<(String, String)>,
 
     /// Number of reduce tasks, and so of part files [default: by input size]
-    #[arg(short, long, value_name = "N", value_parser = parse_count::<REDUCERS_MAX>)]
-    pub(crate) reducers: Option<NonZeroU32>,
+    ///
+    /// A job without reduce tasks leaves a part file for each split.
+    #[arg(short, long, value_name = "N", value_parser = parse_reducers)]
+    pub(crate) reducers: Option<u32>,
 
     /// How input is cut into records: lines, files, nline:N, fixed:N
     ///
@@ -528,6 +530,10 @@ pub(crate) struct CatArgs {
     /// Print only the N rows whose last column is the largest number, that first
     #[arg(long, value_name = "N", value_parser = parse_count::<TOP_MAX>, conflicts_with = "sorted")]
     pub(crate) top: Option<NonZeroU32>,
+
+    /// Print the rows that the job has put into the output NAME instead of those of its parts
+    #[arg(long, value_name = "NAME")]
+    pub(crate) named: Option<String>,
 }
 
 /// Check an output folder against the hashes in its manifest
@@ -744,8 +750,8 @@ pub(crate) struct PlanArgs {
     pub(crate) params: Vec<(String, String)>,
 
     /// Number of reduce tasks, and so of part files [default: by input size]
-    #[arg(short, long, value_name = "N", value_parser = parse_count::<REDUCERS_MAX>)]
-    pub(crate) reducers: Option<NonZeroU32>,
+    #[arg(short, long, value_name = "N", value_parser = parse_reducers)]
+    pub(crate) reducers: Option<u32>,
 
     /// How input is cut into records: lines, files, nline:N, fixed:N
     #[arg(long, value_name = "FORMAT", default_value_t)]
@@ -964,6 +970,13 @@ fn parse_count<const MAX: u32>(text: &str) -> Result<NonZeroU32, String> {
         .ok()
         .filter(|count: &NonZeroU32| count.get() <= MAX);
     count.ok_or_else(|| format!("give a number from 1 to {MAX}"))
+}
+
+fn parse_reducers(text: &str) -> Result<u32, String> {
+    let count = text.parse().ok().filter(|count| *count <= REDUCERS_MAX);
+    count.ok_or_else(|| {
+        format!("give a number from 1 to {REDUCERS_MAX}, or 0 for a job without reduce tasks")
+    })
 }
 
 /// Why a text is no parameter.

@@ -46,7 +46,12 @@ fn text(info: &JobInfo, typed: &JobArgs) -> String {
         "" => info.key.clone(),
         value => format!("{} TAB {value}", info.key),
     };
-    let _ = write!(text, "\nRows: {rows}\n");
+    if info.map_only {
+        text +=
+            "\nRows: as `map` writes them, in the order of the input; there are no reduce tasks\n";
+    } else {
+        let _ = write!(text, "\nRows: {rows}\n");
+    }
     let folds = if info.folds {
         "yes, values are combined before the shuffle"
     } else {
@@ -57,10 +62,10 @@ fn text(info: &JobInfo, typed: &JobArgs) -> String {
     } else {
         ""
     };
-    let _ = write!(
-        text,
-        "Combiner: {folds}\n{order}\nParameters (-p KEY=VALUE):\n"
-    );
+    if !info.map_only {
+        let _ = write!(text, "Combiner: {folds}\n{order}");
+    }
+    text += "\nParameters (-p KEY=VALUE):\n";
     if info.params.is_empty() {
         text += "  none\n";
     }
@@ -147,6 +152,7 @@ mod tests {
             inputs: Vec::new(),
             folds: false,
             total_order: false,
+            map_only: false,
         };
         let typed = JobArgs {
             named: "grep".to_owned(),

@@ -43,12 +43,13 @@ impl<'a> Foreground<'a> {
         })
     }
 
-    /// Maps a split; the run goes to a file in `scratch`.
+    /// Maps a split; the run goes to a file in `scratch`, or the part, if there are no reduce tasks, into `part_folder`, which is made.
     pub(crate) fn map(
         &self,
         split: &Split,
         number: u32,
         scratch: &Scratch,
+        part_folder: &Path,
     ) -> Result<MapDone, TaskError> {
         let task = MapTask {
             attempt: attempt(TaskId::map(split.index), number),
@@ -60,6 +61,8 @@ impl<'a> Foreground<'a> {
             in_memory_max: ByteSize(0),
             skip_bad: self.plan.skip_bad,
             scratch,
+            part_codec: self.plan.parts,
+            part_folder,
         };
         self.runner.map(&task, &Unwatched)
     }

@@ -14,7 +14,7 @@ use crate::error::Problem;
 use crate::exit::Exit;
 use crate::plan_file::PlanFile;
 use crate::plugin::Found;
-use crate::settings::{codec, params, positive};
+use crate::settings::{codec, params, positive, reducers};
 use crate::{plugin, ranges};
 
 pub(crate) fn plan(args: PlanArgs, catalog: &Arc<dyn Catalog>) -> Result<Exit, Problem> {
@@ -41,7 +41,7 @@ fn spec(args: &PlanArgs, found: &Found) -> Result<JobSpec, Problem> {
         inputs: found.files(&args.inputs)?,
         format: args.format,
         split_size: args.split_size.map(positive).transpose()?,
-        reducers: args.reducers,
+        reducers: reducers(args.reducers, info)?,
         parts: codec(args.compress),
         partitioning: Partitioning::Hash,
         output: RawPath::from(PathBuf::new()),

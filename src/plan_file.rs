@@ -262,7 +262,7 @@ impl PlanFile {
             inputs: Vec::new(),
             format: self.format(),
             split_size: Some(ByteSize(self.split_size)),
-            reducers: NonZeroU32::new(self.reducers),
+            reducers: Some(self.reducers),
             parts: self.parts,
             partitioning: self.partitioning(),
             output: RawPath::from(output),

@@ -152,12 +152,15 @@ fn word(kind: NoticeKind) -> &'static str {
 }
 
 fn planned(status: &JobStatus, about: About) -> String {
+    let reducers = match status.reduce.tasks {
+        0 => "no reducers".to_owned(),
+        tasks => counted(tasks, "reducer"),
+    };
     let mut text = format!(
-        "{}, {} in {}; {}; {}",
+        "{}, {} in {}; {reducers}; {}",
         counted(status.map.tasks, "split"),
         ByteSize(status.map.bytes_total),
         counted(status.files, "file"),
-        counted(status.reduce.tasks, "reducer"),
         counted(status.slots, "slot"),
     );
     if status.workers > 1 {

@@ -4,7 +4,6 @@
 //! and cut the same input by the same rules, so they agree on the number of reduce tasks.
 
 use std::env;
-use std::num::NonZeroU32;
 
 use mapfold_data::input;
 use mapfold_data::scratch::ScratchRoot;
@@ -27,7 +26,7 @@ pub(crate) fn find(runner: &dyn Runner, spec: &mut JobSpec) -> Result<Option<Pla
     if !runner.info().total_order {
         return Ok(Some(plan));
     }
-    spec.reducers = NonZeroU32::new(plan.reducers);
+    spec.reducers = Some(plan.reducers);
     if plan.reducers > 1 {
         let root = ScratchRoot::open(&env::temp_dir()).map_err(|error| no_scratch(&error))?;
         let task = SampleTask {

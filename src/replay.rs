@@ -38,7 +38,12 @@ pub(crate) fn replay(
         TaskKind::Map => {
             let splits = plan.splits();
             let split = splits.first().ok_or_else(no_split)?;
-            foreground.map(split, 1, &scratch).map(drop)
+            // Its part is of no use to anybody.
+            let folder = PrivateFolder::make()?;
+            let part_folder = folder.path().join("part");
+            let done = foreground.map(split, 1, &scratch, &part_folder).map(drop);
+            let _ = fs::remove_dir_all(&part_folder);
+            done
         }
         TaskKind::Reduce => reduce(&foreground, plan, task, &scratch)?,
     };
@@ -90,14 +95,15 @@ fn reduce(
     for split in plan.splits() {
         let map = TaskId::map(split.index);
         let cannot = format!("{task} needs {map}, which fails");
-        let done = foreground
-            .map(&split, 1, scratch)
-            .map_err(|error| match &error {
-                TaskError::Failed(failure) => {
-                    Problem::new(Exit::JobFailed, &*cannot).failure(failure)
-                }
-                error => Problem::new(Exit::Internal, &*cannot).because(error),
-            })?;
+        let done =
+            foreground
+                .map(&split, 1, scratch, Path::new(""))
+                .map_err(|error| match &error {
+                    TaskError::Failed(failure) => {
+                        Problem::new(Exit::JobFailed, &*cannot).failure(failure)
+                    }
+                    error => Problem::new(Exit::Internal, &*cannot).because(error),
+                })?;
         let segment = Run::open(done.run)
             .and_then(|run| run.segment(partition))
             .map_err(|error| Problem::new(Exit::Internal, &*cannot).because(&error))?;

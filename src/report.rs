@@ -38,7 +38,7 @@ pub(crate) fn succeeded(report: &JobReport, root: &[u8; 32], target: &str, paint
             show(report.elapsed),
             counted(report.rows, "row"),
             report.bytes_out,
-            counted(report.reduces, "part"),
+            counted(parts(report), "part"),
             short_hash(root),
         ),
     );
@@ -73,10 +73,26 @@ pub(crate) fn replay(count: usize, command: &str, paint: Paint) -> String {
     text.text
 }
 
+/// Part files: one for each reduce task, or, where there are none, for each map task.
+fn parts(report: &JobReport) -> u32 {
+    match report.reduces {
+        0 => report.maps,
+        reduces => reduces,
+    }
+}
+
 fn figures(report: &JobReport, text: &mut Lines) {
     text.good("Map", &map_line(report));
-    text.good("Shuffle", &shuffle_line(report));
-    text.good("Reduce", &reduce_line(report));
+    if report.reduces > 0 {
+        text.good("Shuffle", &shuffle_line(report));
+        text.good("Reduce", &reduce_line(report));
+    }
+    for (name, (rows, bytes)) in &report.named {
+        text.good(
+            "Output",
+            &format!("{name}: {}, {bytes}", counted(*rows, "row")),
+        );
+    }
     let slowest = [TaskKind::Map, TaskKind::Reduce].map(|kind| slowest_line(report, kind));
     for (at, line) in slowest.into_iter().flatten().enumerate() {
         text.good(if at == 0 { "Slowest" } else { "" }, &line);
@@ -99,8 +115,12 @@ fn figures(report: &JobReport, text: &mut Lines) {
 
 fn map_line(report: &JobReport) -> String {
     let rate = at_rate(report.bytes_in, report.map_elapsed);
+    let commit = match report.reduces {
+        0 => format!("; commit {}", show(report.commit_elapsed)),
+        _ => String::new(),
+    };
     format!(
-        "{}   {}, {} in {}{rate}, {} in, {} out",
+        "{}   {}, {} in {}{rate}, {} in, {} out{commit}",
         show(report.map_elapsed),
         counted(report.maps, "task"),
         report.bytes_in,

@@ -21,7 +21,7 @@ use crate::plugin::{Found, Settled};
 use crate::progress::Progress;
 use crate::runtime::block_on;
 use crate::scratch::PrivateFolder;
-use crate::settings::{Place, RunSettings, Shown, Target};
+use crate::settings::{Place, RunSettings, Shown, Target, reducers};
 use crate::signals::Signals;
 use crate::{
     capsule, crate_build, ending, inputs, isolate, log, plugin, ranges, rows, space, stdin, top,
@@ -176,7 +176,7 @@ fn spec(
         inputs: inputs.collect(),
         format: settings.format,
         split_size: settings.split_size,
-        reducers: settings.reducers,
+        reducers: reducers(settings.reducers, info)?,
         parts: settings.parts,
         partitioning: Partitioning::Hash,
         output: RawPath::from(files.output.clone()),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mapfold_protocol::Address;
-use mapfold_terms::{ByteSize, Codec, Format, InputName};
+use mapfold_terms::{ByteSize, Codec, Format, InputName, JobInfo};
 
 use crate::args::{CompressChoice, JobArgs, ProgressChoice, RunArgs, ShownArgs};
 use crate::client::check_reach;
@@ -15,6 +15,7 @@ use crate::error::Problem;
 use crate::exit::Exit;
 use crate::inputs;
 use crate::paint::Paint;
+use crate::plugin::plain;
 use crate::progress::About;
 use crate::resources::Resources;
 
@@ -54,7 +55,7 @@ pub(crate) struct RunSettings {
     pub(crate) inputs: Vec<PathBuf>,
     pub(crate) format: Format,
     pub(crate) split_size: Option<ByteSize>,
-    pub(crate) reducers: Option<NonZeroU32>,
+    pub(crate) reducers: Option<u32>,
     pub(crate) parts: Codec,
     pub(crate) max_attempts: NonZeroU32,
     pub(crate) skip_bad: u32,
@@ -223,6 +224,24 @@ pub(crate) fn codec(typed: Option<CompressChoice>) -> Codec {
     }
 }
 
+/// The number of reduce tasks, as it was typed, of a job that has some or none.
+pub(crate) fn reducers(typed: Option<u32>, info: &JobInfo) -> Result<Option<u32>, Problem> {
+    let job = plain(&info.name);
+    match (info.map_only, typed) {
+        (true, None | Some(0)) => Ok(Some(0)),
+        (true, Some(_)) => Err(Problem::new(
+            Exit::Usage,
+            format!("job `{job}` has no reduce tasks: each map task leaves a part file"),
+        )
+        .hint("leave --reducers out; --split-size says how many map tasks there are")),
+        (false, Some(0)) => Err(Problem::new(
+            Exit::Usage,
+            format!("job `{job}` has reduce tasks, so there must be at least 1"),
+        )),
+        (false, typed) => Ok(typed),
+    }
+}
+
 /// Each given once.
 pub(crate) fn params(typed: Vec<(String, String)>) -> Result<BTreeMap<String, String>, Problem> {
     let mut params = BTreeMap::new();
@@ -315,7 +334,6 @@ mod tests {
         );
         refuses("wordcount x --workers 0", "from 1 to 256");
         refuses("wordcount x --slots 100000", "from 1 to 1024");
-        refuses("wordcount x -r 0", "from 1 to 10000");
         refuses("wordcount x -r 4294967295", "from 1 to 10000");
         refuses("wordcount x --memory 100K --slots 2", "at least 30.0 MiB");
         refuses("wordcount x -p lowercase", "KEY=VALUE");

@@ -4,8 +4,9 @@
 //! DIR/map-3.1.json        what attempt 1 of map task m3 did; made last, in one step, and never replaced
 //! DIR/map-3.1-8f02.run    its run, named by that file
 //! DIR/reduce-0.1.json     the same of reduce task r0
-//! DIR/reduce-0.1-91c4/    the folder of its part
+//! DIR/reduce-0.1-91c4/    the folder of its part, and of the job's named outputs
 //! ```
+//! Without reduce tasks a map task has such a folder, and no run.
 //! Any task may be run any number of times, at once even. Of a map task the lowest attempt that is there counts, and of a reduce task the lowest
 //! that consumed exactly the runs that count: so the winners do not depend on who ends first. What is not named by a
 //! `.json` file is garbage.
@@ -19,10 +20,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use mapfold_data::part::attempt_part_name;
 use mapfold_data::run::{Run, RunBytes};
 use mapfold_data::scratch::ScratchRoot;
-use mapfold_job::{Catalog, TaskError};
+use mapfold_job::{Catalog, MapDone, TaskError};
 use mapfold_protocol::raise_open_files;
 use mapfold_terms::{ByteSize, InputsDigest, PartitionId, ReduceReport, TaskId};
 
@@ -30,7 +30,7 @@ use self::left::{Folder, Left};
 use crate::args::{TaskArgs, TaskCommand, TaskPlace};
 use crate::error::Problem;
 use crate::exit::Exit;
-use crate::foreground::{Foreground, attempt, exit_of};
+use crate::foreground::{Foreground, exit_of};
 use crate::plan::cannot_write;
 use crate::plan_file::PlanFile;
 use crate::resources::Resources;
@@ -64,20 +64,31 @@ fn map(place: &TaskPlace, to: &Path, catalog: &Arc<dyn Catalog>) -> Result<Exit,
     let split = split.ok_or_else(|| Problem::new(Exit::Usage, "the plan lacks this split"))?;
     let root = ScratchRoot::open(to).map_err(|error| no_scratch(&error))?;
     let name = folder.unique(task, place.attempt.get())?;
-    let done = foreground
-        .map(split, place.attempt.get(), &root.scratch(&name))
-        .map_err(|error| failed(task, &error))?;
-    let run = format!("{name}.run");
-    let path = to.join(&run);
-    let made = done.run.path().map(|made| fs::rename(made, &path));
-    made.unwrap_or_else(|| fs::write(&path, &*done.run))
-        .map_err(|error| cannot_write(&path, &error))?;
+    let scratch = root.scratch(&name);
+    let part_folder = to.join(&name);
+    let MapDone { report, run } = foreground
+        .map(split, place.attempt.get(), &scratch, &part_folder)
+        .map_err(|error| {
+            // What is left of it is garbage.
+            let _ = fs::remove_dir_all(&part_folder);
+            failed(task, &error)
+        })?;
+    let left = match &report.staged {
+        Some(_) => name,
+        None => format!("{name}.run"),
+    };
+    if report.staged.is_none() {
+        let path = to.join(&left);
+        let made = run.path().map(|made| fs::rename(made, &path));
+        made.unwrap_or_else(|| fs::write(&path, &*run))
+            .map_err(|error| cannot_write(&path, &error))?;
+    }
     folder.leave(&Left::Map {
         plan: plan.id().to_owned(),
         attempt: place.attempt.get(),
         index: task.index,
-        run,
-        report: done.report,
+        left,
+        report,
     })?;
     Ok(Exit::Done)
 }
@@ -98,7 +109,7 @@ fn reduce(place: &TaskPlace, from: &Path, catalog: &Arc<dyn Catalog>) -> Result<
     let mut consumed = InputsDigest::default();
     let mut inputs = Vec::new();
     for (index, winner) in folder.maps()? {
-        let run = open(&from.join(&winner.run)).map_err(|error| damaged(index, &error))?;
+        let run = open(&winner.left).map_err(|error| damaged(index, &error))?;
         if run.digest() != winner.report.run.digest {
             return Err(damaged(index, &OtherRun));
         }
@@ -111,7 +122,6 @@ fn reduce(place: &TaskPlace, from: &Path, catalog: &Arc<dyn Catalog>) -> Result<
     let fetched = inputs.iter().map(|segment| segment.head().bytes).sum();
     let fetch_elapsed = started.elapsed();
     let part_folder = from.join(&name);
-    let token = attempt(task, place.attempt.get()).token;
     let done = foreground
         .reduce(
             partition,
@@ -129,7 +139,7 @@ fn reduce(place: &TaskPlace, from: &Path, catalog: &Arc<dyn Catalog>) -> Result<
         plan: plan.id().to_owned(),
         attempt: place.attempt.get(),
         index: task.index,
-        part: format!("{name}/{}", attempt_part_name(token, partition, plan.parts)),
+        folder: name,
         report: ReduceReport {
             consumed,
             runs: plan.maps,
@@ -137,7 +147,7 @@ fn reduce(place: &TaskPlace, from: &Path, catalog: &Arc<dyn Catalog>) -> Result<
             fetched: ByteSize(fetched),
             fetched_remote: ByteSize(0),
             groups: done.groups,
-            part: done.part,
+            staged: done.staged,
             spilled: done.spilled,
             counters: done.counters,
             fetch_elapsed,

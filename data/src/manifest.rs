@@ -15,10 +15,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mapfold_terms::{Codec, Counters, InputFile, JobSpec, ParamFile, PartSummary, PartitionId};
+use mapfold_terms::{
+    Codec, Counters, InputFile, JobSpec, ParamFile, PartSummary, PartitionId, Staged,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::part::part_name;
+use crate::part::{named_part_name, part_name};
 
 /// Name of the manifest's file in an output folder.
 pub const MANIFEST_NAME: &str = "_SUCCESS";
@@ -48,7 +50,7 @@ pub struct Manifest {
     pub split_size: u64,
     /// Number of map tasks.
     pub splits: u64,
-    /// Number of reduce tasks, and of parts.
+    /// Number of reduce tasks, and of parts; 0 if there is a part for each split.
     pub reducers: u32,
     /// Kinds of the key's columns, for example `text`.
     pub key: String,
@@ -63,7 +65,10 @@ pub struct Manifest {
     pub skipped: Option<SkippedFile>,
     /// The part files in order.
     pub parts: Vec<Part>,
-    /// Over the parts; see [`root_hash`].
+    /// The files of outputs that the job has named, by name, each in the order of the parts; absent if there are none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub named: BTreeMap<String, Vec<Part>>,
+    /// Over all of these files; see [`root_hash`].
     pub root: B3,
 }
 
@@ -197,8 +202,12 @@ impl Inputs {
 impl Part {
     /// The entry of a finished part file.
     pub fn new(partition: PartitionId, codec: Codec, summary: &PartSummary) -> Self {
+        Self::called(part_name(partition, codec), codec, summary)
+    }
+
+    fn called(name: String, codec: Codec, summary: &PartSummary) -> Self {
         Self {
-            name: part_name(partition, codec),
+            name,
             rows: summary.rows,
             bytes: summary.bytes,
             unpacked_bytes: (codec != Codec::Plain).then_some(summary.unpacked_bytes),
@@ -207,8 +216,40 @@ impl Part {
     }
 }
 
-/// BLAKE3 over, for each part in order: length of its name (u32, little-endian), its name, its hash.
-pub fn root_hash(parts: &[Part]) -> B3 {
+/// The files of an output folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// The part files in order.
+    pub parts: Vec<Part>,
+    /// Those of named outputs, each in the order of the parts.
+    pub named: BTreeMap<String, Vec<Part>>,
+}
+
+impl Listed {
+    /// Adds what one attempt has staged, which is the part `partition`; returns the names of these files, as [`Staged::files`] has them.
+    pub fn add(&mut self, partition: PartitionId, codec: Codec, staged: &Staged) -> Vec<String> {
+        let part = Part::new(partition, codec, &staged.part);
+        let mut names = vec![part.name.clone()];
+        self.parts.push(part);
+        for (name, summary) in &staged.named {
+            let file = named_part_name(name, partition, codec);
+            names.push(file.clone());
+            let of_name = self.named.entry(name.clone()).or_default();
+            of_name.push(Part::called(file, codec, summary));
+        }
+        names
+    }
+}
+
+impl Manifest {
+    /// All files of rows: the parts, then those of named outputs by name.
+    pub fn files(&self) -> impl Iterator<Item = &Part> {
+        self.parts.iter().chain(self.named.values().flatten())
+    }
+}
+
+/// BLAKE3 over, for each file in order: length of its name (u32, little-endian), its name, its hash.
+pub fn root_hash<'a>(parts: impl IntoIterator<Item = &'a Part>) -> B3 {
     let mut hasher = blake3::Hasher::new();
     for part in parts {
         hash_name(&mut hasher, part.name.as_bytes());
@@ -253,14 +294,15 @@ pub struct Facts<'a> {
     pub counters: Counters,
     /// The records that were put aside, if there are any.
     pub skipped: Option<SkippedFile>,
-    /// The part files in order.
-    pub parts: Vec<Part>,
+    /// The files of rows.
+    pub listed: Listed,
 }
 
 impl Manifest {
     /// The manifest of an output folder that this engine makes.
     pub fn of(facts: Facts<'_>) -> Self {
         let spec = facts.spec;
+        let Listed { parts, named } = facts.listed;
         Self {
             manifest_version: MANIFEST_VERSION,
             engine: concat!("mapfold ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -275,8 +317,9 @@ impl Manifest {
             inputs: facts.inputs,
             counters: facts.counters.0,
             skipped: facts.skipped,
-            root: root_hash(&facts.parts),
-            parts: facts.parts,
+            root: root_hash(parts.iter().chain(named.values().flatten())),
+            parts,
+            named,
         }
     }
 

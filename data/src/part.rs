@@ -1,4 +1,4 @@
-//! Part files: the rows of one partition, written by a reduce attempt under a name of its own, in a folder that attempts share.
+//! Part files: the rows of one partition, or of one split, written by an attempt under a name of its own, in a folder that attempts share.
 //!
 //! What is written is hashed on the way, so the manifest tells what the attempt meant to write and not what a disk
 //! made of it. Rows may be packed on the way; the hash is over the bytes of the file then too, so that whoever checks or copies
@@ -17,17 +17,33 @@ use crate::storage::{is_no_space, sync_folder};
 /// Rows are written in pieces of about this size: beyond it, larger ones are no faster.
 const WRITE_BYTES: usize = 1 << 20;
 
+/// The same where an attempt writes many files at once.
+const WRITE_BYTES_OF_MANY: usize = 64 << 10;
+
 /// What is read of a part file at a time.
 const READ_BYTES: usize = 64 << 10;
 
 /// Name of a partition's part file: `part-00000`, with more digits where needed, then the codec's extension.
 pub fn part_name(partition: PartitionId, codec: Codec) -> String {
-    format!("part-{:05}{}", partition.0, codec.extension())
+    named_part_name(PART, partition, codec)
 }
 
-/// The same while it waits for its job's commit: the attempt's token makes the name its own.
+/// The same of an output that the job has named: `errors-00000`.
+pub fn named_part_name(name: &str, partition: PartitionId, codec: Codec) -> String {
+    format!("{name}-{:05}{}", partition.0, codec.extension())
+}
+
+/// The first word of a part file's name, and so of no named output's.
+pub const PART: &str = "part";
+
+/// The name of a part file while it waits for its job's commit: the attempt's token makes it its own.
 pub fn attempt_part_name(token: Token, partition: PartitionId, codec: Codec) -> String {
-    format!("{token}-{}", part_name(partition, codec))
+    attempt_file_name(token, &part_name(partition, codec))
+}
+
+/// The same of any file of the output.
+pub fn attempt_file_name(token: Token, name: &str) -> String {
+    format!("{token}-{name}")
 }
 
 /// The rows of a part file, unpacked as its name says.
@@ -43,6 +59,8 @@ pub fn open_part(path: &Path) -> io::Result<Decoder<BufReader<File>>> {
 /// Writes one part file. Dropped unfinished, it removes the file, and the folder if that is empty.
 pub struct PartWriter {
     path: PathBuf,
+    /// Rows wait until they are so many bytes.
+    write_bytes: usize,
     /// Rows that are not packed yet.
     buffer: Vec<u8>,
     /// `None` once it is finished.
@@ -50,11 +68,6 @@ pub struct PartWriter {
     rows: u64,
     unpacked_bytes: u64,
 }
-
-/// A part file that is neither hashed nor made durable: rows in a file, packed or not, as a program without an engine leaves them.
-/// Dropped unfinished, it removes the file as [`PartWriter`] does.
-#[derive(Debug)]
-pub struct BarePart(PartWriter);
 
 /// Where rows go: plain ones as they are, packed ones in pieces that are as large.
 enum Out {
@@ -65,7 +78,7 @@ enum Out {
 /// A file whose bytes are hashed as they are written, and are on their way to the disk then.
 struct Hashed {
     file: File,
-    /// None in a [`BarePart`], which nobody waits to be durable.
+    /// None in a bare part, which nobody waits to be durable.
     hasher: Option<Box<blake3::Hasher>>,
     bytes: u64,
 }
@@ -116,7 +129,23 @@ impl std::fmt::Debug for PartWriter {
 impl PartWriter {
     /// Creates `folder`, if it is not there, with those above it, and in it the part file `name`, which must not exist yet.
     pub fn create(folder: &Path, name: &str, codec: Codec) -> Result<Self, WritePartError> {
-        Self::create_with(folder, name, codec, Some(Box::default()))
+        Self::create_with(folder, name, codec, Some(Box::default()), WRITE_BYTES)
+    }
+
+    /// The same for one of several that are written at once: holds fewer rows in memory.
+    pub fn create_one_of_many(
+        folder: &Path,
+        name: &str,
+        codec: Codec,
+    ) -> Result<Self, WritePartError> {
+        let hasher = Some(Box::default());
+        Self::create_with(folder, name, codec, hasher, WRITE_BYTES_OF_MANY)
+    }
+
+    /// A part file that is neither hashed nor made durable: rows in a file, packed or not, as a program without an engine leaves them.
+    /// To be ended by [`finish_bare`](Self::finish_bare).
+    pub fn create_bare(folder: &Path, name: &str, codec: Codec) -> Result<Self, WritePartError> {
+        Self::create_with(folder, name, codec, None, WRITE_BYTES)
     }
 
     fn create_with(
@@ -124,6 +153,7 @@ impl PartWriter {
         name: &str,
         codec: Codec,
         hasher: Option<Box<blake3::Hasher>>,
+        write_bytes: usize,
     ) -> Result<Self, WritePartError> {
         DirBuilder::new()
             .recursive(true)
@@ -135,10 +165,11 @@ impl PartWriter {
             .create_new(true)
             .open(&path)
             .map_err(|source| WritePartError::new(&path, source))?;
-        let out =
-            Out::new(codec, file, hasher).map_err(|source| WritePartError::new(&path, source))?;
+        let out = Out::new(codec, file, hasher, write_bytes)
+            .map_err(|source| WritePartError::new(&path, source))?;
         Ok(Self {
             path,
+            write_bytes,
             buffer: Vec::new(),
             out: Some(out),
             rows: 0,
@@ -152,7 +183,7 @@ impl PartWriter {
     pub fn row(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> Result<(), WritePartError> {
         encode(&mut self.buffer);
         self.rows += 1;
-        if self.buffer.len() >= WRITE_BYTES {
+        if self.buffer.len() >= self.write_bytes {
             self.write_out()?;
         }
         Ok(())
@@ -181,6 +212,12 @@ impl PartWriter {
                 .finalize()
                 .as_bytes(),
         })
+    }
+
+    /// Writes what is left of a bare part. Returns the number of rows.
+    pub fn finish_bare(mut self) -> Result<u64, WritePartError> {
+        self.end(|_| Ok(()))?;
+        Ok(self.rows)
     }
 
     /// Writes what is left; then `last` is done with the file.
@@ -228,27 +265,13 @@ impl Drop for PartWriter {
     }
 }
 
-impl BarePart {
-    /// Creates the part file of the one partition there is, as [`PartWriter::create`] does.
-    pub fn create(folder: &Path, codec: Codec) -> Result<Self, WritePartError> {
-        let name = part_name(PartitionId(0), codec);
-        PartWriter::create_with(folder, &name, codec, None).map(Self)
-    }
-
-    /// What takes rows.
-    pub fn rows(&mut self) -> &mut PartWriter {
-        &mut self.0
-    }
-
-    /// Writes what is left. Returns the number of rows.
-    pub fn finish(mut self) -> Result<u64, WritePartError> {
-        self.0.end(|_| Ok(()))?;
-        Ok(self.0.rows)
-    }
-}
-
 impl Out {
-    fn new(codec: Codec, file: File, hasher: Option<Box<blake3::Hasher>>) -> io::Result<Self> {
+    fn new(
+        codec: Codec,
+        file: File,
+        hasher: Option<Box<blake3::Hasher>>,
+        write_bytes: usize,
+    ) -> io::Result<Self> {
         let hashed = Hashed {
             file,
             hasher,
@@ -257,7 +280,7 @@ impl Out {
         if codec == Codec::Plain {
             return Ok(Self::Plain(hashed));
         }
-        let buffered = BufWriter::with_capacity(WRITE_BYTES, hashed);
+        let buffered = BufWriter::with_capacity(write_bytes, hashed);
         Ok(Self::Packed(Box::new(Encoder::new(codec, buffered)?)))
     }
 
@@ -331,14 +354,13 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let folder = base.path().join("bare");
         for finished in [false, true] {
-            let mut part = BarePart::create(&folder, Codec::Gzip).unwrap();
+            let name = part_name(PartitionId(0), Codec::Gzip);
+            let mut part = PartWriter::create_bare(&folder, &name, Codec::Gzip).unwrap();
             for _ in 0..3 {
-                part.rows()
-                    .row(|out| out.extend_from_slice(b"row\n"))
-                    .unwrap();
+                part.row(|out| out.extend_from_slice(b"row\n")).unwrap();
             }
             if finished {
-                assert_eq!(part.finish().unwrap(), 3);
+                assert_eq!(part.finish_bare().unwrap(), 3);
             } else {
                 drop(part);
                 assert!(!folder.exists());
@@ -436,7 +458,7 @@ mod tests {
         for codec in Codec::ALL {
             let mut part = create(&folder, 0, codec).unwrap();
             let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-            part.out = Some(Out::new(codec, full, Some(Box::default())).unwrap());
+            part.out = Some(Out::new(codec, full, Some(Box::default()), WRITE_BYTES).unwrap());
             part.row(|out| out.extend_from_slice(b"row\n")).unwrap();
             let error = part.finish().unwrap_err();
             assert!(error.is_no_space(), "{error:?}");
@@ -449,5 +471,9 @@ mod tests {
         assert_eq!(part_name(PartitionId(7), Codec::Plain), "part-00007");
         assert_eq!(part_name(PartitionId(7), Codec::Zstd), "part-00007.zst");
         assert_eq!(part_name(PartitionId(123_456), Codec::Plain), "part-123456");
+        assert_eq!(
+            named_part_name("errors", PartitionId(7), Codec::Gzip),
+            "errors-00007.gz"
+        );
     }
 }

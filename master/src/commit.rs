@@ -32,7 +32,7 @@ pub(crate) struct Commit {
     pub(crate) output: PathBuf,
     /// Exchange an output that exists.
     pub(crate) overwrite: bool,
-    /// One a partition, by partition; at least one.
+    /// All files of rows.
     pub(crate) parts: Vec<Part>,
     /// The records that were put aside, as a file; empty if there are none.
     pub(crate) skipped: Vec<u8>,
@@ -40,7 +40,7 @@ pub(crate) struct Commit {
     pub(crate) manifest: Vec<u8>,
 }
 
-/// The part of one winner.
+/// A file that a winner left.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
     /// Who wrote it.
@@ -142,12 +142,11 @@ impl Commit {
     /// Whether an earlier try got past the rename: the parts have left the staging folder, the
     /// staged manifest is gone, and the output's is ours.
     fn is_in_place(&self, files: &dyn Files) -> Result<bool, CommitError> {
-        let Some(first) = self.parts.first() else {
-            return Ok(false);
+        let waits = match self.parts.first() {
+            Some(first) => file_len(files, &first.source)?.is_some(),
+            None => false,
         };
-        Ok(file_len(files, &first.source)?.is_none()
-            && !self.is_staged(files)?
-            && self.carries_manifest(files, &self.output)?)
+        Ok(!waits && !self.is_staged(files)? && self.carries_manifest(files, &self.output)?)
     }
 
     /// Whether the staged folder is complete: its manifest is written last.

@@ -20,7 +20,7 @@ pub struct Publication<'a> {
     pub output: &'a Path,
     /// Exchange an output that exists, rather than refuse.
     pub overwrite: bool,
-    /// One a partition, by partition. They stay where they are.
+    /// All files of rows. They stay where they are.
     pub parts: Vec<FinishedPart>,
     /// The records that were put aside, as a file; empty if there are none.
     pub skipped: Vec<u8>,
@@ -28,7 +28,7 @@ pub struct Publication<'a> {
     pub manifest: &'a Manifest,
 }
 
-/// A part that an attempt left, fsynced.
+/// A file that an attempt left, fsynced.
 #[derive(Debug)]
 pub struct FinishedPart {
     /// Who wrote it.

@@ -12,8 +12,8 @@ use std::time::Duration;
 use mapfold_scheduler::JobStats;
 use mapfold_terms::{
     AttemptId, ByteSize, Counters, FailClass, FailedAttempt, Failure, JobEnd, JobReport, MapReport,
-    PartSummary, PartitionId, PhaseStatus, Plan, Progress, ReduceReport, RunSummary, Skipped,
-    TaskId, TaskKind, TaskTiming, WorkerId,
+    PartitionId, PhaseStatus, Plan, Progress, ReduceReport, RunSummary, Skipped, Staged, TaskId,
+    TaskKind, TaskTiming, WorkerId,
 };
 use tokio::time::Instant;
 
@@ -21,6 +21,9 @@ use crate::trim::trim_tight;
 
 /// Tasks and partitions that a report names.
 const NAMED_MAX: usize = 5;
+
+/// Named outputs that a report tells of; the manifest has all.
+const OUTPUTS_MAX: usize = 64;
 
 /// One task's winner and what it reported.
 #[derive(Debug)]
@@ -235,6 +238,9 @@ impl Tally {
                 self.map_sum.add(&report);
                 if self.map_sum.won as usize == self.maps.len() {
                     self.times.maps_done = Some(now);
+                    if self.reduces.is_empty() {
+                        self.times.reduces_done = Some(now);
+                    }
                 }
                 self.maps[place] = Some(Win::new(attempt, worker, report));
             }
@@ -314,10 +320,20 @@ impl Tally {
         Some((win.attempt, win.worker, win.report.run))
     }
 
-    /// The part of partition `reduce`, if the task has a winner.
-    pub(crate) fn part(&self, reduce: usize) -> Option<(AttemptId, PartSummary)> {
-        let win = self.reduces.get(reduce)?.as_ref().filter(|win| !win.lost)?;
-        Some((win.attempt, win.report.part))
+    /// What a task that leaves a part has staged, if it has a winner: a reduce task, or, where there are none, a map task.
+    pub(crate) fn staged(&self, index: usize) -> Option<(AttemptId, &Staged)> {
+        if self.reduces.is_empty() {
+            let win = self.maps.get(index)?.as_ref().filter(|win| !win.lost)?;
+            return Some((win.attempt, win.report.staged.as_ref()?));
+        }
+        let win = self.reduces.get(index)?.as_ref().filter(|win| !win.lost)?;
+        Some((win.attempt, &win.report.staged))
+    }
+
+    /// All that was staged.
+    fn all_staged(&self) -> impl Iterator<Item = &Staged> {
+        let maps = self.map_reports().filter_map(|it| it.staged.as_ref());
+        maps.chain(self.reduce_reports().map(|it| &it.staged))
     }
 
     /// The records that were put aside, in the order of the input.
@@ -390,8 +406,9 @@ impl Tally {
             bytes_remote: ByteSize(reduces(|it| it.fetched_remote.bytes())),
             bytes_spilled: ByteSize(spilled_maps.wrapping_add(spilled_reduces)),
             groups: reduces(|it| it.groups),
-            rows: reduces(|it| it.part.rows),
-            bytes_out: ByteSize(reduces(|it| it.part.bytes)),
+            rows: sum(self.all_staged().map(|it| it.part.rows)),
+            bytes_out: ByteSize(sum(self.all_staged().map(|it| it.part.bytes))),
+            named: self.named(),
             attempts: stats.attempts,
             attempts_failed: stats.attempts_failed,
             attempts_lost: stats.attempts_lost,
@@ -410,6 +427,17 @@ impl Tally {
             skipped: self.skipped().count() as u64,
             failed: self.failed.clone(),
         }
+    }
+
+    /// Rows and bytes of the first few named outputs.
+    fn named(&self) -> BTreeMap<String, (u64, ByteSize)> {
+        let mut named: BTreeMap<String, (u64, ByteSize)> = BTreeMap::new();
+        for (name, part) in self.all_staged().flat_map(|it| &it.named) {
+            let (rows, bytes) = named.entry(name.clone()).or_default();
+            *rows = rows.wrapping_add(part.rows);
+            bytes.0 = bytes.0.wrapping_add(part.bytes);
+        }
+        named.into_iter().take(OUTPUTS_MAX).collect()
     }
 
     fn map_reports(&self) -> impl Iterator<Item = &MapReport> {

@@ -74,7 +74,7 @@ impl Bench {
             // A map task a line, so that a small file makes many.
             format: Format::NLine(NonZeroU32::MIN),
             split_size: None,
-            reducers: NonZeroU32::new(reducers),
+            reducers: Some(reducers),
             parts: Codec::Plain,
             partitioning: Partitioning::Hash,
             output: RawPath::from(self.path("out")),

@@ -178,7 +178,7 @@ fn read_row(rows: &mut impl BufRead, cut: Cut, row: &mut Vec<u8>) -> io::Result<
 
 #[cfg(test)]
 mod tests {
-    use mapfold_data::part::BarePart;
+    use mapfold_data::part::PartWriter;
     use mapfold_terms::Codec;
 
     use super::*;
@@ -248,11 +248,10 @@ mod tests {
     #[test]
     fn packed_rows_are_unpacked() {
         let folder = tempfile::tempdir().unwrap();
-        let mut part = BarePart::create(folder.path(), Codec::Zstd).unwrap();
-        part.rows()
-            .row(|out| out.extend_from_slice(b"a\t1\n"))
-            .unwrap();
-        part.finish().unwrap();
+        let mut part =
+            PartWriter::create_bare(folder.path(), "part-00000.zst", Codec::Zstd).unwrap();
+        part.row(|out| out.extend_from_slice(b"a\t1\n")).unwrap();
+        part.finish_bare().unwrap();
         let files = vec![folder.path().join("part-00000.zst")];
         let sums = RowSums::read(files, Cut::Lines)().unwrap();
         assert_eq!((sums.rows(), sums.tabs), (1, 1));

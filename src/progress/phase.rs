@@ -44,7 +44,8 @@ impl Phases {
                 flow(&self.map, map.bytes, map.bytes_total),
             ),
         }];
-        if map.done < map.tasks && reduce.running + reduce.done == 0 {
+        let waits = map.done < map.tasks && reduce.running + reduce.done == 0;
+        if waits || reduce.tasks == 0 {
             return phases;
         }
         self.shuffle.record(now, reduce.bytes);

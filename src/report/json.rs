@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mapfold_terms::{FailReason, Failure, JobEnd, JobReport, TaskTiming};
+use mapfold_terms::{ByteSize, FailReason, Failure, JobEnd, JobReport, TaskTiming};
 use serde::Serialize;
 
 /// The number that tells a program how to read the object.
@@ -45,6 +45,8 @@ struct Object<'a> {
     groups: u64,
     rows: u64,
     bytes_out: u64,
+    /// Rows and bytes of the job's named outputs.
+    named: BTreeMap<&'a str, Named>,
     attempts: u64,
     attempts_failed: u64,
     attempts_lost: u64,
@@ -103,6 +105,22 @@ struct Partition {
     bytes: u64,
 }
 
+#[derive(Serialize)]
+struct Named {
+    rows: u64,
+    bytes: u64,
+}
+
+impl Named {
+    fn new<'a>((name, (rows, bytes)): (&'a String, &(u64, ByteSize))) -> (&'a str, Self) {
+        let named = Self {
+            rows: *rows,
+            bytes: bytes.bytes(),
+        };
+        (name, named)
+    }
+}
+
 impl<'a> Object<'a> {
     fn new(job: &'a str, output: &'a str, report: &'a JobReport) -> Self {
         Self {
@@ -150,6 +168,7 @@ impl<'a> Object<'a> {
             groups: report.groups,
             rows: report.rows,
             bytes_out: report.bytes_out.bytes(),
+            named: report.named.iter().map(Named::new).collect(),
             attempts: report.attempts,
             attempts_failed: report.attempts_failed,
             attempts_lost: report.attempts_lost,

@@ -33,6 +33,7 @@ pub(super) fn ordinary() -> JobReport {
         groups: 91_225,
         rows: 91_225,
         bytes_out: ByteSize::kib(1044),
+        named: std::collections::BTreeMap::new(),
         attempts: 16,
         attempts_failed: 0,
         attempts_lost: 0,

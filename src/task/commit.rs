@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use mapfold_data::manifest::{self, Facts, Inputs, Manifest};
-use mapfold_data::part::part_name;
+use mapfold_data::manifest::{self, Facts, Inputs, Listed, Manifest};
+use mapfold_data::part::attempt_file_name;
 use mapfold_master::{FinishedPart, Publication, PublishFailed};
-use mapfold_terms::{Counters, FailReason, InputsDigest, PartitionId, TaskId};
+use mapfold_terms::{AttemptId, Counters, FailReason, InputsDigest, PartitionId, Staged, TaskId};
 
 use super::left::Folder;
 use crate::error::Problem;
@@ -33,8 +33,17 @@ pub(super) fn commit(
     let skipped = maps.values().flat_map(|map| &map.report.skipped);
     check_skipped(plan, skipped.clone().count())?;
     let (skipped, quarantine) = manifest::quarantine(skipped).unzip();
-    let mut parts = Vec::new();
-    let mut listed = Vec::new();
+    let mut output_files = Files {
+        plan,
+        parts: Vec::new(),
+        listed: Listed::default(),
+    };
+    for (index, map) in &maps {
+        if let Some(staged) = &map.report.staged {
+            let attempt = attempt(TaskId::map(*index), map.attempt);
+            output_files.add(attempt, &map.left, staged);
+        }
+    }
     for (index, attempts) in (0..).zip(folder.reduces()?) {
         let task = TaskId::reduce(index);
         let alike = |report: &mapfold_terms::ReduceReport| {
@@ -48,19 +57,10 @@ pub(super) fn commit(
                 Problem::new(Exit::TryAgain, what).hint(format!("make another attempt at {task}"))
             })?;
         counters.merge(&winner.report.counters);
-        let partition = PartitionId(index);
-        listed.push(manifest::Part::new(
-            partition,
-            plan.parts,
-            &winner.report.part,
-        ));
-        parts.push(FinishedPart {
-            attempt: attempt(task, winner.attempt),
-            path: winner.part,
-            name: part_name(partition, plan.parts),
-            summary: winner.report.part,
-        });
+        let attempt = attempt(task, winner.attempt);
+        output_files.add(attempt, &winner.folder, &winner.report.staged);
     }
+    let Files { parts, listed, .. } = output_files;
     let spec = plan.spec(output.clone(), overwrite);
     let manifest = Manifest::of(Facts {
         spec: &spec,
@@ -70,7 +70,7 @@ pub(super) fn commit(
         inputs: Inputs::of(&plan.inputs()),
         counters,
         skipped,
-        parts: listed,
+        listed,
     });
     let publication = Publication {
         output: &output,
@@ -83,6 +83,29 @@ pub(super) fn commit(
         .publish()
         .map_err(|failed| not_published(&failed, folder.path()))?;
     Ok(Exit::Done)
+}
+
+/// What is to be put in place.
+struct Files<'a> {
+    plan: &'a PlanFile,
+    parts: Vec<FinishedPart>,
+    listed: Listed,
+}
+
+impl Files<'_> {
+    /// What an attempt has left in a folder of its own.
+    fn add(&mut self, attempt: AttemptId, folder: &Path, staged: &Staged) {
+        let partition = PartitionId(attempt.task.index);
+        let names = self.listed.add(partition, self.plan.parts, staged);
+        for (name, summary) in names.into_iter().zip(staged.files()) {
+            self.parts.push(FinishedPart {
+                attempt,
+                path: folder.join(attempt_file_name(attempt.token, &name)),
+                name,
+                summary: *summary,
+            });
+        }
+    }
 }
 
 fn check_skipped(plan: &PlanFile, skipped: usize) -> Result<(), Problem> {

@@ -21,30 +21,32 @@ pub(super) enum Left {
         plan: String,
         attempt: u32,
         index: u32,
-        /// The file of its run, in the same folder.
-        run: String,
+        /// The file of its run, in the same folder; without reduce tasks, the folder of its part there.
+        left: String,
         report: MapReport,
     },
     Reduce {
         plan: String,
         attempt: u32,
         index: u32,
-        /// The file of its part, below the same folder.
-        part: String,
+        /// The folder of its part, in the same folder.
+        folder: String,
         report: ReduceReport,
     },
 }
 
 /// The map attempt that counts.
 pub(super) struct MapWinner {
-    pub(super) run: String,
+    pub(super) attempt: u32,
+    /// The file of its run, or the folder of its part.
+    pub(super) left: PathBuf,
     pub(super) report: MapReport,
 }
 
 /// A reduce attempt.
 pub(super) struct ReduceLeft {
     pub(super) attempt: u32,
-    pub(super) part: PathBuf,
+    pub(super) folder: PathBuf,
     pub(super) report: ReduceReport,
 }
 
@@ -99,7 +101,14 @@ impl<'a> Folder<'a> {
             let lowest = attempts.get(&index).and_then(|numbers| numbers.first());
             let attempt = lowest.ok_or_else(|| not_done(task))?;
             match self.read(task, *attempt)? {
-                Left::Map { run, report, .. } => winners.insert(index, MapWinner { run, report }),
+                Left::Map { left, report, .. } => winners.insert(
+                    index,
+                    MapWinner {
+                        attempt: *attempt,
+                        left: self.path.join(left),
+                        report,
+                    },
+                ),
                 Left::Reduce { .. } => return Err(not_done(task)),
             };
         }
@@ -113,9 +122,9 @@ impl<'a> Folder<'a> {
             let task = TaskId::reduce(index);
             let numbers = attempts.get(&index).ok_or_else(|| not_done(task))?;
             let read = |attempt: &u32| match self.read(task, *attempt)? {
-                Left::Reduce { part, report, .. } => Ok(ReduceLeft {
+                Left::Reduce { folder, report, .. } => Ok(ReduceLeft {
                     attempt: *attempt,
-                    part: self.path.join(part),
+                    folder: self.path.join(folder),
                     report,
                 }),
                 Left::Map { .. } => Err(not_done(task)),

@@ -7,7 +7,7 @@ use crate::sandbox::{Sandbox, books, bytes_of};
 
 /// Runs a shell script in the working folder, where `$MAPFOLD` is the program.
 #[track_caller]
-fn shell(sandbox: &Sandbox, script: &str) -> String {
+pub(crate) fn shell(sandbox: &Sandbox, script: &str) -> String {
     let mapfold = sandbox.command([""; 0]);
     let mut shell = Command::new("sh");
     shell

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Maker::of::<lab::MapParallel>(),
         Maker::of::<lab::ReduceParallel>(),
         Maker::of::<rogue::Rogue>(),
+        Maker::of::<lab::Sift>(),
         Maker::of::<lab::Slow>(),
     ];
     let stock = mapfold_stock::makers();

@@ -44,6 +44,7 @@ mod runners;
 mod serve;
 mod settings;
 mod slots;
+mod staged;
 mod store;
 mod stream;
 mod wire;

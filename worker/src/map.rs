@@ -1,11 +1,12 @@
-//! A map attempt: one split into one run, which stays with the worker.
+//! A map attempt: one split into one run, which stays with the worker; or, of a job without reduce tasks, into one part, which waits in staging.
 
 use mapfold_job::MapTask;
-use mapfold_terms::{JobBrief, Outcome, Split};
+use mapfold_terms::{JobBrief, Outcome, PartitionId, Split};
 
 use crate::attempt::{Site, ended_early, failed_here, is_moot, scratch_name};
 use crate::attempts::Running;
 use crate::life::Life;
+use crate::staged::{self, StagedPart};
 
 /// Runs it to the end.
 pub(crate) fn attempt(
@@ -25,6 +26,14 @@ pub(crate) fn attempt(
         Err(outcome) => return *outcome,
     };
     let scratch = site.scratch.scratch(&scratch_name(attempt));
+    let partition = PartitionId(split.index);
+    let part = match brief.reducers {
+        0 => match StagedPart::new(brief, attempt, partition) {
+            Ok(part) => Some(part),
+            Err(outcome) => return outcome,
+        },
+        _ => None,
+    };
     let room = life.runs.reserve();
     let task = MapTask {
         attempt,
@@ -36,11 +45,21 @@ pub(crate) fn attempt(
         in_memory_max: room.size(),
         skip_bad: brief.skip_bad,
         scratch: &scratch,
+        part_codec: brief.parts,
+        part_folder: brief.staging.as_path(),
     };
     let done = match runner.map(&task, running) {
         Ok(done) => done,
         Err(error) => return ended_early(error, |_, message| failed_here(&UnexpectedRun(message))),
     };
+    if let (Some(part), Some(staged)) = (part, &done.report.staged) {
+        part.keep();
+        if is_moot(life, running) {
+            staged::remove(brief, attempt, partition, staged);
+            return Outcome::Cancelled;
+        }
+        return Outcome::Mapped(done.report);
+    }
     if let Err(error) = life.runs.keep(attempt, done.run, room) {
         return failed_here(&error);
     }

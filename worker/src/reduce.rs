@@ -4,18 +4,15 @@
 //! times and then ends as one that could not fetch it: a slot must not wait for a map task that needs a
 //! slot. The scheduler, which knows of the loss, sends the task again when its inputs are whole.
 
-use std::fs;
-use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mapfold_data::part::attempt_part_name;
 use mapfold_job::ReduceTask;
 use mapfold_protocol::Backoff;
 use mapfold_protocol::service::{Location, Refusal};
 use mapfold_terms::{
     AttemptId, ByteSize, FailClass, Failure, FetchCause, FetchFailure, InputsDigest, JobBrief,
-    Outcome, PartitionId, RawPath, ReduceReport, TaskId, WorkerId,
+    Outcome, PartitionId, ReduceReport, TaskId, WorkerId,
 };
 
 use crate::attempt::{Site, ended_early, failed_here, is_moot, scratch_name};
@@ -24,6 +21,7 @@ use crate::fetch::FetchError;
 use crate::gather::{Gathered, gather};
 use crate::life::Life;
 use crate::locate::LocateError;
+use crate::staged::{self, StagedPart};
 
 /// How often to ask for the winner of a map task that has none, and the delays between.
 const ASK_MAX: u32 = 4;
@@ -60,8 +58,8 @@ pub(crate) fn attempt(
     .run();
     match reduced {
         // A part that nobody will take is not left lying about.
-        Ok(_) if is_moot(life, running) => {
-            let _ = fs::remove_file(part_of(brief, running.attempt(), partition));
+        Ok(report) if is_moot(life, running) => {
+            staged::remove(brief, running.attempt(), partition, &report.staged);
             Outcome::Cancelled
         }
         Ok(report) => Outcome::Reduced(report),
@@ -109,15 +107,7 @@ impl Reduce<'_> {
         } = gathered;
         let fetch_elapsed = fetch_started.elapsed();
         self.running.expect(bytes.bytes());
-        // A staging folder that is gone must stay so, and the part's writer makes folders as it needs them.
-        if !self.brief.staging.as_path().is_dir() {
-            let nowhere = NoStaging(self.brief.staging.clone());
-            return Err(Outcome::Failed(Failure::new(FailClass::Output, &nowhere)).into());
-        }
-        let part = StagedPart {
-            path: part_of(self.brief, attempt, self.partition),
-            kept: false,
-        };
+        let part = StagedPart::new(self.brief, attempt, self.partition)?;
         let task = ReduceTask {
             attempt,
             partition: self.partition,
@@ -144,7 +134,7 @@ impl Reduce<'_> {
             fetched: bytes,
             fetched_remote: remote,
             groups: done.groups,
-            part: done.part,
+            staged: done.staged,
             spilled: done.spilled,
             counters: done.counters,
             fetch_elapsed,
@@ -207,38 +197,6 @@ impl Reduce<'_> {
         Ok(inputs.len() > before)
     }
 }
-
-/// Where an attempt of `partition` leaves its part.
-fn part_of(brief: &JobBrief, attempt: AttemptId, partition: PartitionId) -> PathBuf {
-    let name = attempt_part_name(attempt.token, partition, brief.parts);
-    brief.staging.as_path().join(name)
-}
-
-/// An attempt's part in staging, which the runner makes; removed unless it is kept.
-struct StagedPart {
-    path: PathBuf,
-    kept: bool,
-}
-
-impl StagedPart {
-    fn keep(mut self) {
-        self.kept = true;
-    }
-}
-
-impl Drop for StagedPart {
-    fn drop(&mut self) {
-        if !self.kept {
-            // What is left is swept with the whole of staging.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// There is nowhere to put the part: the job has ended, or its output is not visible from this machine.
-#[derive(Debug, thiserror::Error)]
-#[error("there is no folder {}", .0.display())]
-struct NoStaging(RawPath);
 
 fn not_fetched(error: FetchError) -> Outcome {
     match error {

@@ -33,7 +33,7 @@ pub const REDUCERS_MAX: u32 = 10_000;
 /// Bytes that are read at a time to count lines.
 const SCAN_BYTES: usize = 256 << 10;
 
-/// Divides `files` into map tasks, in order.
+/// Divides `files` into map tasks, in order. With 0 reduce tasks each map task leaves a part.
 ///
 /// Reads no file, except for `nline:N`, which must count lines.
 ///
@@ -43,14 +43,14 @@ pub fn plan(
     files: Vec<InputFile>,
     format: Format,
     split_size: Option<ByteSize>,
-    reducers: Option<NonZeroU32>,
+    reducers: Option<u32>,
 ) -> Result<Plan, PlanError> {
     let count = files.len() as u64;
     let lens = files.iter().map(|file| file.fingerprint.len);
     let total = ByteSize(lens.fold(0, u64::saturating_add));
     let size = split_size.unwrap_or_else(|| split_size_for(total));
     let size = NonZeroU64::new(size.bytes()).ok_or(PlanError::ZeroSplitSize)?;
-    let reducers = reducers.map_or_else(|| reducers_for(total), NonZeroU32::get);
+    let reducers = reducers.unwrap_or_else(|| reducers_for(total));
     if reducers > REDUCERS_MAX {
         return Err(PlanError::TooManyReducers { reducers });
     }
@@ -65,9 +65,14 @@ pub fn plan(
             Format::Fixed(record) => push_fixed(&mut packing, file, record, size)?,
         }
     }
+    let splits = packing.finish()?;
+    if reducers == 0 && splits.len() > REDUCERS_MAX as usize {
+        let splits = splits.len();
+        return Err(PlanError::TooManyParts { splits });
+    }
     Ok(Plan {
         format,
-        splits: packing.finish()?,
+        splits,
         files: count,
         bytes: total.bytes(),
         reducers,
@@ -189,6 +194,14 @@ pub enum PlanError {
         /// What was asked for.
         reducers: u32,
     },
+    /// A job without reduce tasks would leave more part files than [`REDUCERS_MAX`].
+    #[error(
+        "{splits} map tasks would each leave a part file, and {REDUCERS_MAX} is the most there may be"
+    )]
+    TooManyParts {
+        /// Map tasks.
+        splits: usize,
+    },
     /// A file does not hold a whole number of fixed-length records.
     #[error(
         "{} is {len} bytes long, which is no whole number of records of {record} bytes",
@@ -217,6 +230,9 @@ impl PlanError {
             }
             Self::TooManyReducers { .. } => {
                 "leave --reducers out, or give fewer: each is a part file".to_owned()
+            }
+            Self::TooManyParts { .. } => {
+                "give a larger --split-size, or with --format nline:N a larger N".to_owned()
             }
             Self::PartialRecord { record, .. } => {
                 format!(

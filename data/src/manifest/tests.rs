@@ -55,6 +55,7 @@ fn output_of(codec: Codec) -> (tempfile::TempDir, Manifest) {
         skipped: None,
         root: root_hash(&parts),
         parts,
+        named: BTreeMap::new(),
     };
     write(&manifest, folder.path());
     (folder, manifest)
@@ -146,6 +147,53 @@ fn packed_parts_verify_by_their_bytes_as_stored() {
     let error = verify(folder.path()).unwrap_err().to_string();
     assert!(
         error.ends_with("part-00001.zst has other contents"),
+        "{error}"
+    );
+}
+
+#[test]
+fn named_outputs_are_listed_by_name_and_verified_as_parts_are() {
+    let (folder, mut manifest) = output();
+    let staged = |name: &str, rows: &str| {
+        let mut part = PartWriter::create(folder.path(), name, Codec::Plain).unwrap();
+        part.row(|out| out.extend_from_slice(rows.as_bytes()))
+            .unwrap();
+        part.finish().unwrap()
+    };
+    let mut listed = Listed::default();
+    for partition in 0..3 {
+        let part = staged(&format!("x-{partition}"), "row");
+        std::fs::remove_file(folder.path().join(format!("x-{partition}"))).unwrap();
+        let mut all = Staged::of(part);
+        if partition != 1 {
+            let name = named_part_name("errors", PartitionId(partition), Codec::Plain);
+            all.named
+                .insert("errors".to_owned(), staged(&name, "bad\n"));
+        }
+        let names = listed.add(PartitionId(partition), Codec::Plain, &all);
+        assert_eq!(names.len(), all.files().count());
+        assert_eq!(names[0], manifest.parts[partition as usize].name);
+    }
+    manifest.named = listed.named;
+    let names = manifest.files().map(|file| file.name.as_str());
+    let want = [
+        "part-00000",
+        "part-00001",
+        "part-00002",
+        "errors-00000",
+        "errors-00002",
+    ];
+    assert_eq!(names.collect::<Vec<_>>(), want);
+    let without = manifest.root;
+    manifest.root = root_hash(manifest.files());
+    assert_ne!(manifest.root, without);
+    write(&manifest, folder.path());
+    assert_eq!(Manifest::read(folder.path()).unwrap(), manifest);
+    assert_eq!(verify(folder.path()).unwrap().bytes, 26);
+    std::fs::write(folder.path().join("errors-00002"), "bed\n").unwrap();
+    let error = verify(folder.path()).unwrap_err().to_string();
+    assert!(
+        error.ends_with("errors-00002 has other contents"),
         "{error}"
     );
 }

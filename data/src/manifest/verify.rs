@@ -77,7 +77,7 @@ pub fn verify(folder: &Path) -> Result<Verified, VerifyError> {
     let mut extra = file_names(folder)?;
     let mut differences = Vec::new();
     let mut bytes = 0;
-    let parts = manifest.parts.iter();
+    let parts = manifest.files();
     let parts = parts.map(|part| (&part.name, part.bytes, part.b3));
     let skipped = manifest.skipped.iter();
     let skipped = skipped.map(|file| (&file.name, file.bytes, file.b3));
@@ -101,7 +101,7 @@ pub fn verify(folder: &Path) -> Result<Verified, VerifyError> {
         }
     }
     differences.extend(extra.into_iter().map(Difference::Extra));
-    if root_hash(&manifest.parts) != manifest.root {
+    if root_hash(manifest.files()) != manifest.root {
         differences.push(Difference::Root);
     }
     if differences.is_empty() {

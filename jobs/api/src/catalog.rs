@@ -102,6 +102,14 @@ impl Maker {
                 "a job with a total order does not share out its keys itself: its partitions are ranges of keys"
             );
             assert!(
+                !(J::MAP_ONLY
+                    && (J::FOLD.is_some()
+                        || J::TOTAL_ORDER
+                        || J::PARTITION.is_some()
+                        || J::GROUP_BY_FIRST)),
+                "a job without reduce tasks has no combiner, order, partitions or groups"
+            );
+            assert!(
                 !(J::GROUP_BY_FIRST && J::FOLD.is_some()),
                 "a job with a combiner has no secondary sort: a key is left with one value"
             );
@@ -180,6 +188,7 @@ fn info<J: Job>() -> JobInfo {
         inputs: J::INPUTS.iter().map(|name| (*name).to_owned()).collect(),
         folds: J::FOLD.is_some(),
         total_order: J::TOTAL_ORDER,
+        map_only: J::MAP_ONLY,
     }
 }
 
@@ -202,6 +211,11 @@ fn build<J: Job>(params: &BTreeMap<String, String>) -> Result<Arc<dyn Runner>, B
     }
 }
 
+/// Whoever made the plan asked for reduce tasks of a job that has none, or for none of a job that has them.
+#[derive(Debug, thiserror::Error)]
+#[error("the plan is for another job: one of the two has reduce tasks and the other has none")]
+struct OtherReduces;
+
 /// A job of this process as a runner.
 struct Attempts<J: Job> {
     info: JobInfo,
@@ -219,6 +233,9 @@ impl<J: Job> Runner for Attempts<J> {
         task: &crate::MapTask<'_>,
         monitor: &dyn crate::Monitor,
     ) -> Result<crate::MapDone, crate::TaskError> {
+        if J::MAP_ONLY != (task.partitions == 0) {
+            return Err(Failure::new(FailClass::Job, &OtherReduces).into());
+        }
         crate::map_attempt::map_attempt(&self.job, &self.spare, task, monitor)
     }
 

@@ -9,6 +9,7 @@ use mapfold_terms::{ByteSize, FailClass, Failure, RunSummary};
 
 use crate::budget::Budget;
 use crate::job::hash_partitions;
+use crate::output::OutputError;
 use crate::partition::NoPartition;
 use crate::sink::Heap;
 use crate::value::DecodeValueError;
@@ -23,6 +24,8 @@ pub(crate) enum MergeError {
     Write(#[from] WriteRunError),
     #[error("cannot write rows")]
     WritePart(#[from] WritePartError),
+    #[error("cannot write rows")]
+    Output(#[source] OutputError),
     #[error("a key does not decode: it was not encoded by this job")]
     DecodeKey(#[from] DecodeKeyError),
     #[error("a value does not decode: it was not encoded by this job")]
@@ -37,6 +40,7 @@ impl From<MergeError> for TaskError {
             MergeError::Write(WriteRunError::RecordTooLong { .. })
             | MergeError::DecodeKey(_)
             | MergeError::DecodeValue(_)
+            | MergeError::Output(_)
             | MergeError::Partition(_) => FailClass::Job,
             MergeError::Read(_) | MergeError::Write(_) => FailClass::Worker,
             MergeError::WritePart(_) => FailClass::Output,
@@ -46,6 +50,15 @@ impl From<MergeError> for TaskError {
             ..Failure::new(class, &error)
         }
         .into()
+    }
+}
+
+impl From<OutputError> for MergeError {
+    fn from(error: OutputError) -> Self {
+        match error {
+            OutputError::Write(error) => Self::WritePart(error),
+            named => Self::Output(named),
+        }
     }
 }
 

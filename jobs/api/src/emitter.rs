@@ -8,16 +8,17 @@ use mapfold_data::fold_table::PARTITION_BYTES;
 use mapfold_data::merge::Push;
 use mapfold_data::partition::partition_of_hash;
 use mapfold_data::run::{Run, RunBytes, Segment, WriteRunError};
-use mapfold_terms::{ByteSize, Counters, RunSummary};
+use mapfold_terms::{ByteSize, Counters, Digest, Format, RunSummary, Staged};
 
 use crate::budget::Budget;
 use crate::combine::{MergeError, combine, combine_runs, fold};
 use crate::job::group_of;
+use crate::output::Output;
 use crate::partition::partition_of;
 use crate::sink::Sink;
 use crate::spills::Spills;
 use crate::state::State;
-use crate::{Job, Key, KeyRef, Record, Value, ValueOwned, ValueRef};
+use crate::{Job, Key, KeyRef, Record, Rows, Value, ValueOwned, ValueRef};
 
 /// Where `map` puts keys and values.
 pub struct Emitter<'a, J: Job> {
@@ -34,6 +35,9 @@ pub(crate) struct Emitted<J: Job> {
     /// Space for encoding keys.
     encoded: Vec<u8>,
     spills: Spills,
+    /// For the rows of a job without reduce tasks.
+    output: Output,
+    format: Format,
     /// The first error; the attempt fails with it at the end of the block.
     error: Option<MergeError>,
     counters: Counters,
@@ -59,6 +63,8 @@ pub(crate) struct Finished<J: Job> {
     pub(crate) counters: Counters,
     pub(crate) spills: u32,
     pub(crate) spilled: ByteSize,
+    /// Of a job without reduce tasks.
+    pub(crate) staged: Option<Staged>,
     /// Empty, with the memory that is left for another attempt.
     pub(crate) sink: Sink<J>,
 }
@@ -85,6 +91,12 @@ impl<'a, J: Job> Emitter<'a, J> {
     /// Costs a spill (a pass over memory and a sequential write) when the memory budget is full.
     #[inline(always)]
     pub fn emit(&mut self, key: KeyRef<'_, J>, value: ValueRef<'_, J>) {
+        const {
+            assert!(
+                !J::MAP_ONLY,
+                "a job without reduce tasks emits nothing: it writes rows, `out.rows().row(..)`"
+            );
+        }
         let Self { job, text, .. } = *self;
         let Emitted { sink, encoded, .. } = &mut *self.emitted;
         let given = key;
@@ -157,6 +169,26 @@ impl<'a, J: Job> Emitter<'a, J> {
         }
     }
 
+    /// Where a job without reduce tasks ([`map_only!`](crate::map_only)) writes rows: into the part file of its map task, in the
+    /// order of the calls.
+    #[inline]
+    pub fn rows(&mut self) -> Rows<'_> {
+        const {
+            assert!(
+                J::MAP_ONLY,
+                "only a job without reduce tasks writes rows from `map`: say `mapfold_job::map_only!();` in its `impl Job`"
+            );
+        }
+        let Emitted {
+            output,
+            counters,
+            state,
+            format,
+            ..
+        } = &mut *self.emitted;
+        Rows::new(output, counters, state, *format)
+    }
+
     /// Adds `n` to the job's counter `name`. Counters of the attempts that win are summed in the report.
     pub fn count(&mut self, name: &str, n: u64) {
         self.emitted.counters.add(name, n);
@@ -215,12 +247,25 @@ impl<J: Job> Emitted<J> {
             sink,
             encoded: Vec::new(),
             spills: Spills::default(),
+            output: Output::default(),
+            format: Format::Lines,
             error: None,
             counters: Counters::default(),
             records_out: 0,
             place: Place::default(),
             state: State::default(),
         }
+    }
+
+    /// Rows go there from now on, rather than nowhere.
+    pub(crate) fn write_rows(&mut self, output: Output, format: Format) {
+        self.output = output;
+        self.format = format;
+    }
+
+    /// Where rows went.
+    pub(crate) fn into_output(self) -> Output {
+        self.output
     }
 
     pub(crate) fn place(&self) -> Place {
@@ -248,7 +293,8 @@ impl<J: Job> Emitted<J> {
 
     /// The first error so far.
     pub(crate) fn check(&mut self) -> Result<(), MergeError> {
-        self.error.take().map_or(Ok(()), Err)
+        self.error.take().map_or(Ok(()), Err)?;
+        Ok(self.output.check()?)
     }
 
     fn spill(&mut self, job: &J, budget: &Budget<'_>) {
@@ -313,6 +359,9 @@ impl<J: Job> Emitted<J> {
         job: &J,
         budget: &Budget<'_>,
     ) -> Result<Finished<J>, MergeError> {
+        if J::MAP_ONLY {
+            return self.finish_rows();
+        }
         let (run, summary) = if self.spills.is_empty() {
             let run_max = budget.for_run(self.sink.bytes());
             self.write_memory(job, budget, run_max)?
@@ -334,6 +383,30 @@ impl<J: Job> Emitted<J> {
             counters: self.counters,
             spills: self.spills.count,
             spilled: self.spills.bytes,
+            staged: None,
+            sink: self.sink,
+        })
+    }
+
+    /// What was written, and a run of nothing.
+    fn finish_rows(self) -> Result<Finished<J>, MergeError> {
+        let staged = self.output.finish()?;
+        Ok(Finished {
+            run: RunBytes::from(Vec::new()),
+            summary: RunSummary {
+                records: 0,
+                bytes: 0,
+                digest: staged.as_ref().map_or(Digest(0), Staged::digest),
+            },
+            records_out: staged
+                .iter()
+                .flat_map(Staged::files)
+                .map(|file| file.rows)
+                .sum(),
+            counters: self.counters,
+            spills: 0,
+            spilled: ByteSize(0),
+            staged,
             sink: self.sink,
         })
     }

@@ -146,6 +146,8 @@ pub trait Job: Sized + Send + Sync + 'static {
     /// # assert_eq!(trial.check().unwrap().rows(), ["a\t1", "an\t1", "ape\t1", "zoo\t1"]);
     /// ```
     const PARTITION: Option<Partition<Self>> = None;
+    /// Whether there are no reduce tasks, and `map` writes the rows: [`map_only!`](crate::map_only) says so.
+    const MAP_ONLY: bool = false;
     /// Secondary sort: whether keys are tuples whose first part alone makes a group. Keys are sorted whole, so the values of a group
     /// come in order of the rest of their keys; the partition follows from the first part. `reduce` is given the key of the group's
     /// first value; what it must know of the others' belongs in the values. Not for a job with a combiner.
@@ -300,6 +302,57 @@ pub trait Job: Sized + Send + Sync + 'static {
     fn keeps_records(&self) -> bool {
         false
     }
+}
+
+/// Makes a [`Job`] one without `reduce`: each map task writes its rows straight to a part file, in the order of its records; nothing
+/// is sorted or sent. The parts, in their order, follow the input. Stands in the `impl` for `Key`, `Value` and `reduce`; `map`
+/// writes to [`Emitter::rows`](crate::Emitter::rows).
+///
+/// The parts follow from how the input is cut: from its size and `--split-size`, never from the machine or the cluster.
+///
+/// ```
+/// use mapfold_job::{Emitter, Job, JobError, NoParams, Record, Trial, map_only};
+///
+/// /// Lines that have something in them, without blanks around it.
+/// struct Trim;
+///
+/// impl Job for Trim {
+///     map_only!();
+///     type Params = NoParams;
+///     const NAME: &'static str = "trim";
+///     const SUMMARY: &'static str = "lines without blanks around them";
+///
+///     fn new(_: NoParams) -> Result<Self, JobError> {
+///         Ok(Self)
+///     }
+///
+///     fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+///         match record.bytes.trim_ascii() {
+///             b"" => out.count("empty", 1),
+///             line => out.rows().record(line),
+///         }
+///         Ok(())
+///     }
+/// }
+/// let tried = Trial::<Trim>::of("  b\n \n a \n").check().unwrap();
+/// assert_eq!(tried.rows(), ["b", "a"]);
+/// ```
+#[macro_export]
+macro_rules! map_only {
+    () => {
+        type Key = ();
+        type Value = ();
+        const MAP_ONLY: bool = true;
+
+        fn reduce(
+            &self,
+            (): (),
+            _: &mut $crate::Values<'_, Self>,
+            _: &mut $crate::Rows<'_>,
+        ) -> ::core::result::Result<(), $crate::JobError> {
+            ::core::result::Result::Ok(())
+        }
+    };
 }
 
 /// Of how many partitions the runs of a job are ordered by one range of hashes: of all, if hashes share out its keys; of one, if it does

@@ -64,6 +64,7 @@ mod job;
 mod key;
 mod key_order;
 mod map_attempt;
+mod output;
 mod param;
 mod partition;
 mod reduce_attempt;
@@ -89,7 +90,7 @@ pub use mapfold_data::input::{Block, Record};
 pub use mapfold_terms::{Counters, Format, JobInfo, ParamInfo};
 pub use param::{NoParams, ParamError, ParamValue, Params};
 pub use partition::spread;
-pub use row::{Field, Rows};
+pub use row::{Field, NamedRows, Rows};
 pub use runner::{
     MapDone, MapTask, Monitor, ReduceDone, ReduceTask, Runner, SampleTask, SequentialDone,
     SequentialTask, TaskError, Unwatched,

@@ -4,12 +4,14 @@ use std::time::{Duration, Instant};
 
 use mapfold_data::input::{Block, ReadSplitError, Record, SplitReader};
 use mapfold_data::partition::Partitioner;
-use mapfold_terms::{ByteSize, FailClass, MapReport, RecordAt, Skipped};
+use mapfold_terms::{ByteSize, FailClass, MapReport, PartitionId, RecordAt, Skipped};
 
 use crate::bad_records;
 use crate::budget::Budget;
+use crate::combine::MergeError;
 use crate::emitter::{Emitted, Emitter, Finished, Place};
 use crate::guard;
+use crate::output::Output;
 use crate::spare::{MapMemory, Spare};
 use crate::{Job, MapDone, MapTask, Monitor, TaskError};
 
@@ -87,6 +89,9 @@ impl<J: Job> Pass<'_, J> {
         let mut reader =
             SplitReader::with_buffer(task.split, task.format, self.record_max, memory.buffer);
         let mut emitted = Emitted::new(memory.sink, budget);
+        if J::MAP_ONLY {
+            emitted.write_rows(self.output()?, task.format);
+        }
         let mut records_in = 0;
         while let Some(block) = reader.next_block().map_err(read_failed)? {
             if self.monitor.cancelled() {
@@ -118,9 +123,27 @@ impl<J: Job> Pass<'_, J> {
                 counters: finished.counters,
                 elapsed: Duration::ZERO,
                 skipped: Vec::new(),
+                staged: finished.staged,
             },
             run: finished.run,
         })
+    }
+
+    fn output(&self) -> Result<Output, MergeError> {
+        let MapTask {
+            attempt,
+            split,
+            part_folder,
+            part_codec,
+            ..
+        } = *self.task;
+        let partition = PartitionId(split.index);
+        Ok(Output::staged(
+            part_folder,
+            attempt.token,
+            partition,
+            part_codec,
+        )?)
     }
 }
 

@@ -4,7 +4,6 @@
 //! order of hash: they are folded bucket by bucket, and what is left is sorted by key.
 
 use mapfold_data::merge::{self, Cursor, Merge};
-use mapfold_data::part::{PartWriter, attempt_part_name};
 use mapfold_data::partition::Partitioner;
 use mapfold_data::run::{ReadRunError, Segment};
 use mapfold_terms::{ByteSize, Counters, FailClass, Failure, Format, RecordAt};
@@ -14,6 +13,7 @@ use crate::combine::{JobMerge, MergeError, combine, fold_bucket};
 use crate::guard;
 use crate::job::{group_of, hash_partitions};
 use crate::key_order::KeyOrder;
+use crate::output::Output;
 use crate::state::State;
 use crate::values::GroupEnd;
 use crate::{Job, JobError, Key, Monitor, ReduceDone, ReduceTask, Rows, TaskError, Value, Values};
@@ -84,9 +84,9 @@ fn reduce<J: Job>(
             combine(job, segments, task.partitions, shares.folds, push)
         })
     })??;
-    let name = attempt_part_name(task.attempt.token, task.partition, task.part_codec);
-    let mut part = PartWriter::create(task.part_folder, &name, task.part_codec)?;
-    let mut round = Round::new(job, &mut part, task.format);
+    let token = task.attempt.token;
+    let mut output = Output::staged(task.part_folder, token, task.partition, task.part_codec)?;
+    let mut round = Round::new(job, &mut output, task.format);
     let spilled = if J::FOLD.is_some() {
         fold_all(&mut round, &task, shares, &narrowed.segments, &so_far)?
     } else {
@@ -101,7 +101,7 @@ fn reduce<J: Job>(
     Ok(ReduceDone {
         records_in: so_far.records_in,
         groups,
-        part: part.finish()?,
+        staged: output.finish()?.expect("its rows have a place"),
         spilled: ByteSize(narrowed.spilled.0 + spilled.0),
         counters,
     })
@@ -240,7 +240,7 @@ pub(crate) struct Round<'a, J> {
     job: &'a J,
     /// Space for decoding a key.
     decoded: Vec<u8>,
-    part: &'a mut PartWriter,
+    output: &'a mut Output,
     counters: Counters,
     format: Format,
     /// The job's own.
@@ -249,12 +249,12 @@ pub(crate) struct Round<'a, J> {
 }
 
 impl<'a, J: Job> Round<'a, J> {
-    /// Nothing is reduced yet; rows go to `part`.
-    pub(crate) fn new(job: &'a J, part: &'a mut PartWriter, format: Format) -> Self {
+    /// Nothing is reduced yet; rows go to `output`.
+    pub(crate) fn new(job: &'a J, output: &'a mut Output, format: Format) -> Self {
         Self {
             job,
             decoded: Vec::new(),
-            part,
+            output,
             counters: Counters::default(),
             format,
             state: State::default(),
@@ -270,9 +270,14 @@ impl<'a, J: Job> Round<'a, J> {
         mut values: Values<'_, J>,
     ) -> Result<GroupEnd, Stop> {
         let decoded = <J::Key as Key>::decode(key, &mut self.decoded).map_err(MergeError::from)?;
-        let mut rows = Rows::new(self.part, &mut self.counters, &mut self.state, self.format);
+        let mut rows = Rows::new(
+            self.output,
+            &mut self.counters,
+            &mut self.state,
+            self.format,
+        );
         let reduced = self.job.reduce(decoded, &mut values, &mut rows);
-        rows.finish()?;
+        self.output.check()?;
         let end = values.finish()?;
         reduced.map_err(|error| failed(error, key))?;
         self.groups += 1;
@@ -284,9 +289,14 @@ impl<J: Job> Round<'_, J> {
     /// After the last group: the job may write what it has kept.
     pub(crate) fn end(&mut self) -> Result<(), Stop> {
         const WHAT: &str = "the end of the reduce attempt (`finish_reduce`) failed";
-        let mut rows = Rows::new(self.part, &mut self.counters, &mut self.state, self.format);
+        let mut rows = Rows::new(
+            self.output,
+            &mut self.counters,
+            &mut self.state,
+            self.format,
+        );
         let ended = guard::catch(|| self.job.finish_reduce(&mut rows));
-        rows.finish()?;
+        self.output.check()?;
         match guard::failure(ended) {
             None => Ok(()),
             Some(mut failure) => {

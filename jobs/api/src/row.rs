@@ -2,34 +2,39 @@
 
 use std::any::Any;
 
-use mapfold_data::part::{PartWriter, WritePartError};
 use mapfold_terms::{Counters, Format};
 
+use crate::output::Output;
 use crate::state::State;
 
-/// Where `reduce` writes rows.
+/// Where `reduce` writes rows, and the `map` of a job that has no `reduce` ([`map_only!`](crate::map_only)).
 pub struct Rows<'a> {
-    part: &'a mut PartWriter,
+    output: &'a mut Output,
     counters: &'a mut Counters,
     state: &'a mut State,
     format: Format,
-    /// The first error; the attempt fails with it at the end of the group.
-    error: Option<WritePartError>,
+}
+
+/// Where rows of a named output are written; see [`Rows::to`].
+pub struct NamedRows<'a> {
+    output: &'a mut Output,
+    name: &'a str,
+    format: Format,
 }
 
 impl<'a> Rows<'a> {
+    /// Whoever makes it looks at the output's error.
     pub(crate) fn new(
-        part: &'a mut PartWriter,
+        output: &'a mut Output,
         counters: &'a mut Counters,
         state: &'a mut State,
         format: Format,
     ) -> Self {
         Self {
-            part,
+            output,
             counters,
             state,
             format,
-            error: None,
         }
     }
 
@@ -37,31 +42,65 @@ impl<'a> Rows<'a> {
     /// feed inside a field is the job's affair.
     #[inline]
     pub fn row(&mut self, key: impl Field, value: impl Field) {
-        self.write(|out| {
-            key.write(out);
-            out.push(b'\t');
-            value.write(out);
-            out.push(b'\n');
-        });
+        self.output.row(|out| row(key, value, out));
     }
 
     /// Writes one record as the input's format has it: a line gets its line feed, all others go out as they are. So the output
     /// can be read again as the input was.
     #[inline]
     pub fn record(&mut self, record: impl Field) {
-        let ended = matches!(self.format, Format::Lines | Format::NLine(_));
-        self.write(|out| {
-            record.write(out);
-            if ended {
-                out.push(b'\n');
-            }
-        });
+        let format = self.format;
+        self.output.row(|out| write_record(record, format, out));
     }
 
-    #[inline]
-    fn write(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
-        if let Err(error) = self.part.row(encode) {
-            self.error.get_or_insert(error);
+    /// Rows of an output beside the part, such as `errors`: they are in files of their own, `errors-00000` beside `part-00000`, which are committed
+    /// together with the part. A name has up to 64 ASCII letters, digits, `-` and `_`; one task may use 32 of them.
+    /// A part for which no such row was written has no such file.
+    ///
+    /// ```
+    /// # use mapfold_job::{Emitter, Job, JobError, NoParams, Record, Rows, Trial, Values};
+    /// /// Splits words into common and rare ones.
+    /// struct Split;
+    ///
+    /// impl Job for Split {
+    /// #   type Params = NoParams;
+    ///     type Key = String;
+    ///     type Value = u64;
+    /// #   const NAME: &'static str = "split";
+    /// #   const SUMMARY: &'static str = "splits words into common and rare ones";
+    /// #   fn new(_: NoParams) -> Result<Self, JobError> {
+    /// #       Ok(Self)
+    /// #   }
+    /// #   fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+    /// #       for word in str::from_utf8(record.bytes)?.split_whitespace() {
+    /// #           out.emit(word, 1);
+    /// #       }
+    /// #       Ok(())
+    /// #   }
+    ///     // map as in any word count
+    ///
+    ///     fn reduce(
+    ///         &self,
+    ///         word: &str,
+    ///         counts: &mut Values<'_, Self>,
+    ///         rows: &mut Rows<'_>,
+    ///     ) -> Result<(), JobError> {
+    ///         match counts.owned().sum::<u64>() {
+    ///             1 => rows.to("rare").row(word, 1),
+    ///             count => rows.row(word, count),
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    /// let tried = Trial::<Split>::of("a rose is a rose\n").check().unwrap();
+    /// assert_eq!(tried.rows(), ["a\t2", "rose\t2"]);
+    /// assert_eq!(tried.rows_of("rare"), ["is\t1"]);
+    /// ```
+    pub fn to<'n>(&'n mut self, name: &'n str) -> NamedRows<'n> {
+        NamedRows {
+            output: self.output,
+            name,
+            format: self.format,
         }
     }
 
@@ -83,13 +122,39 @@ impl<'a> Rows<'a> {
         self.state.take().unwrap_or_default()
     }
 
-    pub(crate) fn finish(self) -> Result<(), WritePartError> {
-        self.error.map_or(Ok(()), Err)
-    }
-
     /// Adds `n` to the job's counter `name`.
     pub fn count(&mut self, name: &str, n: u64) {
         self.counters.add(name, n);
+    }
+}
+
+impl NamedRows<'_> {
+    /// As [`Rows::row`].
+    pub fn row(&mut self, key: impl Field, value: impl Field) {
+        self.output.row_to(self.name, |out| row(key, value, out));
+    }
+
+    /// As [`Rows::record`].
+    pub fn record(&mut self, record: impl Field) {
+        let format = self.format;
+        self.output
+            .row_to(self.name, |out| write_record(record, format, out));
+    }
+}
+
+#[inline]
+fn row(key: impl Field, value: impl Field, out: &mut Vec<u8>) {
+    key.write(out);
+    out.push(b'\t');
+    value.write(out);
+    out.push(b'\n');
+}
+
+#[inline]
+fn write_record(record: impl Field, format: Format, out: &mut Vec<u8>) {
+    record.write(out);
+    if matches!(format, Format::Lines | Format::NLine(_)) {
+        out.push(b'\n');
     }
 }
 

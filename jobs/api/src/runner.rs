@@ -9,7 +9,7 @@ use mapfold_data::run::{RunBytes, Segment};
 use mapfold_data::scratch::Scratch;
 use mapfold_terms::{
     AttemptId, Boundaries, ByteSize, Codec, Counters, Failure, Format, JobInfo, MapReport,
-    PartSummary, PartitionId, Partitioning, Plan, Split,
+    PartitionId, Partitioning, Plan, Split, Staged,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ pub trait Runner: Send + Sync {
     /// What the job tells about itself.
     fn info(&self) -> &JobInfo;
 
-    /// Maps one split into one run. Runs to the end on the calling thread; memory stays about within
+    /// Maps one split into one run; into one part file, fsynced, if the job has no reduce tasks. Runs to the end on the calling thread; memory stays about within
     /// `task.memory`.
     ///
     /// # Errors
@@ -85,7 +85,7 @@ pub struct MapTask<'a> {
     pub split: &'a Split,
     /// How to cut it into records.
     pub format: Format,
-    /// Number of partitions, R.
+    /// Number of partitions, R; 0 for a job without reduce tasks.
     pub partitions: u32,
     /// How keys are shared out to them.
     pub partitioning: &'a Partitioning,
@@ -97,6 +97,11 @@ pub struct MapTask<'a> {
     pub skip_bad: u32,
     /// For spills and the run.
     pub scratch: &'a Scratch,
+    /// How the part file is packed, of a job without reduce tasks.
+    pub part_codec: Codec,
+    /// Its part file is made in this folder, which other attempts share, as
+    /// [`attempt_part_name`](mapfold_data::part::attempt_part_name); the split's index counts as the partition.
+    pub part_folder: &'a Path,
 }
 
 /// What a look at a job's keys needs to know. A function of the plan and the input: it is bounded in what it reads
@@ -114,7 +119,7 @@ pub struct SampleTask<'a> {
 pub struct MapDone {
     /// For the master.
     pub report: MapReport,
-    /// Stays with the worker.
+    /// Stays with the worker; empty if there are no reduce tasks.
     pub run: RunBytes,
 }
 
@@ -148,8 +153,8 @@ pub struct ReduceDone {
     pub records_in: u64,
     /// Distinct keys.
     pub groups: u64,
-    /// The part file.
-    pub part: PartSummary,
+    /// What it left in `part_folder`.
+    pub staged: Staged,
     /// Bytes of intermediate merges.
     pub spilled: ByteSize,
     /// The job's own counters.

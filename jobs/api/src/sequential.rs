@@ -7,7 +7,6 @@
 //! (McSherry, Isard, Murray: "Scalability! But at what COST?", HotOS 2015), shows beside it.
 
 use mapfold_data::input::{ReadBuffer, SplitReader};
-use mapfold_data::part::BarePart;
 use mapfold_data::partition::Partitioner;
 use mapfold_terms::{Boundaries, ByteSize, Partitioning, Token};
 
@@ -15,6 +14,7 @@ use crate::budget::Budget;
 use crate::combine::{MergeError, fold};
 use crate::emitter::Emitted;
 use crate::map_attempt::{end_records, map_block, read_failed};
+use crate::output::Output;
 use crate::reduce_attempt::{Round, SoFar, Stop, guarded, stream_all};
 use crate::sink::Sink;
 use crate::{Job, SequentialDone, SequentialTask, TaskError, Unwatched, Value, Values};
@@ -37,7 +37,12 @@ pub(crate) fn sequential<J: Job>(
         in_memory_max: UNLIMITED,
         scratch: task.scratch,
     };
+    let mut output = Output::bare(task.part_folder, task.part_codec).map_err(MergeError::from)?;
     let mut emitted = Emitted::new(Sink::new(), &budget);
+    if J::MAP_ONLY {
+        emitted.write_rows(output, task.format);
+        output = Output::default();
+    }
     let mut records_in = 0;
     let mut buffer = ReadBuffer::new();
     for split in task.splits {
@@ -51,8 +56,19 @@ pub(crate) fn sequential<J: Job>(
     drop(buffer);
     end_records(job, &budget, &mut emitted)?;
     let records_mapped = emitted.records_out();
-    let mut part = BarePart::create(task.part_folder, task.part_codec).map_err(MergeError::from)?;
-    let mut round = Round::new(job, part.rows(), task.format);
+    if J::MAP_ONLY {
+        let rows = emitted
+            .into_output()
+            .finish_bare()
+            .map_err(MergeError::from)?;
+        return Ok(SequentialDone {
+            records_in,
+            records_mapped: rows,
+            groups: 0,
+            rows,
+        });
+    }
+    let mut round = Round::new(job, &mut output, task.format);
     reduce_all(&mut round, job, emitted.into_sink(), records_mapped)?;
     round.end()?;
     let groups = round.groups;
@@ -60,7 +76,7 @@ pub(crate) fn sequential<J: Job>(
         records_in,
         records_mapped,
         groups,
-        rows: part.finish().map_err(MergeError::from)?,
+        rows: output.finish_bare().map_err(MergeError::from)?,
     })
 }
 

@@ -46,16 +46,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mapfold_data::input::{discover, plan};
-use mapfold_data::part::attempt_part_name;
 use mapfold_data::run::Run;
 use mapfold_data::scratch::{Scratch, ScratchRoot};
 use mapfold_terms::{
-    AttemptId, ByteSize, Codec, Counters, InputName, JobId, MasterEpoch, PartitionId, Partitioning,
-    Plan, RawPath, TaskId, Token,
+    AttemptId, ByteSize, Codec, InputName, JobId, MasterEpoch, PartitionId, Partitioning, Plan,
+    RawPath, TaskId, Token,
 };
 
 use crate::{
-    Catalog, Format, Job, JobTable, Maker, MapTask, ReduceTask, Runner, SampleTask, Unwatched,
+    Catalog, Format, Job, JobTable, Maker, MapDone, MapTask, ReduceTask, Runner, SampleTask,
+    Unwatched,
 };
 
 pub use error::TrialError;
@@ -331,16 +331,18 @@ impl<J: Job> Stage<J> {
 
     fn run(&self, how: How) -> Result<Tried<J>, TrialError> {
         let files = discover(&self.names).map_err(not_read)?;
-        let plan =
-            plan(files, self.format, how.split_size, Some(how.reducers)).map_err(not_read)?;
+        let reducers = if J::MAP_ONLY { 0 } else { how.reducers.get() };
+        let plan = plan(files, self.format, how.split_size, Some(reducers)).map_err(not_read)?;
         self.runs.update(|count| count + 1);
         let scratch = self.root.scratch(&format!("trial-{}", self.runs.get()));
         let partitioning = self.partitioning(&plan, &scratch)?;
-        let mut counters = Counters::default();
-        let mut runs = Vec::new();
+        let mut tried = Tried::new();
+        let folder = self.root.scratch("part");
+        let part_folder = folder.folder()?.join("part");
         for split in &plan.splits {
+            let attempt = attempt(TaskId::map(split.index));
             let task = MapTask {
-                attempt: attempt(TaskId::map(split.index)),
+                attempt,
                 split,
                 format: plan.format,
                 partitions: plan.reducers,
@@ -349,15 +351,28 @@ impl<J: Job> Stage<J> {
                 in_memory_max: MEMORY,
                 skip_bad: 0,
                 scratch: &scratch,
+                part_codec: Codec::Plain,
+                part_folder: &part_folder,
             };
-            let done = self.runner.map(&task, &Unwatched)?;
-            counters.merge(&done.report.counters);
-            runs.push(Run::open(done.run)?);
+            let MapDone { report, run } = self.runner.map(&task, &Unwatched)?;
+            tried.counters.merge(&report.counters);
+            tried.digests.push(report.run.digest);
+            match &report.staged {
+                Some(staged) => {
+                    tried.take(
+                        attempt.token,
+                        PartitionId(split.index),
+                        staged,
+                        &part_folder,
+                    )?;
+                }
+                None => tried.runs.push(Run::open(run)?),
+            }
         }
-        let parts = (0..plan.reducers)
-            .map(|partition| self.reduce(PartitionId(partition), &plan, how, &runs, &mut counters))
-            .collect::<Result<_, _>>()?;
-        Ok(Tried::new(parts, counters, runs))
+        for partition in 0..plan.reducers {
+            self.reduce(PartitionId(partition), &plan, how, &part_folder, &mut tried)?;
+        }
+        Ok(tried)
     }
 
     fn partitioning(&self, plan: &Plan, scratch: &Scratch) -> Result<Partitioning, TrialError> {
@@ -378,12 +393,11 @@ impl<J: Job> Stage<J> {
         partition: PartitionId,
         plan: &Plan,
         how: How,
-        runs: &[Run],
-        counters: &mut Counters,
-    ) -> Result<Vec<u8>, TrialError> {
-        let scratch = self.root.scratch("part");
-        let part_folder = scratch.folder()?.join("part");
-        let segments = (0..).zip(runs).map(|(map, run)| {
+        part_folder: &Path,
+        tried: &mut Tried<J>,
+    ) -> Result<(), TrialError> {
+        let scratch = self.root.scratch("merge");
+        let segments = (0..).zip(&tried.runs).map(|(map, run)| {
             let segment = run.segment(partition)?;
             Ok(segment.with_map(map))
         });
@@ -397,12 +411,11 @@ impl<J: Job> Stage<J> {
             memory: how.memory,
             scratch: &scratch,
             part_codec: Codec::Plain,
-            part_folder: &part_folder,
+            part_folder,
         };
         let done = self.runner.reduce(task, &Unwatched)?;
-        counters.merge(&done.counters);
-        let path = part_folder.join(attempt_part_name(attempt.token, partition, Codec::Plain));
-        fs::read(&path).map_err(|error| not_made(&path, error))
+        tried.counters.merge(&done.counters);
+        tried.take(attempt.token, partition, &done.staged, part_folder)
     }
 }
 

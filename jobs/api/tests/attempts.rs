@@ -211,6 +211,8 @@ fn run(job: &str, folder: &Path, text: &str, how: How) -> Result<Left, TaskError
             in_memory_max: ByteSize(how.memory),
             skip_bad: 0,
             scratch: &scratch,
+            part_codec: Codec::Plain,
+            part_folder: folder,
         };
         let done = runner.map(&task, &Unwatched)?;
         left.digests.push(done.report.run.digest);
@@ -244,8 +246,8 @@ fn run(job: &str, folder: &Path, text: &str, how: How) -> Result<Left, TaskError
             .unwrap()
             .path();
         let rows = fs::read_to_string(part).unwrap();
-        assert_eq!(done.part.rows, rows.lines().count() as u64);
-        assert_eq!(done.part.bytes, rows.len() as u64);
+        assert_eq!(done.staged.part.rows, rows.lines().count() as u64);
+        assert_eq!(done.staged.part.bytes, rows.len() as u64);
         left.rows.extend(rows.lines().map(str::to_owned));
     }
     Ok(left)

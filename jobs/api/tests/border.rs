@@ -87,6 +87,12 @@ fn messages() -> String {
         excerpt: b"x".to_vec(),
     };
     let text = |text: &str| text.to_owned();
+    let part = PartSummary {
+        rows: 1,
+        bytes: 2,
+        unpacked_bytes: 3,
+        hash: [7; 32],
+    };
     let mut all = String::new();
     let mut add = |message: &dyn ToJson| {
         all += &message.to_json();
@@ -106,6 +112,8 @@ fn messages() -> String {
         in_memory_max: ByteSize(2),
         skip_bad: 3,
         scratch: raw("/s"),
+        part_codec: Codec::Gzip,
+        part_folder: raw("/m"),
     });
     add(&Ask::Reduce(AskReduce {
         attempt: attempt(TaskId::reduce(1)),
@@ -171,6 +179,7 @@ fn messages() -> String {
                     excerpt: b"x".to_vec(),
                     error: text("bad"),
                 }],
+                staged: Some(Staged::of(part)),
             },
             run,
         });
@@ -178,11 +187,9 @@ fn messages() -> String {
     add(&Told::Reduced(ReduceDone {
         records_in: 1,
         groups: 2,
-        part: PartSummary {
-            rows: 1,
-            bytes: 2,
-            unpacked_bytes: 3,
-            hash: [7; 32],
+        staged: Staged {
+            part,
+            named: BTreeMap::from([(text("errors"), part)]),
         },
         spilled: ByteSize(3),
         counters,
@@ -259,6 +266,7 @@ fn messages() -> String {
         inputs: vec![name()],
         folds: true,
         total_order: false,
+        map_only: true,
     }]);
     add(&About {
         api: name(),

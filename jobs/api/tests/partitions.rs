@@ -130,7 +130,7 @@ fn check<J: Job>(words: &[String], partitions: u32, split_size: u64, memory: u64
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn keys_are_where_the_job_wants_them_in_order(

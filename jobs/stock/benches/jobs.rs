@@ -17,8 +17,8 @@ use mapfold_data::scratch::ScratchRoot;
 use mapfold_job::{Catalog as _, MapTask, Unwatched};
 use mapfold_stock::{catalog, words};
 use mapfold_terms::{
-    AttemptId, ByteSize, Format, InputName, JobId, MasterEpoch, Partitioning, RawPath, TaskId,
-    Token,
+    AttemptId, ByteSize, Codec, Format, InputName, JobId, MasterEpoch, Partitioning, RawPath,
+    TaskId, Token,
 };
 
 fn main() {
@@ -95,6 +95,8 @@ fn map(bencher: Bencher<'_, '_>, job: &str, params: &[(&str, &str)], kind: Kind)
                 in_memory_max: ByteSize::gib(1),
                 skip_bad: 0,
                 scratch: &scratch.scratch("bench"),
+                part_codec: Codec::Plain,
+                part_folder: folder.path(),
             };
             runner.map(&task, &Unwatched).unwrap()
         });

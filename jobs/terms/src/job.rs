@@ -93,8 +93,9 @@ pub struct JobSpec {
     pub format: Format,
     /// Size of a split; by default a function of the input's size.
     pub split_size: Option<ByteSize>,
-    /// Number of reduce tasks, and so of part files; by default a function of the input's size.
-    pub reducers: Option<NonZeroU32>,
+    /// Number of reduce tasks, and so of part files; by default a function of the input's size. 0 for a job that has none: then each map
+    /// task leaves a part.
+    pub reducers: Option<u32>,
     /// How part files are packed.
     pub parts: Codec,
     /// How keys are shared out to them. Ranges come with their number, since they were found for it.
@@ -131,7 +132,7 @@ pub struct JobBrief {
     pub files: Vec<JobFile>,
     /// How inputs are cut into records.
     pub format: Format,
-    /// Number of reduce tasks R; partitions are `0..R`.
+    /// Number of reduce tasks R; partitions are `0..R`. 0 if map tasks leave parts.
     pub reducers: u32,
     /// How keys are shared out to them.
     pub partitioning: Partitioning,
@@ -141,7 +142,7 @@ pub struct JobBrief {
     pub parts: Codec,
     /// Records that a map attempt may put aside: those of the whole job, as any one may have them all.
     pub skip_bad: u32,
-    /// Attempts of reduce tasks leave their part in this folder, under a name with their token. One that is gone must stay so.
+    /// Attempts leave their part in this folder, under a name with their token. One that is gone must stay so.
     pub staging: RawPath,
 }
 
@@ -198,6 +199,8 @@ pub struct JobInfo {
     pub folds: bool,
     /// Whether the part files, one after another, hold the keys in order.
     pub total_order: bool,
+    /// Whether it has no reduce tasks: each map task leaves a part.
+    pub map_only: bool,
 }
 
 /// One parameter of a job.

@@ -26,7 +26,7 @@ pub use job::{
 pub use job_file::{FileId, FileIdError, JobFile, JobFileKind};
 pub use outcome::{
     FailClass, Failure, FetchCause, FetchFailure, MapReport, Outcome, PartSummary, RecordAt,
-    ReduceReport, RunSummary, Skipped,
+    ReduceReport, RunSummary, Skipped, Staged,
 };
 pub use param_file::ParamFile;
 pub use partitioning::{Boundaries, Partitioning};

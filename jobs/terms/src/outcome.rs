@@ -1,10 +1,12 @@
 //! How an attempt ended, as the worker reports it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::{AttemptId, ByteSize, Counters, Digest, InputsDigest, RawPath, WorkerId};
 
@@ -45,6 +47,8 @@ pub struct MapReport {
     /// Records that `map` failed on and that were put aside, in the order of the split; nothing that they emitted is in the run. At
     /// most as many as the job allows ([`JobBrief::skip_bad`](crate::JobBrief::skip_bad)).
     pub skipped: Vec<Skipped>,
+    /// Of a job without reduce tasks: what it left in staging, fsynced. The run is empty then, with the digest of this.
+    pub staged: Option<Staged>,
 }
 
 /// A record that was put aside because the job's `map` failed on it. Small, as up to [`Skipped::MAX`] of them share a message.
@@ -109,8 +113,8 @@ pub struct ReduceReport {
     pub fetched_remote: ByteSize,
     /// Distinct keys.
     pub groups: u64,
-    /// The part file.
-    pub part: PartSummary,
+    /// What it left in staging.
+    pub staged: Staged,
     /// Bytes written as intermediate merges.
     pub spilled: ByteSize,
     /// The job's own counters.
@@ -119,6 +123,40 @@ pub struct ReduceReport {
     pub fetch_elapsed: Duration,
     /// Wall time of the attempt.
     pub elapsed: Duration,
+}
+
+/// What an attempt leaves of the output: the rows of one part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Staged {
+    /// The part file.
+    pub part: PartSummary,
+    /// Rows that the job has put into outputs of their own, by name; only those that have rows.
+    pub named: BTreeMap<String, PartSummary>,
+}
+
+impl Staged {
+    /// A part, and nothing else.
+    pub const fn of(part: PartSummary) -> Self {
+        Self {
+            part,
+            named: BTreeMap::new(),
+        }
+    }
+
+    /// All files.
+    pub fn files(&self) -> impl Iterator<Item = &PartSummary> {
+        std::iter::once(&self.part).chain(self.named.values())
+    }
+
+    /// Equal exactly if all files have the same names and bytes.
+    pub fn digest(&self) -> Digest {
+        let mut all = self.part.hash.to_vec();
+        for (name, part) in &self.named {
+            all.extend_from_slice(name.as_bytes());
+            all.extend_from_slice(&part.hash);
+        }
+        Digest(xxh3_128(&all))
+    }
 }
 
 /// A finished part file.

@@ -114,6 +114,6 @@ pub struct Plan {
     pub files: u64,
     /// Bytes of all files, as stored.
     pub bytes: u64,
-    /// Number of reduce tasks.
+    /// Number of reduce tasks; 0 if each split becomes a part.
     pub reducers: u32,
 }

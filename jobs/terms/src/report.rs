@@ -210,6 +210,8 @@ pub struct JobReport {
     pub rows: u64,
     /// Bytes of output.
     pub bytes_out: ByteSize,
+    /// Rows and bytes of the job's named outputs, which those above do not count.
+    pub named: BTreeMap<String, (u64, ByteSize)>,
     /// Attempts started in all.
     pub attempts: u64,
     /// Attempts that failed by the job's fault.

@@ -18,7 +18,7 @@ use mapfold_terms::{
     Failure, FileId, Fingerprint, Format, InputFile, InputName, InputsDigest, JobEnd, JobFile,
     JobFileKind, JobId, JobKey, JobReport, JobSpec, MapReport, MasterEpoch, PartSummary,
     PartitionId, Partitioning, PhaseStatus, Piece, RawPath, RecordAt, ReduceReport, RunSummary,
-    Skipped, Split, TaskId, TaskKind, TaskTiming, Token, WorkerId,
+    Skipped, Split, Staged, TaskId, TaskKind, TaskTiming, Token, WorkerId,
 };
 
 use crate::record::Planned;
@@ -110,11 +110,12 @@ fields! {
     Split { index, pieces }
     Planned { maps, reducers, files, bytes, split_size, max_attempts, skip_bad, backup, task_timeout, staging, inputs }
     RunSummary { records, bytes, digest }
-    MapReport { records_in, bytes_in, records_out, run, spilled, spills, counters, elapsed, skipped }
+    MapReport { records_in, bytes_in, records_out, run, spilled, spills, counters, elapsed, skipped, staged }
     Skipped { file, offset, record, bytes, excerpt, error }
+    Staged { part, named }
     PartSummary { rows, bytes, unpacked_bytes, hash }
     ReduceReport {
-        consumed, runs, records_in, fetched, fetched_remote, groups, part, spilled, counters, fetch_elapsed,
+        consumed, runs, records_in, fetched, fetched_remote, groups, staged, spilled, counters, fetch_elapsed,
         elapsed
     }
     RecordAt { file, offset, record, excerpt }
@@ -125,7 +126,7 @@ fields! {
     JobReport {
         end, elapsed, plan_elapsed, map_elapsed, reduce_elapsed, commit_elapsed, files, maps, reduces,
         records_in, bytes_in, records_mapped, records_shuffled, bytes_shuffled, bytes_remote, bytes_spilled,
-        groups, rows, bytes_out, attempts, attempts_failed, attempts_lost, maps_rerun, stale_reports,
+        groups, rows, bytes_out, named, attempts, attempts_failed, attempts_lost, maps_rerun, stale_reports,
         rollbacks, workers_lost, backups, backups_won, differing, slowest, map_median, reduce_median, largest, counters, skipped, failed
     }
 }

@@ -10,7 +10,7 @@ use mapfold_terms::{
     FileId, Fingerprint, Format, InputFile, InputName, InputsDigest, JobEnd, JobFile, JobFileKind,
     JobId, JobKey, JobReport, JobSpec, MapReport, MasterEpoch, PartSummary, PartitionId,
     Partitioning, PhaseStatus, Piece, RawPath, RecordAt, ReduceReport, RunSummary, Skipped, Split,
-    TaskId, TaskTiming, Token, WorkerId,
+    Staged, TaskId, TaskTiming, Token, WorkerId,
 };
 
 use crate::record::{Planned, Record};
@@ -197,6 +197,16 @@ fn map_report() -> MapReport {
             excerpt: vec![0, 255],
             error: "bad".to_owned(),
         }],
+        staged: Some(Staged::of(part())),
+    }
+}
+
+fn part() -> PartSummary {
+    PartSummary {
+        rows: 7,
+        bytes: 8,
+        unpacked_bytes: 9,
+        hash: [10; 32],
     }
 }
 
@@ -208,11 +218,9 @@ fn reduce_report() -> ReduceReport {
         fetched: ByteSize(4),
         fetched_remote: ByteSize(5),
         groups: 6,
-        part: PartSummary {
-            rows: 7,
-            bytes: 8,
-            unpacked_bytes: 9,
-            hash: [10; 32],
+        staged: Staged {
+            part: part(),
+            named: BTreeMap::from([("errors".to_owned(), part())]),
         },
         spilled: ByteSize(11),
         counters: counters(),
@@ -258,6 +266,7 @@ fn report() -> JobReport {
         groups: 16,
         rows: 17,
         bytes_out: ByteSize(18),
+        named: BTreeMap::from([("errors".to_owned(), (35, ByteSize(36)))]),
         attempts: 19,
         attempts_failed: 20,
         attempts_lost: 21,

@@ -91,7 +91,8 @@ impl Scheduler {
             running_here.extend(&job.reduces.running);
             let winners = job.maps.winners();
             let winners = winners.map(|(attempt, by)| (*id, attempt.task.index, by));
-            let winners = winners.filter(|(_, map, _)| !job.awaited.contains(map));
+            let winners =
+                winners.filter(|(_, map, _)| !job.is_map_only() && !job.awaited.contains(map));
             // Runs of a job that commits may be lost without anybody caring.
             let counts = |by: &WorkerId| job.state == JobState::Running || self.is_live(*by);
             held_here.extend(winners.filter(|(_, _, by)| counts(by)));

@@ -7,6 +7,7 @@ use mapfold_terms::{
 
 use crate::Action;
 use crate::inputs::Change;
+use crate::job::Job;
 use crate::planted::Bug;
 use crate::scheduler::{Scheduler, name_of};
 use crate::timers::Timer;
@@ -24,8 +25,9 @@ impl Scheduler {
             worker.running.remove(&attempt)
         });
         let launched = launched.flatten();
+        let map_only = self.jobs.get(&attempt.job).is_some_and(Job::is_map_only);
         match (attempt.task.kind, outcome) {
-            (TaskKind::Map, Outcome::Mapped(report)) => {
+            (TaskKind::Map, Outcome::Mapped(report)) if map_only == report.staged.is_some() => {
                 let short = report.elapsed < self.settings.ahead_below;
                 if let Some(job) = self.jobs.get_mut(&attempt.job) {
                     job.short_maps = if short {
@@ -37,6 +39,9 @@ impl Scheduler {
                 self.map_won(worker, attempt, report.run.digest);
                 self.skipped(attempt, &report.skipped);
                 self.keep_pace(worker, attempt, launched, report.bytes_in);
+                if map_only {
+                    self.commit_if_done(attempt.job);
+                }
             }
             (TaskKind::Reduce, Outcome::Reduced(report)) => {
                 self.reduced(worker, attempt, &report);
@@ -108,7 +113,7 @@ impl Scheduler {
         let winner = job.maps.winner(index).map(|(winner, _)| winner);
         let wins = (winner == Some(attempt) || job.awaited.contains(&index))
             && !self.planted(Bug::RepeatedReportDiscardsRun);
-        if matches!(outcome, Outcome::Mapped(_)) && !wins {
+        if matches!(outcome, Outcome::Mapped(_)) && !wins && !job.is_map_only() {
             let on = worker;
             self.actions.push_back(Action::Discard { attempt, on });
         }
@@ -148,8 +153,11 @@ impl Scheduler {
         let superseded = job.maps.win(attempt, worker);
         let change = job.inputs.win(index, digest);
         job.winners_since = next_token;
+        let leaves_run = !job.is_map_only();
         self.workers.edit(worker, |worker| {
-            worker.held.entry(attempt.job).or_default().insert(index);
+            if leaves_run {
+                worker.held.entry(attempt.job).or_default().insert(index);
+            }
             worker.faults = 0;
         });
         self.tell_won(attempt.job, attempt.task, Some((attempt, worker)));
@@ -381,10 +389,9 @@ pub(crate) fn fault_of(text: &str) -> Failure {
     }
 }
 
-/// What tells a part from another: eight bytes of its hash.
-pub(crate) fn part_of(report: &ReduceReport) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = report.part.hash;
-    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+/// What tells a part from another, and its named outputs from others.
+pub(crate) fn part_of(report: &ReduceReport) -> Digest {
+    report.staged.digest()
 }
 
 /// The failure, saying where it happened.

@@ -18,7 +18,7 @@ pub struct Moment(pub Duration);
 pub struct JobPlan {
     /// Number of map tasks; may be 0.
     pub maps: u32,
-    /// Number of reduce tasks; at least 1.
+    /// Number of reduce tasks. With none, map tasks leave parts, and no runs.
     pub reduces: u32,
     /// Failed attempts of one task that fail the job.
     pub max_attempts: u32,
@@ -162,13 +162,13 @@ pub enum Action {
         /// Who holds it.
         on: WorkerId,
     },
-    /// Put the parts of these reduce attempts in place as the job's output; answer with
+    /// Put the parts of these attempts in place as the job's output; answer with
     /// [`Event::CommitEnded`]. Asked at most once a job by each start of the master, and always with the
     /// same parts.
     Commit {
         /// The job.
         job: JobId,
-        /// The winners, by partition.
+        /// The winners, by partition; without reduce tasks, by map task.
         parts: Vec<AttemptId>,
     },
     /// The job has ended: tell who waits, delete its staging folder, and tell all workers to forget it.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mapfold_terms::{InputsDigest, TaskKind, Token};
+use mapfold_terms::{Digest, InputsDigest, TaskKind, Token};
 
 use crate::inputs::Inputs;
 use crate::pending::Choice;
@@ -27,7 +27,7 @@ pub(crate) struct Job {
     /// What the winner of each reduce task consumed.
     pub(crate) consumed: Vec<Option<InputsDigest>>,
     /// What tells the part of each reduce task's winner from another.
-    pub(crate) parts: Vec<Option<u64>>,
+    pub(crate) parts: Vec<Option<Digest>>,
     pub(crate) stats: JobStats,
     /// The first token that was not yet issued when a map task last won or lost its run: attempts from it
     /// on saw the present winners only.
@@ -94,6 +94,19 @@ impl Job {
     pub(crate) fn skipped_too_many(&self) -> Option<u64> {
         let all = self.skipped.values().copied().map(u64::from).sum();
         (all > u64::from(self.skip_bad)).then_some(all)
+    }
+
+    /// Whether map tasks leave parts: it has no reduce tasks, and nobody needs a run.
+    pub(crate) fn is_map_only(&self) -> bool {
+        self.reduces.tasks.is_empty()
+    }
+
+    /// The tasks that leave parts.
+    pub(crate) fn last_phase(&self) -> &Phase {
+        match self.is_map_only() {
+            true => &self.maps,
+            false => &self.reduces,
+        }
     }
 
     /// Whether attempts of it run.

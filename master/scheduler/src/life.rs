@@ -44,12 +44,12 @@ impl Scheduler {
         }
     }
 
-    /// Asks for the commit once every reduce task is won. Map tasks that run again are no longer needed.
+    /// Asks for the commit once every task that leaves a part is won. Map tasks that run again are no longer needed.
     pub(crate) fn commit_if_done(&mut self, id: JobId) {
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
         };
-        if !job.reduces.all_won() {
+        if !job.last_phase().all_won() {
             return;
         }
         let expected = job.inputs.expected();
@@ -69,7 +69,7 @@ impl Scheduler {
     /// Asks for the commit of a job that commits.
     pub(crate) fn ask_commit(&mut self, id: JobId) {
         if let Some(job) = self.jobs.get(&id) {
-            let parts = job.reduces.winners().map(|(part, _)| part).collect();
+            let parts = job.last_phase().winners().map(|(part, _)| part).collect();
             self.actions.push_back(Action::Commit { job: id, parts });
         }
     }

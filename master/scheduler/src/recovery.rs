@@ -141,7 +141,9 @@ impl Scheduler {
                 continue;
             }
             let skipped = job.skipped_too_many();
-            job.awaited = job.maps.winners().map(|(run, _)| run.task.index).collect();
+            if !job.is_map_only() {
+                job.awaited = job.maps.winners().map(|(run, _)| run.task.index).collect();
+            }
             let awaits = !job.awaited.is_empty();
             if awaits && !self.planted(Bug::RunsAwaitedForEver) {
                 self.arm(Timer::Runs(id), self.settings.runs_awaited);

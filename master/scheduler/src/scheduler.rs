@@ -12,12 +12,15 @@
 //! | running (reduce) | a map task was won again with another digest | pending |
 //! | running (reduce) | a lost map task has waited too long for a slot | pending |
 //! | waiting | its time has come | pending |
-//! | **won (map)** | **its holder is lost, or its run cannot be fetched, and the job does not commit yet** | **pending** |
+//! | **won (map that left a run)** | **its holder is lost, or its run cannot be fetched, and the job does not commit yet** | **pending** |
 //! | **won (reduce)** | **a map task was won again with another digest** | **pending** |
 //!
 //! A job is running, then committing, then gone (a small record of its counts stays for a while). It
 //! commits as soon as its last reduce task is won, even while a lost map task runs again: the run that
 //! all reduce tasks consumed is the one that counts.
+//!
+//! A job without reduce tasks commits as soon as its last map task is won: each left a part, which is in staging and not with its worker, so
+//! none is lost again.
 //!
 //! # Invariants
 //!
@@ -28,7 +31,7 @@
 //! 4. All won reduce tasks consumed the same set of runs: those that won last, one a map task.
 //! 5. A worker never has more attempts, stopping ones included, than slots; but while the only job there is has map tasks of less
 //!    than a millisecond, some of them wait at workers for slots ([`Settings::ahead_per_slot`]).
-//! 6. A map task is won only while a live worker holds its run, until the job commits; but a master that was
+//! 6. A map task that leaves a run is won only while a live worker holds it, until the job commits; but a master that was
 //!    started anew waits a while for workers to bring the runs that were won before.
 //! 7. A job that has not ended has an attempt that runs, a timer, a commit under way, or tasks in the
 //!    queue while other attempts hold the slots they may use. No slot is idle that a task could use.

@@ -32,7 +32,7 @@ use std::time::Duration;
 use mapfold_terms::{
     AttemptId, ByteSize, Counters, Digest, FailClass, FailReason, Failure, FetchCause,
     FetchFailure, InputsDigest, JobId, MapReport, MasterEpoch, Outcome, PartSummary, Progress,
-    RawPath, RecordAt, ReduceReport, RunSummary, Skipped, TaskKind, WorkerId,
+    RawPath, RecordAt, ReduceReport, RunSummary, Skipped, Staged, TaskKind, WorkerId,
 };
 
 use crate::{
@@ -286,9 +286,27 @@ impl Script {
     }
 }
 
-/// A report of a map attempt.
+/// A report of a map attempt that left a run.
 pub(crate) fn mapped(digest: Digest) -> Outcome {
-    Outcome::Mapped(MapReport {
+    Outcome::Mapped(map_report(digest, None))
+}
+
+/// A report of a map attempt that left a part.
+pub(crate) fn mapped_to_part(digest: Digest) -> Outcome {
+    Outcome::Mapped(map_report(digest, Some(staged())))
+}
+
+fn staged() -> Staged {
+    Staged::of(PartSummary {
+        rows: 0,
+        bytes: 0,
+        unpacked_bytes: 0,
+        hash: [0; 32],
+    })
+}
+
+fn map_report(digest: Digest, staged: Option<Staged>) -> MapReport {
+    MapReport {
         records_in: 0,
         bytes_in: 0,
         records_out: 0,
@@ -302,7 +320,8 @@ pub(crate) fn mapped(digest: Digest) -> Outcome {
         counters: Counters::default(),
         elapsed: Duration::ZERO,
         skipped: Vec::new(),
-    })
+        staged,
+    }
 }
 
 /// A report of a reduce attempt that consumed these runs.
@@ -320,12 +339,7 @@ pub(crate) fn reduced(runs: impl Iterator<Item = (u32, Digest)>) -> Outcome {
         fetched: ByteSize(0),
         fetched_remote: ByteSize(0),
         groups: 0,
-        part: PartSummary {
-            rows: 0,
-            bytes: 0,
-            unpacked_bytes: 0,
-            hash: [0; 32],
-        },
+        staged: staged(),
         spilled: ByteSize(0),
         counters: Counters::default(),
         fetch_elapsed: Duration::ZERO,

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use mapfold_data::manifest::{self, B3, Facts, Manifest, SkippedFile};
-use mapfold_data::part::{attempt_part_name, part_name};
+use mapfold_data::manifest::{self, B3, Facts, Listed, Manifest, SkippedFile};
+use mapfold_data::part::attempt_file_name;
 use mapfold_scheduler::{CommitOutcome, Event};
 use mapfold_terms::{AttemptId, FailClass, FailReason, Failure, JobId, JobSpec, PartitionId};
 use tokio::time::Instant;
@@ -36,14 +36,14 @@ impl Owner {
                 return;
             }
         };
-        let described = describe(&work, parts).map(|parts| {
+        let described = describe(&work, parts).map(|(parts, listed)| {
             let (skipped, quarantine) = manifest::quarantine(work.tally.skipped()).unzip();
-            let manifest = manifest_of(&job.spec, &work, &parts, skipped);
+            let manifest = manifest_of(&job.spec, &work, listed, skipped);
             (parts, manifest, quarantine)
         });
         let Some((parts, manifest, quarantine)) = described else {
             job.stage = Stage::Committing(work);
-            let outcome = broken("a winning reduce attempt left no report");
+            let outcome = broken("a winning attempt left no report");
             return self.handle(Event::CommitEnded { job: id, outcome });
         };
         let root = manifest.root;
@@ -84,39 +84,34 @@ impl Owner {
     }
 }
 
-/// The winners' parts; `None` if the tally knows others than the scheduler.
-fn describe(work: &Work, parts: &[AttemptId]) -> Option<Vec<Part>> {
+/// The files of the winners; `None` if the tally knows others than the scheduler.
+fn describe(work: &Work, winners: &[AttemptId]) -> Option<(Vec<Part>, Listed)> {
     let staging = work.brief.staging.as_path();
-    let parts = (0..).zip(parts).map(|(index, attempt)| {
-        let (winner, summary) = work.tally.part(index as usize)?;
-        let partition = PartitionId(index);
-        let name = part_name(partition, work.brief.parts);
-        (winner == *attempt).then(|| Part {
-            attempt: *attempt,
-            source: staging.join(attempt_part_name(
-                attempt.token,
-                partition,
-                work.brief.parts,
-            )),
+    let mut parts = Vec::with_capacity(winners.len());
+    let mut listed = Listed::default();
+    for (index, attempt) in (0..).zip(winners) {
+        let (winner, staged) = work.tally.staged(index as usize)?;
+        if winner != *attempt {
+            return None;
+        }
+        let names = listed.add(PartitionId(index), work.brief.parts, staged);
+        let files = names.into_iter().zip(staged.files());
+        parts.extend(files.map(|(name, summary)| Part {
+            attempt: winner,
+            source: staging.join(attempt_file_name(winner.token, &name)),
             name,
-            summary,
-        })
-    });
-    parts.collect()
+            summary: *summary,
+        }));
+    }
+    Some((parts, listed))
 }
 
 fn manifest_of(
     spec: &JobSpec,
     work: &Work,
-    parts: &[Part],
+    listed: Listed,
     skipped: Option<SkippedFile>,
 ) -> Manifest {
-    let parts = (0..)
-        .zip(parts)
-        .map(|(index, part)| {
-            manifest::Part::new(PartitionId(index), work.brief.parts, &part.summary)
-        })
-        .collect();
     Manifest::of(Facts {
         spec,
         split_size: work.split_size,
@@ -125,7 +120,7 @@ fn manifest_of(
         inputs: work.inputs.clone(),
         counters: work.tally.counters(),
         skipped,
-        parts,
+        listed,
     })
 }
 

@@ -79,6 +79,7 @@ fn map_report(records: u64) -> MapReport {
         counters,
         elapsed: Duration::from_secs(records),
         skipped: Vec::new(),
+        staged: None,
     }
 }
 

@@ -10,7 +10,8 @@ use mapfold_protocol::service::{
 };
 use mapfold_terms::{
     AttemptId, ByteSize, Counters, Digest, FailClass, Failure, InputsDigest, JobBrief, MapReport,
-    MasterEpoch, Order, Outcome, PartSummary, Progress, ReduceReport, RunSummary, TaskId, WorkerId,
+    MasterEpoch, Order, Outcome, PartSummary, Progress, ReduceReport, RunSummary, Staged, TaskId,
+    WorkerId,
 };
 use tarpc::context;
 use tokio::task::JoinHandle;
@@ -205,12 +206,12 @@ impl Fake {
             fetched: ByteSize(100 + u64::from(attempt.task.index)),
             fetched_remote: ByteSize(7),
             groups: 1,
-            part: PartSummary {
+            staged: Staged::of(PartSummary {
                 rows: 1,
                 bytes: rows.len() as u64,
                 unpacked_bytes: rows.len() as u64,
                 hash: [attempt.task.index.to_le_bytes()[0]; 32],
-            },
+            }),
             spilled: ByteSize(3),
             counters: counters(),
             fetch_elapsed: Duration::ZERO,
@@ -245,6 +246,7 @@ pub(super) fn map_report(attempt: AttemptId, bytes: u64) -> MapReport {
         counters: counters(),
         elapsed: Duration::from_secs(u64::from(attempt.task.index)),
         skipped: Vec::new(),
+        staged: None,
     }
 }
 

@@ -169,6 +169,10 @@ impl Runner for IsolatedRunner {
         })?;
         let (report, run) = told.mapped()?;
         let RunAt::File(run) = run else {
+            if report.staged.is_some() {
+                let run = RunBytes::from(Vec::new());
+                return Ok(MapDone { report, run });
+            }
             return Err(ours(&NoFile));
         };
         let file = task.scratch.adopt(run.as_path().to_owned());
@@ -296,6 +300,8 @@ impl IsolatedRunner {
                 in_memory_max: ByteSize(0),
                 skip_bad: 0,
                 scratch: RawPath::from(folder.as_path()),
+                part_codec: task.part_codec,
+                part_folder: RawPath::from(folder.as_path()),
             };
             let dies = self
                 .children

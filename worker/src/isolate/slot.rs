@@ -122,10 +122,13 @@ impl Ready {
 fn attempt(runner: &dyn Runner, ask: &Ask, talk: &Talk) -> Told {
     let answered = answer(runner, ask, Vec::new(), talk);
     match answered.told {
-        // Nothing was allowed to stay in memory, so this is an empty run or a bug.
+        // Nothing was allowed to stay in memory, so this is a bug, unless there is no run.
         Told::Mapped {
-            run: RunAt::Beside, ..
-        } => Told::Failed(Failure::new(FailClass::Worker, &StayedInMemory)),
+            run: RunAt::Beside,
+            report,
+        } if report.staged.is_none() => {
+            Told::Failed(Failure::new(FailClass::Worker, &StayedInMemory))
+        }
         told => told,
     }
 }

@@ -189,7 +189,7 @@ fn impossible_sizes_are_refused() {
     assert!(matches!(error, PlanError::ZeroSplitSize));
     let error = plan(files(), Format::Lines, Some(ByteSize(1)), None).unwrap_err();
     assert!(matches!(error, PlanError::TooManySplits));
-    let reducers = NonZeroU32::new(REDUCERS_MAX + 1);
+    let reducers = Some(REDUCERS_MAX + 1);
     let error = plan(files(), Format::Lines, None, reducers).unwrap_err();
     assert!(matches!(error, PlanError::TooManyReducers { .. }));
 }
@@ -224,7 +224,7 @@ fn defaults_follow_the_size_of_the_input() {
         assert_eq!(total.bytes().div_ceil(split.bytes()), splits, "{total}");
         assert_eq!(reducers_for(total), reducers, "{total}");
     }
-    let two = NonZeroU32::new(2);
+    let two = Some(2);
     assert_eq!(
         plan(Vec::new(), Format::Lines, None, two).unwrap().reducers,
         2

@@ -52,6 +52,8 @@ fn try_answer(
             in_memory_max,
             skip_bad,
             scratch,
+            part_codec,
+            part_folder,
         } => {
             let scratch = lent(scratch);
             let task = MapTask {
@@ -64,6 +66,8 @@ fn try_answer(
                 in_memory_max: *in_memory_max,
                 skip_bad: *skip_bad,
                 scratch: &scratch,
+                part_codec: *part_codec,
+                part_folder: part_folder.as_path(),
             };
             let done = runner.map(&task, monitor)?;
             hand_over(done)

@@ -46,6 +46,10 @@ pub enum Ask {
         skip_bad: u32,
         /// The attempt's scratch folder.
         scratch: RawPath,
+        /// How the part file is packed, of a job without reduce tasks.
+        part_codec: Codec,
+        /// Where it is made.
+        part_folder: RawPath,
     },
     /// [`ReduceTask`].
     Reduce(AskReduce),
@@ -183,6 +187,8 @@ impl Ask {
             in_memory_max,
             skip_bad: task.skip_bad,
             scratch: folder(task.scratch)?,
+            part_codec: task.part_codec,
+            part_folder: RawPath::from(task.part_folder),
         })
     }
 

@@ -1,10 +1,16 @@
 //! What a job that was tried has left.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::fs;
 use std::marker::PhantomData;
+use std::path::Path;
 
+use mapfold_data::part::{attempt_file_name, named_part_name, part_name};
 use mapfold_data::run::{ReadRunError, Run};
-use mapfold_terms::{Counters, Digest, PartitionId};
+use mapfold_terms::{Codec, Counters, Digest, PartitionId, Staged, Token};
+
+use super::error::{TrialError, not_made};
 
 use crate::{Job, Key, KeyRef, Value, ValueRef};
 
@@ -12,31 +18,82 @@ use crate::{Job, Key, KeyRef, Value, ValueRef};
 #[derive(Debug)]
 pub struct Tried<J: Job> {
     parts: Vec<Vec<u8>>,
-    counters: Counters,
-    runs: Vec<Run>,
+    /// One for each part that has rows of the name, in order.
+    named: BTreeMap<String, Vec<Vec<u8>>>,
+    pub(super) counters: Counters,
+    /// None of a job without reduce tasks.
+    pub(super) runs: Vec<Run>,
+    /// What tells what each map task left from something else.
+    pub(super) digests: Vec<Digest>,
     job: PhantomData<fn() -> J>,
 }
 
 impl<J: Job> Tried<J> {
-    pub(super) fn new(parts: Vec<Vec<u8>>, counters: Counters, runs: Vec<Run>) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            parts,
-            counters,
-            runs,
+            parts: Vec::new(),
+            named: BTreeMap::new(),
+            counters: Counters::default(),
+            runs: Vec::new(),
+            digests: Vec::new(),
             job: PhantomData,
         }
+    }
+
+    /// Takes over the files that an attempt has staged.
+    pub(super) fn take(
+        &mut self,
+        token: Token,
+        partition: PartitionId,
+        staged: &Staged,
+        folder: &Path,
+    ) -> Result<(), TrialError> {
+        let read = |name: &str| {
+            let path = folder.join(attempt_file_name(token, name));
+            let rows = fs::read(&path).map_err(|error| not_made(&path, error))?;
+            fs::remove_file(&path).map_err(|error| not_made(&path, error))?;
+            Ok::<_, TrialError>(rows)
+        };
+        self.parts.push(read(&part_name(partition, Codec::Plain))?);
+        for name in staged.named.keys() {
+            let rows = read(&named_part_name(name, partition, Codec::Plain))?;
+            self.named.entry(name.clone()).or_default().push(rows);
+        }
+        Ok(())
     }
 
     /// The lines of all parts, in the order of the parts; `key TAB value`, unless the job writes records. Bytes that are no
     /// UTF-8 are replaced; [`parts`](Self::parts) has them as they are.
     pub fn rows(&self) -> Vec<String> {
-        let parts = self.parts.iter().map(|part| String::from_utf8_lossy(part));
-        parts
-            .flat_map(|part| part.lines().map(str::to_owned).collect::<Vec<_>>())
-            .collect()
+        lines(&self.parts)
     }
 
-    /// The part of each reduce task, as in its file.
+    /// The same of an output that the job has named ([`Rows::to`](crate::Rows::to)).
+    pub fn rows_of(&self, name: &str) -> Vec<String> {
+        lines(self.named.get(name).map_or(&[], Vec::as_slice))
+    }
+
+    /// The named outputs that have rows.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.named.keys().map(String::as_str)
+    }
+
+    /// All that was written, part by part.
+    pub(super) fn files(&self) -> (&[Vec<u8>], &BTreeMap<String, Vec<Vec<u8>>>) {
+        (&self.parts, &self.named)
+    }
+
+    /// All rows, those of named outputs behind the others with their names in front.
+    pub(super) fn all_rows(&self) -> Vec<String> {
+        let mut all = self.rows();
+        for name in self.names() {
+            let rows = self.rows_of(name).into_iter();
+            all.extend(rows.map(|row| format!("{name}: {row}")));
+        }
+        all
+    }
+
+    /// The part of each reduce task, as in its file; of each map task, if there are no reduce tasks.
     pub fn parts(&self) -> &[Vec<u8>] {
         &self.parts
     }
@@ -48,7 +105,7 @@ impl<J: Job> Tried<J> {
 
     /// Number of map tasks.
     pub fn maps(&self) -> usize {
-        self.runs.len()
+        self.digests.len()
     }
 
     /// Looks at all that went from map tasks to reduce tasks: index of the map task, that of the reduce task, key and value. With a
@@ -87,10 +144,13 @@ impl<J: Job> Tried<J> {
         lines.sort();
         lines
     }
+}
 
-    pub(super) fn digests(&self) -> Vec<Digest> {
-        self.runs.iter().map(Run::digest).collect()
-    }
+fn lines(files: &[Vec<u8>]) -> Vec<String> {
+    let files = files.iter().map(|file| String::from_utf8_lossy(file));
+    files
+        .flat_map(|file| file.lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect()
 }
 
 fn visit_segment<J: Job>(

@@ -8,6 +8,7 @@ mod early_exit;
 mod hoard;
 mod join;
 mod parallelism;
+mod sift;
 mod trace;
 
 pub use crash::Crash;
@@ -15,6 +16,7 @@ pub use early_exit::EarlyExit;
 pub use hoard::Hoard;
 pub use join::Join;
 pub use parallelism::{MapParallel, ReduceParallel};
+pub use sift::Sift;
 pub use trace::{Slow, Trace};
 
 mapfold_job::plugin!(
@@ -24,5 +26,6 @@ mapfold_job::plugin!(
     Join,
     MapParallel,
     ReduceParallel,
+    Sift,
     Slow
 );

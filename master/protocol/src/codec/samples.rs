@@ -11,7 +11,8 @@ use mapfold_terms::{
     JobBrief, JobEnd, JobEntry, JobFile, JobFileKind, JobId, JobKey, JobReport, JobSpec, JobStage,
     JobState, JobStatus, MapReport, MasterEpoch, Notice, NoticeKind, Order, Outcome, PartSummary,
     PartitionId, Partitioning, PhaseStatus, Piece, Progress, RawPath, RecordAt, ReduceReport,
-    RunSummary, Skipped, Split, TaskId, TaskTiming, Token, WorkerId, WorkerState, WorkerStatus,
+    RunSummary, Skipped, Split, Staged, TaskId, TaskTiming, Token, WorkerId, WorkerState,
+    WorkerStatus,
 };
 
 use serde::Serialize;
@@ -392,6 +393,16 @@ fn map_report() -> MapReport {
             excerpt: b"a\xffb".to_vec(),
             error: "no number".to_owned(),
         }],
+        staged: Some(Staged::of(part())),
+    }
+}
+
+fn part() -> PartSummary {
+    PartSummary {
+        rows: 6,
+        bytes: 7,
+        unpacked_bytes: 12,
+        hash: [8; 32],
     }
 }
 
@@ -405,11 +416,9 @@ fn reduce_report() -> ReduceReport {
         fetched: ByteSize(3),
         fetched_remote: ByteSize(4),
         groups: 5,
-        part: PartSummary {
-            rows: 6,
-            bytes: 7,
-            unpacked_bytes: 12,
-            hash: [8; 32],
+        staged: Staged {
+            part: part(),
+            named: BTreeMap::from([("errors".to_owned(), part())]),
         },
         spilled: ByteSize(9),
         counters: counters(),
@@ -485,7 +494,7 @@ pub(super) fn job_spec() -> JobSpec {
         }],
         format: Format::Lines,
         split_size: Some(ByteSize::mib(64)),
-        reducers: NonZeroU32::new(3),
+        reducers: Some(3),
         parts: Codec::Zstd,
         partitioning: Partitioning::Ranges([&b"g"[..], b"pq"].into_iter().collect()),
         output: raw("/out"),
@@ -559,6 +568,7 @@ fn report(end: JobEnd) -> JobReport {
         groups: 16,
         rows: 17,
         bytes_out: ByteSize(18),
+        named: BTreeMap::from([("errors".to_owned(), (12, ByteSize(13)))]),
         attempts: 19,
         attempts_failed: 20,
         attempts_lost: 21,

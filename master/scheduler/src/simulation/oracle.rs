@@ -46,7 +46,12 @@ impl Function {
         };
         let partition = |record: u32| {
             let hash = hash(&[self.job.0, map, u64::from(record), chosen_by]);
-            u32::try_from(hash % u64::from(self.plan.reduces)).unwrap()
+            // Without reduce tasks it stands for what the part holds of a record.
+            let partitions = match self.plan.reduces {
+                0 => 2,
+                reduces => reduces,
+            };
+            u32::try_from(hash % u64::from(partitions)).unwrap()
         };
         let mut records: Vec<_> = (0..self.records(map)).map(|r| (partition(r), r)).collect();
         records.sort_unstable();
@@ -64,13 +69,17 @@ impl Function {
         parts: &[AttemptId],
         staged: &BTreeMap<AttemptId, Part>,
     ) -> Result<(), String> {
-        if parts.len() != self.plan.reduces as usize {
-            return Err(format!("{} parts, not {}", parts.len(), self.plan.reduces));
+        let (kind, wanted) = match self.plan.reduces {
+            0 => (TaskKind::Map, self.plan.maps),
+            reduces => (TaskKind::Reduce, reduces),
+        };
+        if parts.len() != wanted as usize {
+            return Err(format!("{} parts, not {wanted}", parts.len()));
         }
         let mut digests: BTreeMap<u32, BTreeSet<Digest>> = BTreeMap::new();
         let mut times: BTreeMap<(u32, u32), u32> = BTreeMap::new();
         for (index, attempt) in (0..).zip(parts) {
-            let right = attempt.task.kind == TaskKind::Reduce && attempt.task.index == index;
+            let right = attempt.task.kind == kind && attempt.task.index == index;
             let part = staged.get(attempt).filter(|_| right);
             let part = part.ok_or_else(|| format!("{attempt} is no staged part {index}"))?;
             for (map, consumed) in &part.0 {
@@ -109,6 +118,15 @@ impl Run {
             .flat_map(|(partition, record)| [u64::from(*partition), u64::from(*record)])
             .collect();
         Digest(u128::from(hash(&numbers)))
+    }
+
+    /// The same as a part of a job without reduce tasks.
+    pub(super) fn into_part(self, map: u32) -> Part {
+        let consumed = Consumed {
+            digest: self.digest(),
+            records: self.0.into_iter().map(|(_, record)| record).collect(),
+        };
+        Part(BTreeMap::from([(map, consumed)]))
     }
 
     pub(super) fn partition(&self, partition: u32) -> Consumed {

@@ -11,7 +11,7 @@ use super::oracle::{Part, Run};
 use super::world::{FAULTS_END, Message, Own, Reply, World};
 use crate::Winner;
 use crate::planted::Bug;
-use crate::script::{failure, mapped, reduced};
+use crate::script::{failure, mapped, mapped_to_part, reduced};
 
 const BEAT_EVERY: u64 = 75;
 const RESEND_EVERY: u64 = 100;
@@ -400,8 +400,14 @@ impl World {
         match work {
             Work::Map => {
                 let time = self.begun[&attempt];
-                let run = self.jobs[&attempt.job].function.map(attempt, time);
+                let function = &self.jobs[&attempt.job].function;
+                let run = function.map(attempt, time);
                 let digest = run.digest();
+                if function.plan.reduces == 0 {
+                    self.staged
+                        .insert(attempt, run.into_part(attempt.task.index));
+                    return self.report(process, attempt, mapped_to_part(digest));
+                }
                 self.processes[process].runs.insert(attempt, run);
                 self.report(process, attempt, mapped(digest));
             }

@@ -216,6 +216,7 @@ fn report(end: JobEnd) -> JobReport {
         groups: 0,
         rows: 0,
         bytes_out: ByteSize(0),
+        named: std::collections::BTreeMap::new(),
         attempts: 0,
         attempts_failed: 0,
         attempts_lost: 0,

@@ -296,7 +296,7 @@ impl World {
         for job in 1..=self.rng.range(1, 3) {
             let plan = JobPlan {
                 maps: u32::try_from(self.rng.range(0, 9)).unwrap(),
-                reduces: u32::try_from(self.rng.range(1, 5)).unwrap(),
+                reduces: u32::try_from(self.rng.range(0, 5)).unwrap(),
                 max_attempts: 4,
                 skip_bad: 0,
                 backup: self.rng.chance(70),

@@ -232,7 +232,7 @@ fn spec(folder: &Path) -> JobSpec {
         }],
         format: Format::NLine(NonZeroU32::MIN),
         split_size: None,
-        reducers: NonZeroU32::new(3),
+        reducers: Some(3),
         parts: Codec::Plain,
         partitioning: Partitioning::Hash,
         output: RawPath::from(folder.join("out")),

@@ -13,7 +13,7 @@ use mapfold_job::{
     SequentialTask, TaskError,
 };
 use mapfold_terms::{
-    ByteSize, Counters, FailClass, Failure, JobInfo, MapReport, PartSummary, PartitionId,
+    ByteSize, Counters, FailClass, Failure, JobInfo, MapReport, PartSummary, PartitionId, Staged,
 };
 
 /// What the toys of one worker did.
@@ -62,6 +62,7 @@ impl Catalog for ToyCatalog {
                 inputs: Vec::new(),
                 folds: false,
                 total_order: false,
+                map_only: false,
             },
             toys: Arc::clone(&self.0),
         }))
@@ -128,6 +129,7 @@ impl Runner for Toy {
                         counters: Counters::default(),
                         elapsed: Duration::ZERO,
                         skipped: Vec::new(),
+                        staged: None,
                     },
                     run,
                 })
@@ -166,12 +168,12 @@ impl Runner for Toy {
         Ok(ReduceDone {
             records_in: records,
             groups: 0,
-            part: PartSummary {
+            staged: Staged::of(PartSummary {
                 rows: 1,
                 bytes: 0,
                 unpacked_bytes: 0,
                 hash: [0; 32],
-            },
+            }),
             spilled: ByteSize(0),
             counters: Counters::default(),
         })
