@@ -378,3 +378,45 @@ fn near_duplicates_are_found_and_grouped() {
         .map(|(name, _)| format!("{}\t{name}", group(name)).into_bytes());
     assert_eq!(groups, sorted(want.collect()));
 }
+
+#[test]
+fn rounds_of_pagerank_follow_a_plain_program() {
+    let sandbox = Sandbox::new();
+    // Pages 0 to 199: each links to its half, and to others further on; some to none.
+    let links = |page: usize| match page % 17 {
+        0 => Vec::new(),
+        n => (0..n)
+            .map(|link| (page / 2 + link * link * page) % 200)
+            .collect(),
+    };
+    let mut text = String::new();
+    for page in 0..200 {
+        let names: Vec<String> = links(page)
+            .iter()
+            .map(|link| format!("page{link}"))
+            .collect();
+        writeln!(text, "page{page}\t\t{}", names.join(" ")).unwrap();
+    }
+    fs::write(sandbox.work("pages"), text).unwrap();
+    let mut ranks = vec![1.0; 200];
+    for _ in 0..3 {
+        let mut next = vec![0.15; 200];
+        for page in 0..200 {
+            let links = links(page);
+            for link in &links {
+                next[*link] += 0.85 * ranks[page] / links.len() as f64;
+            }
+        }
+        ranks = next;
+        let rows = rows(&sandbox, &["pagerank", "pages"]);
+        assert_eq!(rows.len(), 200);
+        for row in &rows {
+            let row = str::from_utf8(row).unwrap();
+            let columns: Vec<&str> = row.split('\t').collect();
+            let page: usize = columns[0].strip_prefix("page").unwrap().parse().unwrap();
+            let rank: f64 = columns[1].parse().unwrap();
+            assert!((rank - ranks[page]).abs() < 1e-8, "{row} {}", ranks[page]);
+        }
+        fs::write(sandbox.work("pages"), rows.join(&b'\n')).unwrap();
+    }
+}

@@ -16,6 +16,7 @@ mod linecount;
 mod logs;
 mod ngrams;
 mod number;
+mod pagerank;
 mod sessionize;
 mod similar;
 mod sort;
@@ -36,6 +37,7 @@ pub use index::Index;
 pub use linecount::LineCount;
 pub use logs::Logs;
 pub use ngrams::Ngrams;
+pub use pagerank::PageRank;
 pub use sessionize::Sessionize;
 pub use similar::Similar;
 pub use sort::{RecordOrder, SORT, Sort};
@@ -45,7 +47,7 @@ pub use word::words;
 pub use wordcount::WordCount;
 
 /// The makers of all stock jobs, for a catalog that holds others beside them.
-pub fn makers() -> [Maker; 16] {
+pub fn makers() -> [Maker; 17] {
     [
         Maker::of::<Components>(),
         Maker::of::<Dedup>(),
@@ -57,6 +59,7 @@ pub fn makers() -> [Maker; 16] {
         Maker::of::<LineCount>(),
         Maker::of::<Logs>(),
         Maker::of::<Ngrams>(),
+        Maker::of::<PageRank>(),
         Maker::of::<Sessionize>(),
         Maker::of::<Similar>(),
         Maker::of::<Sort>(),
