@@ -420,3 +420,75 @@ fn rounds_of_pagerank_follow_a_plain_program() {
         fs::write(sandbox.work("pages"), rows.join(&b'\n')).unwrap();
     }
 }
+
+#[test]
+fn a_join_has_the_pairs_of_two_loops() {
+    let sandbox = Sandbox::new();
+    let requests = log(&sandbox);
+    let client = |request: &Request| request.line.split(' ').next().unwrap().to_owned();
+    // Names of every second client, and of some who never came.
+    let clients: BTreeSet<String> = requests.iter().map(client).collect();
+    let mut names: Vec<(String, String)> = clients
+        .iter()
+        .step_by(2)
+        .map(|client| (client.clone(), format!("name-{client}")))
+        .collect();
+    names.extend((0..9).map(|n| (format!("nobody-{n}"), format!("nothing-{n}"))));
+    let table: String = names
+        .iter()
+        .map(|(client, name)| format!("{name} {client}\n"))
+        .collect();
+    fs::write(sandbox.work("names"), table).unwrap();
+    let known: BTreeMap<&String, &String> =
+        names.iter().map(|(client, name)| (client, name)).collect();
+    let pair = |request: &Request| {
+        let client = client(request);
+        let name = known.get(&client)?;
+        Some(format!("{name} {client} {}", request.line))
+    };
+    let mut inner: Vec<String> = requests.iter().filter_map(pair).collect();
+    let mut full = inner.clone();
+    full.extend(
+        names
+            .iter()
+            .filter(|(client, _)| !clients.contains(client))
+            .map(|(client, name)| format!("{name} {client} -")),
+    );
+    full.extend(
+        requests
+            .iter()
+            .filter(|request| pair(request).is_none())
+            .map(|request| format!("? {}", request.line)),
+    );
+    let anti: Vec<String> = (0..9).map(|n| format!("nothing-{n} nobody-{n}")).collect();
+    for (kind, want) in [
+        ("inner", &mut inner),
+        ("full", &mut full),
+        ("anti", &mut anti.clone()),
+    ] {
+        want.sort();
+        let kind = format!("kind={kind}");
+        let job = [
+            "join",
+            "left=names",
+            "right=log",
+            "-p",
+            "left=2",
+            "-p",
+            "delimiter= ",
+            "-p",
+            "no_left=?",
+            "-p",
+            "no_right=-",
+            "-p",
+            &kind,
+        ];
+        let got = sorted(rows(&sandbox, &job));
+        assert!(
+            got.iter()
+                .map(Vec::as_slice)
+                .eq(want.iter().map(String::as_bytes)),
+            "{kind}"
+        );
+    }
+}

@@ -12,6 +12,7 @@ mod fields;
 mod grep;
 mod histogram;
 mod index;
+mod join;
 mod linecount;
 mod logs;
 mod ngrams;
@@ -34,6 +35,7 @@ pub use domains::Domains;
 pub use grep::Grep;
 pub use histogram::Histogram;
 pub use index::Index;
+pub use join::Join;
 pub use linecount::LineCount;
 pub use logs::Logs;
 pub use ngrams::Ngrams;
@@ -47,7 +49,7 @@ pub use word::words;
 pub use wordcount::WordCount;
 
 /// The makers of all stock jobs, for a catalog that holds others beside them.
-pub fn makers() -> [Maker; 17] {
+pub fn makers() -> [Maker; 18] {
     [
         Maker::of::<Components>(),
         Maker::of::<Dedup>(),
@@ -56,6 +58,7 @@ pub fn makers() -> [Maker; 17] {
         Maker::of::<Grep>(),
         Maker::of::<Histogram>(),
         Maker::of::<Index>(),
+        Maker::of::<Join>(),
         Maker::of::<LineCount>(),
         Maker::of::<Logs>(),
         Maker::of::<Ngrams>(),

@@ -1,0 +1,389 @@
+//! `join`: records of two inputs with the same key.
+
+mod sided;
+
+use mapfold_job::{
+    Block, Emitter, Field, Job, JobError, KeyPart, ParamValue, Record, Rows, Values, params,
+};
+
+use crate::column::{Columns, Delimiter};
+use crate::topk::EMPTY;
+use sided::{Side, Sided};
+
+params! {
+    /// Parameters of `join`.
+    pub struct JoinParams {
+        /// Which rows: `inner`, `left`, `right` or `full` join, or `semi` or `anti` for left records with or without a right one.
+        pub kind: Kind = Kind::Inner,
+        /// The columns of left records that are the key, counted from 1, with commas between.
+        pub left: Numbers = Numbers::one(),
+        /// Those of right records.
+        pub right: Numbers = Numbers::one(),
+        /// What stands between columns: one ASCII character, or `tab`.
+        pub delimiter: Delimiter = Delimiter::TAB,
+        /// What stands for a left record where there is none.
+        pub no_left: String = String::new(),
+        /// What stands for a right record where there is none.
+        pub no_right: String = String::new(),
+        /// The first line of each file names the columns and is left out.
+        pub header: bool = false,
+    }
+}
+
+/// Which rows a join has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Pairs.
+    Inner,
+    /// Pairs, and left records without a right one.
+    Left,
+    /// Pairs, and right records without a left one.
+    Right,
+    /// Pairs, and records without one of the other side.
+    Full,
+    /// Left records that have a right one.
+    Semi,
+    /// Left records that have none.
+    Anti,
+}
+
+const KINDS: [(&str, Kind); 6] = [
+    ("inner", Kind::Inner),
+    ("left", Kind::Left),
+    ("right", Kind::Right),
+    ("full", Kind::Full),
+    ("semi", Kind::Semi),
+    ("anti", Kind::Anti),
+];
+
+impl ParamValue for Kind {
+    const KIND: &'static str = "KIND";
+    const EXPECTED: &'static str = "inner, left, right, full, semi or anti";
+
+    fn parse(typed: &str) -> Option<Self> {
+        let kind = KINDS.iter().find(|(name, _)| *name == typed)?;
+        Some(kind.1)
+    }
+
+    fn show(&self) -> String {
+        let kind = KINDS.iter().find(|(_, kind)| kind == self);
+        kind.map_or_else(String::new, |(name, _)| (*name).to_owned())
+    }
+}
+
+/// Numbers of columns, counted from 1; at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Numbers(Vec<u32>);
+
+impl ParamValue for Numbers {
+    const KIND: &'static str = "LIST";
+    const EXPECTED: &'static str = "a list of columns, counted from 1, such as 1,3";
+
+    fn parse(typed: &str) -> Option<Self> {
+        let number = |typed: &str| typed.parse().ok().filter(|number| *number > 0);
+        typed
+            .split(',')
+            .map(number)
+            .collect::<Option<_>>()
+            .map(Self)
+    }
+
+    fn show(&self) -> String {
+        let numbers: Vec<String> = self.0.iter().map(u32::to_string).collect();
+        numbers.join(",")
+    }
+}
+
+impl Numbers {
+    /// The first.
+    pub(crate) fn one() -> Self {
+        Self(vec![1])
+    }
+
+    /// One after the other.
+    pub(crate) fn columns(self, delimiter: Delimiter) -> Result<Vec<Columns<1>>, JobError> {
+        let columns = self
+            .0
+            .into_iter()
+            .map(|number| Columns::new([number], delimiter));
+        let columns = columns.collect::<Option<_>>();
+        Ok(columns.ok_or("columns are counted from 1")?)
+    }
+}
+
+/// Joins two inputs.
+pub struct Join {
+    kind: Kind,
+    /// The key's columns of each side.
+    keys: [Vec<Columns<1>>; 2],
+    delimiter: u8,
+    no_left: String,
+    no_right: String,
+    header: bool,
+}
+
+impl Job for Join {
+    type Params = JoinParams;
+    type Key = Vec<u8>;
+    type Value = Sided;
+
+    const NAME: &'static str = "join";
+    const SUMMARY: &'static str = "records of two inputs with the same key, side by side";
+    const HELP: &'static str = "Inputs are typed as `left=PATH` and `right=PATH`, each as often as wanted. A row is a left record as it was, the delimiter, and a right record as \
+        it was, for each pair with the same key: columns (`-p left=1 -p right=2`, or several: `-p left=1,3 -p right=2,1`) that are the same bytes. \
+        With `-p kind=left`, `right` or `full` a record of that side without one of the other is a row too; `-p no_right=NULL` says what stands for \
+        what is missing, which is nothing otherwise. `-p kind=semi` and `anti` have left records as they were: those with a right one, and those without. \
+        Rows are sorted by key within a part file; of one key, by left and then by right record in the order of the input (right ones first by right).\n\n\
+        The left records of one key are held in memory: let the side that has few of each be the left one.\n\n\
+        A record without these columns is an error; `--skip-bad N` puts it aside. With the delimiter `,` or `;` columns may stand in double quotes. Empty records are \
+        left out and counted by the counter `empty-records`.";
+    const INPUTS: &'static [&'static str] = &["left", "right"];
+
+    fn new(params: JoinParams) -> Result<Self, JobError> {
+        if params.left.0.len() != params.right.0.len() {
+            return Err("`left` and `right` name as many columns each".into());
+        }
+        Ok(Self {
+            kind: params.kind,
+            keys: [
+                params.left.columns(params.delimiter)?,
+                params.right.columns(params.delimiter)?,
+            ],
+            delimiter: params.delimiter.0,
+            no_left: params.no_left,
+            no_right: params.no_right,
+            header: params.header,
+        })
+    }
+
+    fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+        self.take(record, &mut Vec::new(), out)
+    }
+
+    fn map_block(&self, block: &Block<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+        let mut key = Vec::new();
+        block.records().try_for_each(|record| {
+            out.begin_record(&record);
+            self.take(&record, &mut key, out)
+        })
+    }
+
+    fn reduce(
+        &self,
+        _key: &[u8],
+        records: &mut Values<'_, Self>,
+        rows: &mut Rows<'_>,
+    ) -> Result<(), JobError> {
+        let mut lefts: Vec<Vec<u8>> = Vec::new();
+        let mut any_right = false;
+        // All of the left come before the first of the right.
+        while let Some((side, record)) = records.next() {
+            match (side, self.kind) {
+                (Side::Left, _) => lefts.push(record.to_vec()),
+                (Side::Right, Kind::Semi | Kind::Anti) => {
+                    any_right = true;
+                    break;
+                }
+                (Side::Right, kind) => {
+                    any_right = true;
+                    if lefts.is_empty() && matches!(kind, Kind::Right | Kind::Full) {
+                        self.write(self.no_left.as_bytes(), record, rows);
+                    }
+                    lefts.iter().for_each(|left| self.write(left, record, rows));
+                }
+            }
+        }
+        match self.kind {
+            Kind::Left | Kind::Full if !any_right => {
+                lefts
+                    .iter()
+                    .for_each(|left| self.write(left, self.no_right.as_bytes(), rows));
+            }
+            Kind::Semi if any_right => lefts.iter().for_each(|left| rows.record(left)),
+            Kind::Anti if !any_right => lefts.iter().for_each(|left| rows.record(left)),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Join {
+    #[inline]
+    fn take(
+        &self,
+        record: &Record<'_>,
+        key: &mut Vec<u8>,
+        out: &mut Emitter<'_, Self>,
+    ) -> Result<(), JobError> {
+        if record.bytes.is_empty() {
+            out.count(EMPTY, 1);
+            return Ok(());
+        }
+        if self.header && record.offset == 0 {
+            return Ok(());
+        }
+        let (side, columns) = match record.input() {
+            0 => (Side::Left, &self.keys[0]),
+            _ => (Side::Right, &self.keys[1]),
+        };
+        if let [column] = &columns[..] {
+            let [column] = column.of(record.bytes)?;
+            out.emit(&column, (side, record.bytes));
+            return Ok(());
+        }
+        key.clear();
+        for column in columns {
+            let [column] = column.of(record.bytes)?;
+            Vec::<u8>::encode_part(&column, key);
+        }
+        out.emit(key, (side, record.bytes));
+        Ok(())
+    }
+
+    fn write(&self, left: &[u8], right: &[u8], rows: &mut Rows<'_>) {
+        rows.record(Pair {
+            left,
+            delimiter: self.delimiter,
+            right,
+        });
+    }
+}
+
+/// Two records side by side.
+struct Pair<'a> {
+    left: &'a [u8],
+    delimiter: u8,
+    right: &'a [u8],
+}
+
+impl Field for Pair<'_> {
+    #[inline]
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.left);
+        out.push(self.delimiter);
+        out.extend_from_slice(self.right);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mapfold_job::Trial;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn trial(left: &str, right: &str, kind: &str) -> Trial<Join> {
+        Trial::new()
+            .input("left", left)
+            .input("right", right)
+            .param("kind", kind)
+    }
+
+    #[test]
+    fn records_with_one_key_stand_side_by_side() {
+        let users = "7\tAnn\r\n8\tBob\n\n9\tCid\n";
+        let orders = "tea\t7\nink\t6\njam\t7\npen\t9\n";
+        for (kind, want) in [
+            (
+                "inner",
+                &["7\tAnn\ttea\t7", "7\tAnn\tjam\t7", "9\tCid\tpen\t9"][..],
+            ),
+            (
+                "left",
+                &[
+                    "7\tAnn\ttea\t7",
+                    "7\tAnn\tjam\t7",
+                    "8\tBob\tNULL",
+                    "9\tCid\tpen\t9",
+                ],
+            ),
+            (
+                "right",
+                &[
+                    "-\t-\tink\t6",
+                    "7\tAnn\ttea\t7",
+                    "7\tAnn\tjam\t7",
+                    "9\tCid\tpen\t9",
+                ],
+            ),
+            (
+                "full",
+                &[
+                    "-\t-\tink\t6",
+                    "7\tAnn\ttea\t7",
+                    "7\tAnn\tjam\t7",
+                    "8\tBob\tNULL",
+                    "9\tCid\tpen\t9",
+                ],
+            ),
+            ("semi", &["7\tAnn", "9\tCid"]),
+            ("anti", &["8\tBob"]),
+        ] {
+            let trial = trial(users, orders, kind);
+            let trial = trial
+                .param("right", 2)
+                .param("no_left", "-\t-")
+                .param("no_right", "NULL");
+            let tried = trial.check().unwrap();
+            assert_eq!(tried.rows(), want, "{kind}");
+            assert_eq!(tried.counter(EMPTY), 1);
+        }
+    }
+
+    #[test]
+    fn keys_may_be_several_columns() {
+        let left = "h,i\na,b,1\nab,,2\n\"a\",b,3\n";
+        let right = "h,i\nb,x,a\n,x,ab\n";
+        let trial = trial(left, right, "inner")
+            .param("delimiter", ",")
+            .param("header", true);
+        let trial = trial.param("left", "1,2").param("right", "3,1");
+        assert_eq!(
+            trial.check().unwrap().rows(),
+            ["a,b,1,b,x,a", "\"a\",b,3,b,x,a", "ab,,2,,x,ab"]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_joined_is_told() {
+        let error = |trial: Trial<Join>| format!("{:?}", trial.run().map(drop).unwrap_err());
+        assert!(
+            error(trial("a\n", "b\n", "inner").param("right", 2)).contains("there is no column 2")
+        );
+        assert!(error(trial("", "", "outer")).contains("inner, left, right, full, semi or anti"));
+        assert!(error(trial("", "", "left").param("left", "1,2")).contains("as many columns each"));
+        assert!(error(trial("", "", "left").param("left", "0")).contains("counted from 1"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+
+        #[test]
+        fn rows_are_those_of_two_loops(
+            left in proptest::collection::vec((0..9_u8, 0..9_u8), 0..20), right in proptest::collection::vec((0..9_u8, 0..9_u8), 0..20)
+        ) {
+            let text = |records: &[(u8, u8)]| records.iter().map(|(key, rest)| format!("{key}\t{rest}\n")).collect::<String>();
+            for (kind, _) in KINDS {
+                let mut want = Vec::new();
+                for (key, rest) in &left {
+                    let pairs: Vec<_> = right.iter().filter(|(other, _)| other == key).collect();
+                    match (kind, pairs.is_empty()) {
+                        ("semi", false) | ("anti", true) => want.push(format!("{key}\t{rest}")),
+                        ("semi" | "anti", _) => {}
+                        ("left" | "full", true) => want.push(format!("{key}\t{rest}\t")),
+                        _ => want.extend(pairs.iter().map(|(_, other)| format!("{key}\t{rest}\t{key}\t{other}"))),
+                    }
+                }
+                let lonely = right.iter().filter(|(key, _)| left.iter().all(|(other, _)| other != key));
+                if matches!(kind, "right" | "full") {
+                    want.extend(lonely.map(|(key, rest)| format!("\t{key}\t{rest}")));
+                }
+                want.sort();
+                let trial = trial(&text(&left), &text(&right), kind).split_size(20);
+                let mut rows = trial.run().unwrap().rows();
+                rows.sort();
+                prop_assert_eq!(rows, want);
+            }
+        }
+    }
+}
