@@ -492,3 +492,31 @@ fn a_join_has_the_pairs_of_two_loops() {
         );
     }
 }
+
+#[test]
+fn frequent_keys_are_those_of_a_plain_sort() {
+    let sandbox = Sandbox::new();
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for request in log(&sandbox) {
+        *counts
+            .entry(request.line.split(' ').next().unwrap().to_owned())
+            .or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(client, count)| (Reverse(*count), client.clone()));
+    let want = counts
+        .iter()
+        .take(20)
+        .map(|(client, count)| format!("{client}\t{count}").into_bytes());
+    let job = [
+        "frequent",
+        "log",
+        "-p",
+        "k=20",
+        "-p",
+        "key=1",
+        "-p",
+        "delimiter= ",
+    ];
+    assert_eq!(rows(&sandbox, &job), want.collect::<Vec<_>>());
+}

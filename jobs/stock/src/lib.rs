@@ -9,6 +9,7 @@ mod dedup;
 mod distinct;
 mod domains;
 mod fields;
+mod frequent;
 mod grep;
 mod histogram;
 mod index;
@@ -32,6 +33,7 @@ pub use components::Components;
 pub use dedup::Dedup;
 pub use distinct::Distinct;
 pub use domains::Domains;
+pub use frequent::Frequent;
 pub use grep::Grep;
 pub use histogram::Histogram;
 pub use index::Index;
@@ -49,12 +51,13 @@ pub use word::words;
 pub use wordcount::WordCount;
 
 /// The makers of all stock jobs, for a catalog that holds others beside them.
-pub fn makers() -> [Maker; 18] {
+pub fn makers() -> [Maker; 19] {
     [
         Maker::of::<Components>(),
         Maker::of::<Dedup>(),
         Maker::of::<Distinct>(),
         Maker::of::<Domains>(),
+        Maker::of::<Frequent>(),
         Maker::of::<Grep>(),
         Maker::of::<Histogram>(),
         Maker::of::<Index>(),
