@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 
+use crate::oracle;
+use crate::plugins::plugin;
 use crate::sandbox::{Sandbox, books, bytes_of, lines, sorted};
 
 /// A request of a web server.
@@ -419,6 +421,62 @@ fn rounds_of_pagerank_follow_a_plain_program() {
         }
         fs::write(sandbox.work("pages"), rows.join(&b'\n')).unwrap();
     }
+}
+
+#[test]
+fn the_classics_run_as_a_plugin() {
+    let sandbox = Sandbox::new();
+    let classics = plugin("classics");
+    let run = |job: &str, more: &[&str]| {
+        let front = [classics.to_str().unwrap(), "--job", job];
+        sorted(rows(&sandbox, &[&front, more].concat()))
+    };
+    let mut counts: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+    for path in oracle::files(&books()) {
+        let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+        let words = text.split(|c: char| !c.is_alphabetic());
+        for word in words.filter(|word| !word.is_empty()) {
+            let files = counts.entry(word.to_lowercase()).or_default();
+            *files.entry(path.display().to_string()).or_default() += 1;
+        }
+    }
+    let want = counts.into_iter().map(|(word, files)| {
+        let mut files: Vec<_> = files.into_iter().collect();
+        files.sort_by_key(|(_, count)| Reverse(*count));
+        let files: Vec<_> = files
+            .iter()
+            .map(|(file, count)| format!("{file}:{count}"))
+            .collect();
+        format!("{word}\t{}", files.join(",")).into_bytes()
+    });
+    let books = books();
+    assert_eq!(
+        run("ranked-index", &[books.to_str().unwrap()]),
+        sorted(want.collect())
+    );
+    fs::write(sandbox.work("points"), "0 1\n1 3\n2 5\n").unwrap();
+    assert_eq!(run("linear-regression", &["points"]), [b"2\t1"]);
+    fs::write(
+        sandbox.work("entries"),
+        "A 0 0 2\nB 0 0 3\nA 0 1 1\nB 1 0 4\n",
+    )
+    .unwrap();
+    let size = ["-p", "rows=1", "-p", "columns=1"];
+    assert_eq!(
+        run("matrix-multiply", &[&["entries"], &size[..]].concat()),
+        [b"0\t0\t10"]
+    );
+    fs::write(sandbox.work("pixels"), [1, 2, 3, 1, 2, 4]).unwrap();
+    let shades = run("pixel-histogram", &["pixels", "--format", "fixed:3"]);
+    assert_eq!(
+        shades,
+        [
+            &b"blue\t3\t1"[..],
+            b"blue\t4\t1",
+            b"green\t2\t2",
+            b"red\t1\t2"
+        ]
+    );
 }
 
 #[test]

@@ -50,6 +50,22 @@ fn map_grep(bencher: Bencher<'_, '_>) {
     map(bencher, "grep", &[("pattern", "zzzz")], Kind::Text);
 }
 
+/// Jobs over lines of a web server's log, and what they are told of it.
+const OF_LOGS: [(&str, &[(&str, &str)]); 6] = [
+    ("logs", &[]),
+    ("logs", &[("by", "hour,path")]),
+    ("domains", &[]),
+    ("dedup", &[("key", "1"), ("delimiter", " ")]),
+    ("frequent", &[("key", "7"), ("delimiter", " ")]),
+    ("stats", &[("key", "1"), ("value", "9"), ("delimiter", " ")]),
+];
+
+#[divan::bench(args = 0..OF_LOGS.len(), sample_count = 20)]
+fn map_logs(bencher: Bencher<'_, '_>, which: usize) {
+    let (job, params) = OF_LOGS[which];
+    map(bencher, job, params, Kind::Logs);
+}
+
 /// One attempt after the other in the same memory, as on a slot.
 fn map(bencher: Bencher<'_, '_>, job: &str, params: &[(&str, &str)], kind: Kind) {
     let text = text(kind);

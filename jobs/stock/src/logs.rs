@@ -99,7 +99,7 @@ impl Job for Logs {
     const FOLD: Option<Fold<Self>> =
         Some(|_, _, (requests, bytes), (more_requests, more_bytes)| {
             *requests += more_requests;
-            *bytes += more_bytes;
+            *bytes = bytes.saturating_add(more_bytes);
         });
 
     fn new(params: LogsParams) -> Result<Self, JobError> {
