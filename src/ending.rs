@@ -36,6 +36,11 @@ pub(crate) fn tell(
     let replay = replays
         .first()
         .map(|first| format!("mapfold replay {}", first.display()));
+    if let Some(backtrace) = backtrace(report)
+        && !shown.quiet
+    {
+        say(&format!("{}\n", backtrace.trim_end()));
+    }
     match (problem(report, &settings.place, followed.cancelled), replay) {
         (Some(problem), Some(replay)) => {
             Err(problem.also(&format!("{replay}   runs the task again, here")))
@@ -46,6 +51,17 @@ pub(crate) fn tell(
             Ok(Exit::Done)
         }
         (None, _) => Ok(Exit::Done),
+    }
+}
+
+/// The way to the panic that failed the job, if the process that ran it was asked for backtraces.
+fn backtrace(report: &JobReport) -> Option<&str> {
+    match &report.end {
+        JobEnd::Failed {
+            failure: Some(failure),
+            ..
+        } => failure.backtrace.as_deref(),
+        _ => None,
     }
 }
 

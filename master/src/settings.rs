@@ -26,7 +26,8 @@ pub struct Settings {
     pub beat_every: Duration,
     /// Jobs that ended and can still be asked for. Default 1,000.
     pub jobs_remembered_max: usize,
-    /// Bytes of all files that go with jobs. Default 4 GiB. One job may have a quarter of it.
+    /// Bytes of all files that go with jobs; one job may have a quarter of it. Default 0: all workers are on the client's machine and read
+    /// them where they are, so none is kept here, and none missed.
     pub files_max: ByteSize,
     /// A master without a state folder keeps them in a folder of its own below this one. Default the system's.
     pub scratch: PathBuf,
@@ -51,7 +52,7 @@ impl Settings {
             beat_every: (scheduler.lease / 5).min(Duration::from_secs(1)),
             scheduler,
             jobs_remembered_max: 1000,
-            files_max: ByteSize::mib(4 << 10),
+            files_max: ByteSize(0),
             scratch: std::env::temp_dir(),
             farewell_max: Duration::from_secs(2),
         }

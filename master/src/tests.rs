@@ -5,6 +5,7 @@
 
 mod commits;
 mod fake;
+mod files;
 mod jobs;
 mod restart;
 mod sockets;

@@ -27,6 +27,7 @@ mod plugins;
 mod records;
 mod recovery;
 mod restart;
+mod rogues;
 mod same_bytes;
 mod sandbox;
 mod ship;

@@ -100,7 +100,8 @@ pub(crate) fn failure(result: Result<Result<(), JobError>, Panicked>) -> Option<
 fn set_hook() {
     let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        if INSIDE.get() {
+        // One that ends the process is told at once: nobody is left to tell it later.
+        if INSIDE.get() && cfg!(panic = "unwind") {
             PLACE.set(Some(Place {
                 line: info.location().map(ToString::to_string),
                 backtrace: match NO_BACKTRACES.get() {

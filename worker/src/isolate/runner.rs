@@ -163,6 +163,8 @@ impl Runner for IsolatedRunner {
         let told = made.map_err(|stopped| match stopped {
             Stopped::Died { mut failure, done } => {
                 failure.at = self.culprit(task, done, monitor);
+                let no_skip = || "what ends its process is not put aside by --skip-bad".to_owned();
+                failure.hint.get_or_insert_with(no_skip);
                 TaskError::Failed(failure)
             }
             Stopped::Other(error) => error,
@@ -287,6 +289,8 @@ impl IsolatedRunner {
         let mut trials = 0;
         culprit::find(task.split, task.format, record_max, done, |split| {
             trials += 1;
+            // Nobody is to think that the attempt stands still.
+            monitor.progress(0, 0);
             // A folder that no dead child has left files in.
             let folder = task.scratch.folder().ok()?.join(format!("trial-{trials}"));
             fs::create_dir(&folder).ok()?;

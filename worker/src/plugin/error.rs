@@ -168,7 +168,7 @@ impl OpenPluginError {
                 "either the file is damaged, or what it runs when it is loaded, such as a constructor, fails"
             }
             Self::Open { .. } => {
-                "its dependencies must be found, and it must be whole: `ldd FILE` tells"
+                "its dependencies must be found, it must be whole (`ldd FILE` tells), and its folder must not be mounted noexec"
             }
             Self::Read { .. } | Self::Changed { .. } | Self::List { .. } | Self::Probe { .. } => {
                 return None;

@@ -534,7 +534,7 @@ async fn what_a_failed_reduce_attempt_wrote_is_removed_and_staging_is_never_made
     let outcome = master
         .reduce(worker, &brief, attempt(TaskId::reduce(0), 3))
         .await;
-    assert!(matches!(outcome, Outcome::Failed(failure) if failure.class == FailClass::Worker));
+    assert!(matches!(outcome, Outcome::Failed(failure) if failure.class == FailClass::Output));
     assert!(!gone.exists());
     running.stop().await;
 }

@@ -94,7 +94,7 @@ async fn a_file_that_cannot_be_had_is_told_and_left_nowhere() {
     let Outcome::Failed(failure) = error.outcome() else {
         panic!("it failed");
     };
-    assert_eq!(failure.class, FailClass::Worker);
+    assert_eq!(failure.class, FailClass::Space);
     assert!(failure.hint.unwrap().contains("--temp-max"));
     assert_eq!(left(), 0);
 
