@@ -247,14 +247,17 @@ pub(crate) struct RunArgs {
     #[arg(short, long, value_name = "N", value_parser = parse_reducers)]
     pub(crate) reducers: Option<u32>,
 
-    /// How input is cut into records: lines, files, nline:N, fixed:N
+    /// How input is cut into records: lines, files, csv, tsv, nline:N, fixed:N [default: the job's]
+    ///
+    /// Most jobs read lines; `mapfold describe JOB` tells if one does not.
     ///
     /// lines: a record a line, without its LF or CRLF.
     /// files: a record a file.
+    /// csv, tsv, csv:X: rows with commas, tabs or X between fields; the first line of each file names the columns.
     /// nline:N: lines, and a map task for every N of them.
     /// fixed:N: a record for every N bytes.
-    #[arg(long, value_name = "FORMAT", default_value_t, verbatim_doc_comment)]
-    pub(crate) format: Format,
+    #[arg(long, value_name = "FORMAT", verbatim_doc_comment)]
+    pub(crate) format: Option<Format>,
 
     /// Input bytes for each map task [default: by input size]
     ///
@@ -649,9 +652,9 @@ pub(crate) struct BenchArgs {
     #[arg(short, long, value_name = "N", value_parser = parse_count::<REDUCERS_MAX>)]
     pub(crate) reducers: Option<NonZeroU32>,
 
-    /// How input is cut into records: lines, files, nline:N, fixed:N
-    #[arg(long, value_name = "FORMAT", default_value_t)]
-    pub(crate) format: Format,
+    /// How input is cut into records: lines, files, csv, tsv, nline:N, fixed:N [default: the job's]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
 
     /// Input bytes for each map task [default: by input size]
     #[arg(long, value_name = "SIZE")]
@@ -714,8 +717,8 @@ pub(crate) struct SequentialArgs {
     #[arg(short, long = "param", value_name = "KEY=VALUE", value_parser = parse_param)]
     pub(crate) params: Vec<(String, String)>,
 
-    #[arg(long, value_name = "FORMAT", default_value_t)]
-    pub(crate) format: Format,
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
 
     #[arg(long, value_name = "CODEC", hide_possible_values = true)]
     pub(crate) compress: Option<CompressChoice>,
@@ -753,9 +756,9 @@ pub(crate) struct PlanArgs {
     #[arg(short, long, value_name = "N", value_parser = parse_reducers)]
     pub(crate) reducers: Option<u32>,
 
-    /// How input is cut into records: lines, files, nline:N, fixed:N
-    #[arg(long, value_name = "FORMAT", default_value_t)]
-    pub(crate) format: Format,
+    /// How input is cut into records: lines, files, csv, tsv, nline:N, fixed:N [default: the job's]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
 
     /// Input bytes for each map task [default: by input size]
     #[arg(long, value_name = "SIZE")]

@@ -106,7 +106,8 @@ fn crate_of_file(file: &Path) -> Result<PathBuf, Problem> {
     let manifest = format!(
         "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
          [lib]\npath = {file:?}\ncrate-type = [\"cdylib\"]\n\n\
-         [dependencies]\nmapfold-job = {{ path = {:?} }}\n{RELEASE}\n[workspace]\n",
+         [dependencies]\nmapfold-job = {{ path = {:?} }}\n\
+         serde = {{ version = \"1\", features = [\"derive\"] }}\n{RELEASE}\n[workspace]\n",
         api.join("jobs/api")
     );
     let make = || {

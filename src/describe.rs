@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use mapfold_job::Catalog;
-use mapfold_terms::{JobInfo, ParamInfo};
+use mapfold_terms::{Format, JobInfo, ParamInfo};
 
 use crate::args::JobArgs;
 use crate::error::Problem;
@@ -41,6 +41,9 @@ fn text(info: &JobInfo, typed: &JobArgs) -> String {
     }
     if !info.inputs.is_empty() {
         let _ = write!(text, "\nInputs: {}\n", info.inputs.join(", "));
+    }
+    if info.format != Format::default() {
+        let _ = write!(text, "\nFormat: {}\n", info.format);
     }
     let rows = match info.value.as_str() {
         "" => info.key.clone(),
@@ -149,6 +152,7 @@ mod tests {
             ],
             key: "(text, u64)".to_owned(),
             value: "bytes".to_owned(),
+            format: Format::Lines,
             inputs: Vec::new(),
             folds: false,
             total_order: false,
@@ -179,10 +183,12 @@ Example:
         let join = JobInfo {
             inputs: ["users", "orders"].map(str::to_owned).into(),
             params: Vec::new(),
+            format: Format::CSV,
             ..info
         };
         let text = text(&join, &typed);
         assert!(text.contains("\nInputs: users, orders\n"), "{text}");
+        assert!(text.contains("\nFormat: csv\n"), "{text}");
         assert!(
             text.contains("mapfold run grep users=PATH orders=PATH -o DIR"),
             "{text}"

@@ -39,7 +39,7 @@ fn spec(args: &PlanArgs, found: &Found) -> Result<JobSpec, Problem> {
         params: settled.params,
         files: settled.files,
         inputs: found.files(&args.inputs)?,
-        format: args.format,
+        format: args.format.unwrap_or(info.format),
         split_size: args.split_size.map(positive).transpose()?,
         reducers: reducers(args.reducers, info)?,
         parts: codec(args.compress),

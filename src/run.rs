@@ -172,9 +172,14 @@ fn spec(
         key,
         job: job.to_owned(),
         params: settled.params,
-        files: settled.files,
+        files: match settings.place {
+            // Sent before the job is.
+            Place::Cluster(_) => settled.files,
+            // Found at their paths, which the parameters have.
+            Place::Here(_) | Place::Processes { .. } => Vec::new(),
+        },
         inputs: inputs.collect(),
-        format: settings.format,
+        format: settings.format.unwrap_or(info.format),
         split_size: settings.split_size,
         reducers: reducers(settings.reducers, info)?,
         parts: settings.parts,

@@ -27,7 +27,13 @@ pub(crate) fn sequential(
         Problem::new(Exit::Input, "cannot read the input").because(error)
     };
     let files = discover(&names).map_err(|error| cannot_read(&error))?;
-    let plan = plan(files, args.format, None, None).map_err(|error| cannot_read(&error))?;
+    let plan = plan(
+        files,
+        args.format.unwrap_or(runner.info().format),
+        None,
+        None,
+    )
+    .map_err(|error| cannot_read(&error))?;
     let root = ScratchRoot::open(&std::env::temp_dir()).map_err(|error| no_scratch(&error))?;
     let done = runner.sequential(&SequentialTask {
         splits: &plan.splits,

@@ -53,7 +53,8 @@ pub(crate) struct RunSettings {
     pub(crate) params: BTreeMap<String, String>,
     /// As typed: what they are called depends on the job.
     pub(crate) inputs: Vec<PathBuf>,
-    pub(crate) format: Format,
+    /// The job's, if none.
+    pub(crate) format: Option<Format>,
     pub(crate) split_size: Option<ByteSize>,
     pub(crate) reducers: Option<u32>,
     pub(crate) parts: Codec,

@@ -202,6 +202,8 @@ impl Volume {
             Format::Fixed(_) | Format::Files => plain,
             // A line that ends in CR LF is written with LF alone, and may be empty.
             Format::Lines | Format::NLine(_) => plain / 2,
+            // All may be headers.
+            Format::Csv(_) => 0,
         };
         Self {
             least,

@@ -229,10 +229,10 @@ fn job_args(command: &str, args: &BenchArgs) -> Vec<OsString> {
             OsString::from(format!("{name}={value}")),
         ]);
     }
-    if args.format != Format::default() {
+    if let Some(format) = args.format {
         words.extend([
             OsString::from("--format"),
-            OsString::from(args.format.to_string()),
+            OsString::from(format.to_string()),
         ]);
     }
     if let Some(codec) = args.compress.and_then(|choice| choice.to_possible_value()) {

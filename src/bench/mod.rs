@@ -61,7 +61,9 @@ pub(crate) fn bench(
 ) -> Result<Exit, Problem> {
     // What is wrong is better told now than by the first program that fails.
     let found = plugin::find(&args.job, catalog)?;
-    found.build(&params(args.params.clone())?)?;
+    let runner = found.build(&params(args.params.clone())?)?;
+    let format = args.format.unwrap_or(runner.info().format);
+    drop(runner);
     if let Some(built) = &found.plugin {
         // What is measured does not build.
         args.job.named = built.display().to_string();
@@ -70,7 +72,7 @@ pub(crate) fn bench(
     args.split_size.map(positive).transpose()?;
     let (files, bytes) = size_up(args, &found)?;
     let contenders = Contender::all(args)?;
-    let measured = block_on(race(contenders, args.runs, args.format, shown))?;
+    let measured = block_on(race(contenders, args.runs, format, shown))?;
     let findings = Findings {
         args,
         files,

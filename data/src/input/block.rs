@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use mapfold_terms::{Format, InputFile, RecordAt};
 use memchr::{memchr, memchr_iter, memrchr};
 
+use super::Header;
+
 /// Some whole records that follow each other in one file.
 ///
 /// A job takes it record by record ([`Block::records`]) or, where it does not care where records
@@ -15,6 +17,7 @@ pub struct Block<'a> {
     offset: u64,
     bytes: &'a [u8],
     format: Format,
+    header: Option<&'a Header>,
 }
 
 impl<'a> Block<'a> {
@@ -25,7 +28,19 @@ impl<'a> Block<'a> {
             offset,
             bytes,
             format,
+            header: None,
         }
+    }
+
+    /// The same of a file with a header, which is not part of the bytes.
+    #[must_use]
+    pub const fn with_header(self, header: Option<&'a Header>) -> Self {
+        Self { header, ..self }
+    }
+
+    /// The columns of the file, if its format has a header.
+    pub const fn header(&self) -> Option<&'a Header> {
+        self.header
     }
 
     /// The file.
@@ -47,7 +62,7 @@ impl<'a> Block<'a> {
     /// block as one text: true of lines and of whole files, false of fixed-length records.
     pub const fn line_based(&self) -> bool {
         match self.format {
-            Format::Lines | Format::NLine(_) | Format::Files => true,
+            Format::Lines | Format::NLine(_) | Format::Files | Format::Csv(_) => true,
             Format::Fixed(_) => false,
         }
     }
@@ -56,7 +71,7 @@ impl<'a> Block<'a> {
     pub const fn has_lines(&self) -> bool {
         match self.format {
             Format::Lines | Format::NLine(_) => true,
-            Format::Files | Format::Fixed(_) => false,
+            Format::Files | Format::Fixed(_) | Format::Csv(_) => false,
         }
     }
 
@@ -75,6 +90,7 @@ impl<'a> Block<'a> {
             bytes,
             offset: self.offset + start as u64,
             file: self.file,
+            header: self.header,
         };
         Some((line, start + step))
     }
@@ -89,6 +105,8 @@ impl<'a> Block<'a> {
                 ends as u64 + u64::from(unended)
             }
             Format::Files => 1,
+            // Empty lines are none.
+            Format::Csv(_) => self.records().count() as u64,
             Format::Fixed(len) => (self.bytes.len() as u64).div_ceil(u64::from(len.get())),
         }
     }
@@ -100,8 +118,10 @@ impl<'a> Block<'a> {
             file: self.file,
             offset: self.offset,
             rest: self.bytes,
+            header: self.header,
             cut: match self.format {
                 Format::Lines | Format::NLine(_) => Cut::Line,
+                Format::Csv(_) => Cut::Row,
                 Format::Files => Cut::Whole,
                 Format::Fixed(len) => Cut::Fixed(len.get() as usize),
             },
@@ -128,6 +148,7 @@ pub struct Record<'a> {
     pub offset: u64,
     /// The file.
     pub file: &'a InputFile,
+    pub(super) header: Option<&'a Header>,
 }
 
 impl<'a> Record<'a> {
@@ -165,12 +186,14 @@ pub struct Records<'a> {
     file: &'a InputFile,
     offset: u64,
     rest: &'a [u8],
+    header: Option<&'a Header>,
     cut: Cut,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Cut {
     Line,
+    Row,
     Whole,
     Fixed(usize),
     Done,
@@ -181,9 +204,12 @@ impl<'a> Iterator for Records<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Record<'a>> {
+        if let Cut::Row = self.cut {
+            self.skip_empty_lines();
+        }
         let (bytes, step) = match self.cut {
-            Cut::Line if self.rest.is_empty() => return None,
-            Cut::Line => first_line(self.rest),
+            Cut::Line | Cut::Row if self.rest.is_empty() => return None,
+            Cut::Line | Cut::Row => first_line(self.rest),
             Cut::Fixed(_) if self.rest.is_empty() => return None,
             Cut::Fixed(len) => {
                 let len = len.min(self.rest.len());
@@ -199,10 +225,20 @@ impl<'a> Iterator for Records<'a> {
             bytes,
             offset: self.offset,
             file: self.file,
+            header: self.header,
         };
         self.rest = &self.rest[step..];
         self.offset += step as u64;
         Some(record)
+    }
+}
+
+impl Records<'_> {
+    fn skip_empty_lines(&mut self) {
+        while let (b"", step @ 1..) = first_line(self.rest) {
+            self.rest = &self.rest[step..];
+            self.offset += step as u64;
+        }
     }
 }
 
@@ -264,7 +300,8 @@ mod tests {
             len in 1..9_u32,
         ) {
             let len = NonZeroU32::new(len).unwrap();
-            for format in [Format::Lines, Format::NLine(len), Format::Files, Format::Fixed(len)] {
+            let formats = [Format::Lines, Format::NLine(len), Format::Files, Format::Fixed(len), Format::CSV];
+            for format in formats {
                 let file = file();
                 let block = Block::new(&file, 0, &bytes, format);
                 prop_assert_eq!(block.record_count(), block.records().count() as u64);
@@ -315,6 +352,18 @@ mod tests {
             b"\0\xff\n\n",
             &[(b"\0\xff", 100), (b"", 103)],
         );
+    }
+
+    #[test]
+    fn empty_lines_are_no_rows() {
+        check(Format::CSV, b"", &[]);
+        check(Format::CSV, b"\n\r\n", &[]);
+        check(
+            Format::CSV,
+            b"\na\r\n\r\n\nb,\n \n",
+            &[(b"a", 101), (b"b,", 107), (b" ", 110)],
+        );
+        check(Format::CSV, b"a\n\r", &[(b"a", 100), (b"\r", 102)]);
     }
 
     #[test]

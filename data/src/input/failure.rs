@@ -5,7 +5,7 @@ use std::io;
 use mapfold_terms::{ByteSize, Codec, FailClass, Failure, RawPath, RecordAt};
 use rustix::io::Errno;
 
-use super::Change;
+use super::{Change, FieldError};
 
 /// Why a split cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +62,14 @@ pub enum ReadSplitError {
         got: u64,
         /// Bytes of a record.
         want: u64,
+    },
+    /// The first line of a file is no header.
+    #[error("the first line of {} does not name columns", name.display())]
+    Header {
+        /// The file's name as in rows.
+        name: RawPath,
+        /// What is wrong with it.
+        source: FieldError,
     },
     /// A packed file cannot be unpacked.
     #[error("{codec} data of {} is corrupt near byte {packed_offset}", name.display())]
@@ -131,6 +139,9 @@ impl ReadSplitError {
             }
             Self::PartialRecord { want, .. } => {
                 format!("with --format fixed:{want} each file must hold a whole number of records")
+            }
+            Self::Header { .. } => {
+                "with --format csv the first line of each file names its columns".to_owned()
             }
             Self::Corrupt { codec, .. } => codec.test_hint(),
         };

@@ -41,7 +41,9 @@ mod checked_file;
 mod codec;
 mod discover;
 mod failure;
+mod fields;
 mod glob;
+mod header;
 mod nearest;
 mod packing;
 mod plan;
@@ -50,6 +52,7 @@ mod reader;
 mod source;
 #[cfg(test)]
 mod testing;
+mod typed;
 mod walk;
 
 pub use block::{Block, Record, Records};
@@ -57,8 +60,11 @@ pub use checked_file::Change;
 pub use discover::{DiscoverError, discover};
 pub(crate) use failure::is_workers;
 pub use failure::{CodecName, ReadSplitError};
+pub use fields::{FieldError, Fields};
+pub use header::Header;
 pub use plan::{
     PlanError, REDUCERS_DEFAULT_MAX, REDUCERS_MAX, SPLITS_MAX, plan, reducers_for, split_size_for,
 };
 pub use read_buffer::ReadBuffer;
 pub use reader::SplitReader;
+pub use typed::{CsvError, JsonError};

@@ -2,7 +2,7 @@
 //!
 //! | format | plain file | packed file |
 //! | --- | --- | --- |
-//! | `lines` | cut at multiples of the split size; the reader repairs the cuts | one piece |
+//! | `lines`, `csv` | cut at multiples of the split size; the reader repairs the cuts | one piece |
 //! | `fixed:N` | cut at multiples of N | one piece |
 //! | `files` | one piece | one piece |
 //! | `nline:N` | a split for every N lines | a split |
@@ -61,7 +61,7 @@ pub fn plan(
             Format::Files => packing.push_whole(file)?,
             Format::NLine(lines) => push_lines(&mut packing, file, lines)?,
             _ if packed => packing.push_whole(file)?,
-            Format::Lines => packing.push_cut(file, size.get())?,
+            Format::Lines | Format::Csv(_) => packing.push_cut(file, size.get())?,
             Format::Fixed(record) => push_fixed(&mut packing, file, record, size)?,
         }
     }

@@ -5,6 +5,8 @@
 //! skips to the first line that begins here, and reads the last one to its end, which may lie in the
 //! pieces that follow. Those look for a line that begins in them, find none, and yield nothing:
 //! each line is read once wherever the cuts fall, and skipping holds no more than a buffer.
+//!
+//! Of a file of rows (`csv`), the first line is the header and no record; the reader of every piece looks there first.
 
 use std::slice;
 
@@ -13,7 +15,7 @@ use memchr::{memchr, memrchr};
 
 use super::block::excerpt;
 use super::source::Source;
-use super::{Block, ReadBuffer, ReadSplitError};
+use super::{Block, Header, ReadBuffer, ReadSplitError};
 
 /// Least number of bytes that are read at a time beyond the end of a piece, to finish its last line.
 const TAIL_READ_BYTES: usize = 8 << 10;
@@ -29,6 +31,8 @@ pub struct SplitReader<'s> {
     limit: usize,
     pieces: slice::Iter<'s, Piece>,
     current: Option<PieceReader<'s>>,
+    /// Of the file at hand, if the format has one.
+    header: Option<Header>,
     buffer: ReadBuffer,
     /// Bytes of the pieces that are done.
     done_bytes: u64,
@@ -53,6 +57,7 @@ impl<'s> SplitReader<'s> {
             limit: max_record.as_usize().max(buffer.size()),
             pieces: split.pieces.iter(),
             current: None,
+            header: None,
             buffer,
             done_bytes: 0,
         }
@@ -73,12 +78,14 @@ impl<'s> SplitReader<'s> {
                 continue;
             };
             let file: &'s InputFile = &current.piece.file;
-            match current.next(&mut self.buffer, self.format, self.limit)? {
+            let header = &mut self.header;
+            match current.next(&mut self.buffer, self.format, self.limit, header)? {
                 Some(len) => {
                     let offset = self.buffer.offset();
                     let block = self.buffer.take(len);
                     let bytes = self.buffer.taken(block);
-                    return Ok(Some(Block::new(file, offset, bytes, self.format)));
+                    let block = Block::new(file, offset, bytes, self.format);
+                    return Ok(Some(block.with_header(self.header.as_ref())));
                 }
                 None => {
                     current.source.verify()?;
@@ -136,16 +143,20 @@ impl<'s> PieceReader<'s> {
         buffer: &mut ReadBuffer,
         format: Format,
         limit: usize,
+        header: &mut Option<Header>,
     ) -> Result<Option<usize>, ReadSplitError> {
         let first = self.state == State::Opened;
         let begins = match self.state {
-            State::Opened => self.begin(buffer, format)?,
+            State::Opened => match format {
+                Format::Csv(delimiter) => self.begin_rows(buffer, limit, delimiter, header)?,
+                format => self.begin(buffer, format)?,
+            },
             State::Reading => true,
             State::Done => false,
         };
         let records = match format {
             _ if !begins => None,
-            Format::Lines | Format::NLine(_) => self.lines(buffer, limit)?,
+            Format::Lines | Format::NLine(_) | Format::Csv(_) => self.lines(buffer, limit)?,
             Format::Fixed(record) => self.fixed(buffer, limit, record.get() as usize)?,
             Format::Files if first => Some(self.whole(buffer, limit)?),
             Format::Files => None,
@@ -167,6 +178,59 @@ impl<'s> PieceReader<'s> {
                 buffer.seek(start);
                 Ok(true)
             }
+        }
+    }
+
+    /// Reads the header, wherever the piece begins, and goes to the first row; tells whether there may be one.
+    fn begin_rows(
+        &mut self,
+        buffer: &mut ReadBuffer,
+        limit: usize,
+        delimiter: u8,
+        header: &mut Option<Header>,
+    ) -> Result<bool, ReadSplitError> {
+        buffer.seek(0);
+        let len = self.first_line(buffer, limit)?;
+        let line = &buffer.bytes()[..len];
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let read = Header::new(line, delimiter).map_err(|source| ReadSplitError::Header {
+            name: self.piece.file.name.clone(),
+            source,
+        });
+        *header = Some(read?);
+        if self.piece.start > len as u64 {
+            return self.skip_to_line(buffer);
+        }
+        buffer.take(len);
+        Ok(true)
+    }
+
+    /// Reads the line at the front of `buffer`; returns its length, with its end.
+    fn first_line(
+        &mut self,
+        buffer: &mut ReadBuffer,
+        limit: usize,
+    ) -> Result<usize, ReadSplitError> {
+        let longest = limit.saturating_add("\r\n".len());
+        let mut total = match self.piece.start {
+            // What follows is read, too.
+            0 => bytes_between(0, self.end).min(buffer.size()),
+            _ => TAIL_READ_BYTES,
+        };
+        loop {
+            total = total.clamp(1, longest);
+            let ended = self.source.fill(buffer, total)?;
+            if let Some(end) = memchr(b'\n', buffer.bytes()) {
+                return Ok(end + 1);
+            }
+            if ended {
+                return Ok(buffer.len());
+            }
+            if buffer.len() >= longest {
+                return Err(self.too_long(buffer, limit));
+            }
+            total = total.saturating_mul(2);
         }
     }
 

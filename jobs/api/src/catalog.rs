@@ -185,6 +185,7 @@ fn info<J: Job>() -> JobInfo {
         params: J::Params::describe(),
         key: J::Key::kind(),
         value: J::Value::kind(),
+        format: J::FORMAT,
         inputs: J::INPUTS.iter().map(|name| (*name).to_owned()).collect(),
         folds: J::FOLD.is_some(),
         total_order: J::TOTAL_ORDER,

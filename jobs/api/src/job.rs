@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use crate::{Block, Emitter, Key, Params, Record, Rows, Value, Values};
+use crate::{Block, Emitter, Format, Key, Params, Record, Rows, Value, Values};
 
 /// Whatever a job's function wants to fail with. Counts as the job's fault; the task is tried again
 /// a few times, then the job fails with this error and the record at hand.
@@ -48,6 +48,9 @@ pub trait Job: Sized + Send + Sync + 'static {
     const SUMMARY: &'static str;
     /// What a row is and what counts, for `mapfold describe`. A few paragraphs at most.
     const HELP: &'static str = "";
+    /// How input is cut into records, unless `--format` says otherwise: [`Format::CSV`] for rows of comma-separated values with a header
+    /// ([`Record::csv`]).
+    const FORMAT: Format = Format::Lines;
     /// Names of its inputs, if it reads several kinds, as a join does; then each path is typed as `NAME=PATH`, and [`Record::input`] tells which
     /// input a record is from, by its place here. All of the first input is read before the second, and so on: so of equal keys without a combiner, `reduce`
     /// sees the values of the first input first.

@@ -86,7 +86,7 @@ pub use coded::Coded;
 pub use emitter::Emitter;
 pub use job::{Fold, Job, JobError, KeyRef, Partition, ValueOwned, ValueRef};
 pub use key::{DecodeKeyError, Key, KeyPart};
-pub use mapfold_data::input::{Block, Record};
+pub use mapfold_data::input::{Block, CsvError, FieldError, Fields, Header, JsonError, Record};
 pub use mapfold_terms::{Counters, Format, JobInfo, ParamInfo};
 pub use param::{NoParams, ParamError, ParamValue, Params};
 pub use partition::spread;

@@ -149,7 +149,7 @@ impl<J: Job> Trial<J> {
             files: Vec::new(),
             params: BTreeMap::new(),
             side_files: Vec::new(),
-            format: Format::Lines,
+            format: J::FORMAT,
             how: How {
                 split_size: None,
                 memory: MEMORY,
@@ -202,7 +202,7 @@ impl<J: Job> Trial<J> {
         self
     }
 
-    /// How files are cut into records; lines, if it is not said.
+    /// How files are cut into records; as the job has it, if it is not said.
     #[must_use]
     pub fn format(mut self, format: Format) -> Self {
         self.format = format;

@@ -263,6 +263,7 @@ fn messages() -> String {
         }],
         key: name(),
         value: name(),
+        format: Format::CSV,
         inputs: vec![name()],
         folds: true,
         total_order: false,

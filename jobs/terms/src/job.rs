@@ -28,12 +28,22 @@ pub enum Format {
     NLine(NonZeroU32),
     /// A record for every N bytes; a file whose length is no multiple of N is refused.
     Fixed(NonZeroU32),
+    /// Rows of fields with this byte between them (RFC 4180): a record a line, but for the first of each file, which names the columns, and for
+    /// empty ones. A field does not go on in the next line.
+    Csv(u8),
+}
+
+impl Format {
+    /// Rows of comma-separated values, with a header.
+    pub const CSV: Self = Self::Csv(b',');
+    /// The same with tabs.
+    pub const TSV: Self = Self::Csv(b'\t');
 }
 
 /// Why a text is no [`Format`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a format: use lines, files, nline:N (N lines a map task) or fixed:N (records of N bytes)"
+    "`{0}` is not a format: use lines, files, csv, tsv, csv:X (X between fields), nline:N (N lines a map task) or fixed:N (records of N bytes)"
 )]
 pub struct FormatError(pub String);
 
@@ -45,6 +55,12 @@ impl FromStr for Format {
         match text.split_once(':') {
             None if text == "lines" => Ok(Self::Lines),
             None if text == "files" => Ok(Self::Files),
+            None if text == "csv" => Ok(Self::CSV),
+            None if text == "tsv" => Ok(Self::TSV),
+            Some(("csv", between)) => match between.as_bytes() {
+                [byte] if byte.is_ascii_graphic() && *byte != b'"' => Ok(Self::Csv(*byte)),
+                _ => Err(error()),
+            },
             Some(("nline", n)) => n.parse().map(Self::NLine).map_err(|_| error()),
             Some(("fixed", n)) => n.parse().map(Self::Fixed).map_err(|_| error()),
             _ => Err(error()),
@@ -54,11 +70,14 @@ impl FromStr for Format {
 
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+        match *self {
             Self::Lines => write!(f, "lines"),
             Self::Files => write!(f, "files"),
             Self::NLine(n) => write!(f, "nline:{n}"),
             Self::Fixed(n) => write!(f, "fixed:{n}"),
+            Self::CSV => write!(f, "csv"),
+            Self::TSV => write!(f, "tsv"),
+            Self::Csv(byte) => write!(f, "csv:{}", char::from(byte)),
         }
     }
 }
@@ -192,6 +211,9 @@ pub struct JobInfo {
     pub key: String,
     /// Kind of the value in a row.
     pub value: String,
+    /// How its input is cut into records, unless the user says otherwise.
+    #[serde(default)]
+    pub format: Format,
     /// Names of its inputs, where it has several; else none.
     #[serde(default)]
     pub inputs: Vec<String>,
@@ -222,14 +244,24 @@ mod tests {
 
     #[test]
     fn formats_parse_and_print_alike() {
-        for text in ["lines", "files", "nline:5", "fixed:100"] {
+        for text in [
+            "lines",
+            "files",
+            "nline:5",
+            "fixed:100",
+            "csv",
+            "tsv",
+            "csv:;",
+            "csv::",
+        ] {
             assert_eq!(
                 text.parse::<Format>().map(|format| format.to_string()),
                 Ok(text.to_owned())
             );
         }
         for text in [
-            "", "line", "nline", "nline:0", "fixed:", "fixed:-1", "lines:2",
+            "", "line", "nline", "nline:0", "fixed:", "fixed:-1", "lines:2", "csv:", "csv:\"",
+            "csv:ab", "csv: ",
         ] {
             assert!(text.parse::<Format>().is_err(), "{text}");
         }

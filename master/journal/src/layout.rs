@@ -172,6 +172,10 @@ impl Layout for Format {
                 out.push(3);
                 n.put(out);
             }
+            Self::Csv(byte) => {
+                out.push(4);
+                byte.put(out);
+            }
         }
     }
 
@@ -181,6 +185,7 @@ impl Layout for Format {
             1 => Some(Self::Files),
             2 => Some(Self::NLine(Layout::take(from)?)),
             3 => Some(Self::Fixed(Layout::take(from)?)),
+            4 => Some(Self::Csv(Layout::take(from)?)),
             _ => None,
         }
     }

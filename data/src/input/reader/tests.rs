@@ -28,14 +28,17 @@ fn naive(name: &str, format: Format, bytes: &[u8]) -> Vec<Seen> {
                 see(index * record, content);
             }
         }
-        Format::Lines | Format::NLine(_) => {
+        Format::Lines | Format::NLine(_) | Format::Csv(_) => {
+            let rows = matches!(format, Format::Csv(_));
             let mut offset = 0;
             for line in bytes.split_inclusive(|&byte| byte == b'\n') {
                 let content = match line {
                     [content @ .., b'\r', b'\n'] | [content @ .., b'\n'] => content,
                     content => content,
                 };
-                see(offset, content);
+                if !rows || offset > 0 && !content.is_empty() {
+                    see(offset, content);
+                }
                 offset += line.len();
             }
         }
@@ -52,6 +55,10 @@ fn read_all(plan: &Plan, limit: ByteSize, size: usize) -> Result<Vec<Seen>, Read
         let mut bytes_read = 0;
         while let Some(block) = reader.next_block()? {
             let mut offset = block.offset();
+            assert_eq!(
+                block.header().is_some(),
+                matches!(plan.format, Format::Csv(_))
+            );
             for record in block.records() {
                 assert!(record.offset >= offset, "records follow each other");
                 assert_eq!(record.file, block.file());
@@ -110,6 +117,7 @@ fn format() -> impl Strategy<Value = Format> {
     let n = (1_u32..8).prop_map(|n| NonZeroU32::new(n).unwrap());
     prop_oneof![
         4 => Just(Format::Lines),
+        4 => Just(Format::CSV),
         1 => Just(Format::Files),
         2 => n.clone().prop_map(Format::NLine),
         2 => n.prop_map(Format::Fixed),
@@ -575,4 +583,42 @@ fn a_file_that_does_not_fit_is_refused_before_it_is_read() {
         matches!(error, ReadSplitError::RecordTooLong { offset: 0, .. }),
         "{error}"
     );
+}
+
+#[test]
+fn every_piece_of_a_file_of_rows_knows_its_header() {
+    let folder = Folder::new();
+    folder.write("a.csv", b"\xef\xbb\xbfid,name\r\n1,x\r\n\r\n22,y\n333,z");
+    folder.write("b.csv", b"name,id\n");
+    let files = folder.discover(&["a.csv", "b.csv"]).unwrap();
+    for size in 1..50 {
+        let plan = plan(files.clone(), Format::CSV, Some(ByteSize(size)), None).unwrap();
+        let mut seen = Vec::new();
+        for split in &plan.splits {
+            let mut reader = SplitReader::new(split, plan.format, ByteSize::mib(1));
+            while let Some(block) = reader.next_block().unwrap() {
+                let header = block.header().unwrap();
+                let first = if block.file().name.as_bytes() == b"a.csv" {
+                    "id"
+                } else {
+                    "name"
+                };
+                assert_eq!(header.column(first), Some(0), "splits of {size}");
+                assert_eq!((header.names().len(), header.delimiter()), (2, b','));
+                seen.extend(block.records().map(|row| row.text().into_owned()));
+            }
+        }
+        assert_eq!(seen, ["1,x", "22,y", "333,z"], "splits of {size}");
+    }
+}
+
+#[test]
+fn a_header_that_is_none_is_told() {
+    let folder = Folder::new();
+    folder.write("a", b"id,\"name\n1,x\n");
+    let plan = plan(folder.discover(&["a"]).unwrap(), Format::CSV, None, None).unwrap();
+    let mut reader = SplitReader::new(&plan.splits[0], plan.format, ByteSize::mib(1));
+    let error = reader.next_block().unwrap_err();
+    assert!(matches!(error, ReadSplitError::Header { .. }));
+    assert_eq!(error.class(), FailClass::Input);
 }

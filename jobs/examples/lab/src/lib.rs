@@ -10,6 +10,7 @@ mod join;
 mod parallelism;
 mod sift;
 mod trace;
+mod visits;
 
 pub use crash::Crash;
 pub use early_exit::EarlyExit;
@@ -18,6 +19,7 @@ pub use join::Join;
 pub use parallelism::{MapParallel, ReduceParallel};
 pub use sift::Sift;
 pub use trace::{Slow, Trace};
+pub use visits::Visits;
 
 mapfold_job::plugin!(
     Crash,
@@ -27,5 +29,6 @@ mapfold_job::plugin!(
     MapParallel,
     ReduceParallel,
     Sift,
-    Slow
+    Slow,
+    Visits
 );

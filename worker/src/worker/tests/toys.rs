@@ -59,6 +59,7 @@ impl Catalog for ToyCatalog {
                 params: Vec::new(),
                 key: text(),
                 value: text(),
+                format: Default::default(),
                 inputs: Vec::new(),
                 folds: false,
                 total_order: false,
