@@ -261,6 +261,13 @@ impl<'s> PieceReader<'s> {
         if buffer.offset() >= self.end {
             return Ok(None);
         }
+        if buffer.end() >= self.end {
+            // The search for the first line may have brought all of a small piece.
+            let inside = bytes_between(buffer.offset(), self.end);
+            if let Some(line_end) = memrchr(b'\n', &buffer.bytes()[..inside]) {
+                return Ok(Some(line_end + 1));
+            }
+        }
         let longest = limit.saturating_add("\r\n".len());
         let mut size = buffer.size();
         let mut scanned = 0;

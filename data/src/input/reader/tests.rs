@@ -518,6 +518,24 @@ fn a_small_file_is_one_block_with_or_without_a_last_line_end() {
     assert!(reader.next_block().unwrap().is_none());
 }
 
+/// The lines of a piece that fits into the buffer, wherever it begins, and the one that crosses its end.
+#[test]
+fn a_small_piece_is_two_blocks_at_most() {
+    let folder = Folder::new();
+    folder.write("f", &lines(10_000));
+    let files = folder.discover(&["f"]).unwrap();
+    let plan = plan(files, Format::Lines, Some(ByteSize::kib(8)), None).unwrap();
+    assert!(plan.splits.len() > 5);
+    for split in &plan.splits {
+        let mut reader = SplitReader::new(split, plan.format, ByteSize::kib(1));
+        let mut blocks = 0;
+        while reader.next_block().unwrap().is_some() {
+            blocks += 1;
+        }
+        assert!(blocks <= 2, "{blocks} blocks of split {}", split.index);
+    }
+}
+
 #[test]
 fn a_line_over_many_splits_is_skipped_with_little_memory() {
     let folder = Folder::new();
