@@ -1,8 +1,11 @@
 //! A job that is interrupted ends at once, wherever it runs and whatever it does, and leaves nothing.
 
+use std::time::Duration;
+
 use rustix::process::Signal;
 
 use crate::cluster::{Cluster, Over};
+use crate::isolate::assert_nobody_is_left;
 use crate::sandbox::{Running, Sandbox, books, parts_of, signal, wait_for};
 
 /// Starts a word count that waits in `phase`, and waits until it does.
@@ -52,6 +55,55 @@ fn in_one_process() {
 #[test]
 fn with_local_workers() {
     check(&["--workers", "2"]);
+}
+
+const PLACES: [&[&str]; 3] = [
+    &["--slots", "2"],
+    &["--workers", "2"],
+    &["--slots", "2", "--isolate"],
+];
+
+/// At moments from the first to beyond the last, whatever the job does just then: there is an output, whole, or none.
+#[test]
+fn at_any_moment() {
+    for place in PLACES {
+        for step in 0..10 {
+            let sandbox = Sandbox::new();
+            let books = books();
+            let args = ["run", "wordcount", books.to_str().unwrap(), "-o", "out"];
+            let more = ["--split-size", "100KB"];
+            let client = sandbox.start(args.iter().chain(place).chain(&more));
+            // Not waited for: one moment is as good as the other.
+            std::thread::sleep(Duration::from_millis(step * step * 8));
+            signal(client.pid(), Signal::INT);
+            let ended = client.wait();
+            assert_nobody_is_left(&sandbox);
+            match ended.status.code() {
+                Some(0) => {
+                    sandbox.run(["verify", "out"]);
+                    sandbox.assert_clean(&["out"]);
+                }
+                // Without a code: it had not begun to listen to signals.
+                Some(130) | None => sandbox.assert_clean(&[]),
+                _ => panic!("{:?}: {}", ended.status, ended.stderr),
+            }
+        }
+    }
+}
+
+/// A job whose process is killed outright takes its other processes along; the next start removes what is left of it.
+#[test]
+fn by_sigkill() {
+    for place in PLACES {
+        let sandbox = Sandbox::new();
+        let client = held(&sandbox, place, "map", "out");
+        signal(client.pid(), Signal::KILL);
+        drop(client.wait());
+        assert_nobody_is_left(&sandbox);
+        let books = books();
+        sandbox.run(["run", "wordcount", books.to_str().unwrap(), "-o", "out"]);
+        sandbox.assert_clean(&["out"]);
+    }
 }
 
 /// The cluster goes on: the next job on it has its slots.

@@ -200,6 +200,45 @@ fn a_worker_stopped_past_its_lease_and_continued_after_the_job() {
     sandbox.assert_clean(&["out"]);
 }
 
+/// Kills all workers while they map.
+fn kill_all(scene: &Scene) {
+    let first = scene.pid_at("map", &[]);
+    scene.pid_at("map", &[first]);
+    let workers = scene.cluster.workers.iter();
+    workers.for_each(|worker| signal(worker.pid(), Signal::KILL));
+    wait_for("all to be given up", || {
+        let said = scene.client.said();
+        (said.matches("is lost").count() >= 3).then_some(())
+    });
+}
+
+#[test]
+fn all_workers_killed_and_another_joins() {
+    let mut scene = Scene::new("hold_map=true");
+    kill_all(&scene);
+    scene.cluster.add_worker(&scene.sandbox);
+    let (sandbox, cluster, report) = scene.finish();
+    assert_eq!(number(&report, "workers_lost"), 3, "{report}");
+    cluster.end();
+    sandbox.assert_clean(&["out"]);
+}
+
+/// After the grace of half a minute the job fails, rather than wait for ever.
+#[test]
+fn all_workers_killed_and_none_joins() {
+    let scene = Scene::new("hold_map=true");
+    kill_all(&scene);
+    let ended = scene.client.wait();
+    assert_eq!(ended.status.code(), Some(7), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("no worker for 30"),
+        "{}",
+        ended.stderr
+    );
+    scene.cluster.end();
+    scene.sandbox.assert_clean(&[]);
+}
+
 #[test]
 fn workers_may_join_at_any_time() {
     let sandbox = Sandbox::new();

@@ -18,7 +18,7 @@ fn rogue(sandbox: &Sandbox, does: &str, most: &str, more: &[&str]) -> Ended {
 }
 
 /// No process of this test's is left.
-fn assert_nobody_is_left(sandbox: &Sandbox) {
+pub(crate) fn assert_nobody_is_left(sandbox: &Sandbox) {
     wait_for("all processes to end", || {
         let tmp = sandbox.tmp().display().to_string();
         let mut processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
