@@ -2,6 +2,7 @@
 //!
 //! First paragraphs are the short `-h`; the rest is `--help`, with examples last.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -210,6 +211,7 @@ Examples:
   mapfold run wordcount 'logs/*.gz' -p lowercase=true | sort -k2nr | head
   mapfold run grep -p pattern=error /var/log -o hits --overwrite
   mapfold run wordcount books/ -o counts --workers 4
+  mapfold run wordcount books/ --then sort -p column=2 -p numeric=true -o counts
   mapfold run wordcount /share/books -o /share/counts --master 10.0.0.1:7711 --insecure"
 )]
 pub(crate) struct RunArgs {
@@ -240,6 +242,19 @@ pub(crate) struct RunArgs {
     /// `mapfold describe JOB` lists them.
     #[arg(short, long = "param", value_name = "KEY=VALUE", value_parser = parse_param)]
     pub(crate) params: Vec<(String, String)>,
+
+    /// Run another job on the rows of this one; may be repeated
+    ///
+    /// What follows, up to the next --then, is that job with its options: -p, -r, --split-size, --format, --times, --job. What is
+    /// said of the output (-o, --overwrite, --compress, --top, --json) stands behind the last job or before the first --then,
+    /// --skip-bad behind the last job, all else before the first --then. Rows between two jobs are temporary files, and read as
+    /// lines unless --format says otherwise.
+    #[arg(long, value_name = "JOB", num_args = 1.., allow_hyphen_values = true)]
+    pub(crate) then: Vec<OsString>,
+
+    /// Run the job N times, each time on the rows of the one before
+    #[arg(long, value_name = "N", default_value = "1", hide_default_value = true, value_parser = parse_count::<TIMES_MAX>)]
+    pub(crate) times: NonZeroU32,
 
     /// Number of reduce tasks, and so of part files [default: by input size]
     ///
@@ -410,6 +425,74 @@ pub(crate) struct RunArgs {
         help_heading = "Output options"
     )]
     pub(crate) progress: ProgressChoice,
+}
+
+/// A job on the rows of the one before it: what stands behind `--then`
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "mapfold run ... --then",
+    disable_help_flag = true,
+    disable_version_flag = true
+)]
+pub(crate) struct ThenArgs {
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+
+    /// Run the job N times, each time on the rows of the one before
+    #[arg(long, value_name = "N", default_value = "1", value_parser = parse_count::<TIMES_MAX>)]
+    pub(crate) times: NonZeroU32,
+
+    /// Set a parameter of the job; may be repeated
+    #[arg(short, long = "param", value_name = "KEY=VALUE", value_parser = parse_param)]
+    pub(crate) params: Vec<(String, String)>,
+
+    /// Number of reduce tasks, and so of part files [default: by input size]
+    #[arg(short, long, value_name = "N", value_parser = parse_reducers)]
+    pub(crate) reducers: Option<u32>,
+
+    /// How the rows of the job before are cut into records [default: the job's]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
+
+    /// Input bytes for each map task [default: by input size]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) split_size: Option<ByteSize>,
+
+    #[command(flatten)]
+    pub(crate) output: ThenOutput,
+}
+
+/// What is said of the output, behind the last `--then`.
+#[derive(Debug, Default, PartialEq, Eq, clap::Args)]
+pub(crate) struct ThenOutput {
+    /// Folder for the part files; must not exist
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Replace the output folder if it exists
+    #[arg(long, requires = "output")]
+    pub(crate) overwrite: bool,
+
+    /// Pack the part files
+    #[arg(long, value_name = "CODEC", requires = "output")]
+    pub(crate) compress: Option<CompressChoice>,
+
+    /// Print the final report as one JSON object on standard output
+    #[arg(long, requires = "output")]
+    pub(crate) json: bool,
+
+    /// Print the N rows whose last column is the largest number, that first
+    #[arg(long, value_name = "N", value_parser = parse_count::<TOP_MAX>)]
+    pub(crate) top: Option<NonZeroU32>,
+
+    /// Put up to N records aside that the job's map fails on
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(0..=i64::from(Skipped::MAX)),
+        requires = "output"
+    )]
+    pub(crate) skip_bad: Option<u32>,
 }
 
 /// Start the master of a cluster
@@ -963,6 +1046,9 @@ const RUNS_MAX: u32 = 1000;
 
 /// Local worker processes share one machine.
 const WORKERS_MAX: u32 = 256;
+
+/// More jobs than that in a row are a mistake.
+const TIMES_MAX: u32 = 1000;
 
 /// Rows that `--top` keeps in memory at most.
 const TOP_MAX: u32 = 1_000_000;

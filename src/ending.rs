@@ -3,24 +3,27 @@
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use mapfold_terms::{FailClass, JobEnd, JobReport, JobSpec};
+use mapfold_terms::{FailClass, JobEnd, JobReport};
 
 use crate::error::Problem;
 use crate::exit::Exit;
-use crate::follow::{Followed, Why};
+use crate::follow::Why;
+use crate::plugin::plain;
 use crate::report;
+use crate::run::Ended;
 use crate::settings::{Place, RunSettings, Shown, Target};
 use crate::stderr::say;
 
-/// Prints the report in the form that was asked for; how the job failed is returned. `replays` are the capsules of
+/// Prints the report in the form that was asked for, after a line for each job of the chain that ended before; how the job failed is returned. `replays` are the capsules of
 /// attempts that failed.
 pub(crate) fn tell(
     settings: &RunSettings,
     shown: &Shown,
-    spec: &JobSpec,
-    followed: &Followed,
+    before: &[Ended],
+    last: &Ended,
     replays: &[PathBuf],
 ) -> Result<Exit, Problem> {
+    let Ended { spec, followed, .. } = last;
     let report = &followed.report;
     if settings.json {
         let json = report::to_json(
@@ -28,9 +31,19 @@ pub(crate) fn tell(
             &spec.output.display().to_string(),
             report,
             replays,
+            before
+                .iter()
+                .map(|ended| (&*ended.spec.job, &ended.followed.report)),
         );
         writeln!(io::stdout(), "{json}").map_err(|error| Problem::stdout(&error))?;
     } else if !shown.quiet {
+        for ended in before {
+            say(&report::earlier(
+                plain(&ended.spec.job),
+                &ended.followed.report,
+                shown.paint,
+            ));
+        }
         say(&text(settings, shown, report));
     }
     let replay = replays

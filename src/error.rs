@@ -88,6 +88,14 @@ impl Problem {
         problem
     }
 
+    /// Says in which of several jobs it was.
+    pub(crate) fn within(mut self, stage: &str) -> Self {
+        if !self.what.is_empty() {
+            self.what = format!("{stage}: {}", self.what);
+        }
+        self
+    }
+
     /// Adds a cause that is no error value.
     pub(crate) fn cause(mut self, cause: impl Into<String>) -> Self {
         self.causes.push(cause.into());

@@ -11,6 +11,7 @@ mod args;
 mod bench;
 mod capsule;
 mod cat;
+mod chain;
 mod check;
 mod client;
 mod cluster;
@@ -73,7 +74,7 @@ use mapfold_job::{Catalog, JobTable};
 use args::{Args, Command, PluginCommand};
 use error::Problem;
 use exit::Exit;
-use settings::{RunSettings, Shown};
+use settings::Shown;
 
 /// Does what the process's arguments say, with the jobs of `catalog`, and says how it ended.
 pub fn main(catalog: JobTable) -> ExitCode {
@@ -94,7 +95,7 @@ pub fn main(catalog: JobTable) -> ExitCode {
 fn command(command: Command, catalog: JobTable, shown: &Shown) -> Result<Exit, Problem> {
     let catalog: Arc<dyn Catalog> = Arc::new(catalog);
     match command {
-        Command::Run(args) => run::run(&RunSettings::check(*args, shown)?, &catalog, shown),
+        Command::Run(args) => run::run(&chain::stages(*args, shown)?, &catalog, shown),
         Command::Master(args) => master::master(&args, shown),
         Command::Worker(args) => worker::worker(&args, catalog, shown),
         Command::List => list::list(&*catalog),

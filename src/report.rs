@@ -46,6 +46,25 @@ pub(crate) fn succeeded(report: &JobReport, root: &[u8; 32], target: &str, paint
     text.text
 }
 
+/// One line of a job of a chain whose rows others have read.
+pub(crate) fn earlier(job: &str, report: &JobReport, paint: Paint) -> String {
+    let mut text = Lines {
+        paint,
+        text: String::new(),
+    };
+    text.good(
+        "Before",
+        &format!(
+            "{}   {job}: {} in, {}, {} out",
+            show(report.elapsed),
+            report.bytes_in,
+            counted(report.rows, "row"),
+            report.bytes_out,
+        ),
+    );
+    text.text
+}
+
 /// What a job did that failed or was cancelled; why is told as an error.
 pub(crate) fn ended_early(report: &JobReport, word: &str, paint: Paint) -> String {
     let mut text = Lines {

@@ -1,23 +1,29 @@
-//! `mapfold run`: one job, from what was typed to its rows.
+//! `mapfold run`: a job, or several of which each reads the rows of the one before, from what was typed to the rows.
 //!
 //! The master is the same in all three places where the work can be done; what differs is who joins it
 //! and how it is reached.
 
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mapfold_data::input;
 use mapfold_data::manifest::Manifest;
 use mapfold_data::scratch::ScratchFile;
-use mapfold_job::Catalog;
+use mapfold_job::{Catalog, Runner};
 use mapfold_terms::{InputName, JobEnd, JobInfo, JobKey, JobSpec, Partitioning, RawPath};
 
 use crate::cat::no_manifest;
+use crate::count::counted;
 use crate::error::Problem;
 use crate::exit::Exit;
+use crate::follow::Followed;
 use crate::inputs::Input;
 use crate::place;
-use crate::plugin::{Found, Settled};
+use crate::plan::cannot_write;
+use crate::plugin::{Found, Settled, plain};
 use crate::progress::Progress;
 use crate::runtime::block_on;
 use crate::scratch::PrivateFolder;
@@ -28,30 +34,170 @@ use crate::{
 };
 
 pub(crate) fn run(
-    settings: &RunSettings,
+    stages: &[RunSettings],
     catalog: &Arc<dyn Catalog>,
     shown: &Shown,
 ) -> Result<Exit, Problem> {
     log::start(shown, log::Level::Off);
-    let found = find(settings, catalog)?;
-    found.warn(shown);
-    let inputs = found.inputs(&settings.inputs, &settings.place)?;
-    let settled = found.settled(&settings.params)?;
-    let plugins = found.plugin.iter().cloned().collect();
-    let isolate = settings.isolate || is_sent(settings, &found);
-    let catalog = isolate::catalog(Arc::clone(&found.catalog), isolate, plugins)?;
-    let runner = match &found.plugin {
-        // None of its code runs here if that was asked for.
-        Some(_) => found.build_from(&*catalog, &settled.params)?,
-        None => found.build(&settled.params)?,
-    };
-    let mut progress = Progress::new(settings.progress, shown.paint, settings.place.about());
-    let (files, spec, followed) = block_on(async {
+    let jobs = stages.iter().enumerate().map(|(number, settings)| {
+        let ready = Ready::new(settings, number == 0, catalog, shown);
+        ready.map_err(|problem| within(stages, number, problem))
+    });
+    let jobs: Vec<Ready> = jobs.collect::<Result<_, _>>()?;
+    let (files, ended) = block_on(async {
         // First of all, so that whatever is made from here on is also cleaned up.
         let mut signals = Signals::catch()?;
-        let files = Files::prepare(settings, &inputs)?;
+        let files = Files::prepare(stages, &jobs)?;
         if let Some(spooled) = &files.stdin {
             stdin::spool(spooled, &mut signals).await?;
+        }
+        let mut ended: Vec<Ended> = Vec::new();
+        for (number, (settings, job)) in stages.iter().zip(jobs).enumerate() {
+            let before = ended.last().map(|before| &before.spec);
+            let stage = Stage {
+                settings,
+                name: (stages.len() > 1).then(|| name_of(stages, number)),
+                inputs: files.inputs(&job, before),
+                output: files.output_of(settings, number),
+                job,
+            };
+            let ran = stage.run(shown, &mut signals).await;
+            ended.push(ran.map_err(|problem| within(stages, number, problem))?);
+            if number > 0 {
+                files.forget(number - 1);
+            }
+            if !ended[number].succeeded() {
+                break;
+            }
+        }
+        Ok((files, ended))
+    })?;
+    let Some((last, before)) = ended.split_last() else {
+        return Ok(Exit::Done);
+    };
+    let number = before.len();
+    let settings = &stages[number];
+    if last.succeeded() {
+        print_rows(settings, &files, shown)?;
+    }
+    // What was piped in is gone, and so are the rows of the job before.
+    let replays = match files.stdin {
+        None if number == 0 => {
+            let failed = &last.followed.report.failed;
+            capsule::leave(&last.spec, last.plugin.as_deref(), failed)
+        }
+        _ => Vec::new(),
+    };
+    ending::tell(settings, shown, before, last, &replays)
+        .map_err(|problem| within(stages, number, problem))
+}
+
+/// `job 2 of 3, topk`.
+fn name_of(stages: &[RunSettings], number: usize) -> String {
+    let named = Path::new(&stages[number].job.named);
+    let job = named.file_name().unwrap_or(named.as_os_str()).display();
+    format!("job {} of {}, {job}", number + 1, stages.len())
+}
+
+/// Which of several jobs has the problem.
+fn within(stages: &[RunSettings], number: usize, problem: Problem) -> Problem {
+    match stages.len() {
+        1 => problem,
+        _ => problem.within(&name_of(stages, number)),
+    }
+}
+
+/// A job that was found and made.
+struct Ready {
+    found: Found,
+    /// As typed; of a later job of a chain there are none.
+    inputs: Vec<Input>,
+    settled: Settled,
+    /// Where its attempts find it.
+    catalog: Arc<dyn Catalog>,
+    runner: Arc<dyn Runner>,
+}
+
+impl Ready {
+    fn new(
+        settings: &RunSettings,
+        first: bool,
+        catalog: &Arc<dyn Catalog>,
+        shown: &Shown,
+    ) -> Result<Self, Problem> {
+        let found = find(settings, catalog)?;
+        found.warn(shown);
+        let inputs = match first {
+            true => found.inputs(&settings.inputs, &settings.place)?,
+            false => Vec::new(),
+        };
+        let settled = found.settled(&settings.params)?;
+        let plugins = found.plugin.iter().cloned().collect();
+        let isolate = settings.isolate || is_sent(settings, &found);
+        let catalog = isolate::catalog(Arc::clone(&found.catalog), isolate, plugins)?;
+        let runner = match &found.plugin {
+            // None of its code runs here if that was asked for.
+            Some(_) => found.build_from(&*catalog, &settled.params)?,
+            None => found.build(&settled.params)?,
+        };
+        let names = &runner.info().inputs;
+        if !first && !names.is_empty() {
+            let what = format!("it reads several inputs, {}", names.join(" and "));
+            return Err(Problem::new(Exit::Usage, what)
+                .hint("a job that reads the rows of another has no other input"));
+        }
+        Ok(Self {
+            found,
+            inputs,
+            settled,
+            catalog,
+            runner,
+        })
+    }
+}
+
+/// A job that has ended, well or not.
+pub(crate) struct Ended {
+    pub(crate) spec: JobSpec,
+    pub(crate) followed: Followed,
+    plugin: Option<PathBuf>,
+}
+
+impl Ended {
+    fn succeeded(&self) -> bool {
+        matches!(self.followed.report.end, JobEnd::Succeeded { .. })
+    }
+}
+
+/// A job that is about to run.
+struct Stage<'a> {
+    settings: &'a RunSettings,
+    job: Ready,
+    /// If it is one of several.
+    name: Option<String>,
+    inputs: Vec<InputName>,
+    output: PathBuf,
+}
+
+impl Stage<'_> {
+    async fn run(self, shown: &Shown, signals: &mut Signals) -> Result<Ended, Problem> {
+        let Self {
+            settings,
+            job:
+                Ready {
+                    found,
+                    settled,
+                    catalog,
+                    runner,
+                    ..
+                },
+            name,
+            inputs,
+            output,
+        } = self;
+        let mut progress = Progress::new(settings.progress, shown.paint, settings.place.about());
+        if let Some(name) = name {
+            progress.say("Chain", &name);
         }
         let mut spec = spec(
             settings,
@@ -59,7 +205,7 @@ pub(crate) fn run(
             inputs,
             settled,
             runner.info(),
-            &files,
+            output,
         )?;
         if is_sent(settings, &found) {
             spec.files.extend(found.plugin_file());
@@ -75,23 +221,37 @@ pub(crate) fn run(
             found.plugin.as_deref(),
             &spec,
             &mut progress,
-            &mut signals,
+            signals,
             shown.verbose,
         )
         .await?;
-        Ok((files, spec, followed))
-    })?;
-    drop(progress);
-    let succeeded = matches!(followed.report.end, JobEnd::Succeeded { .. });
-    if succeeded {
-        print_rows(settings, &files, shown)?;
+        let ended = Ended {
+            spec,
+            followed,
+            plugin: found.plugin,
+        };
+        if !settings.last && ended.succeeded() {
+            leave_rows_alone(&ended.spec, &progress)?;
+        }
+        Ok(ended)
     }
-    // What was piped in is gone.
-    let replays = match files.stdin {
-        Some(_) => Vec::new(),
-        None => capsule::leave(&spec, found.plugin.as_deref(), &followed.report.failed),
-    };
-    ending::tell(settings, shown, &spec, &followed, &replays)
+}
+
+/// The next job is to read the rows of the parts; those aside have nowhere to go.
+fn leave_rows_alone(spec: &JobSpec, progress: &Progress) -> Result<(), Problem> {
+    let folder = spec.output.as_path();
+    let manifest = Manifest::read(folder).map_err(|error| no_manifest(&error))?;
+    for (name, files) in &manifest.named {
+        let rows = counted(files.iter().map(|file| file.rows).sum::<u64>(), "row");
+        let job = plain(&spec.job);
+        let said = format!("{rows} that {job} has put into `{name}` are not kept");
+        progress.warn("Aside", &said);
+        for file in files {
+            let path = folder.join(&file.name);
+            fs::remove_file(&path).map_err(|error| cannot_write(&path, &error))?;
+        }
+    }
+    Ok(())
 }
 
 /// The job that was named. If its code is to run in other processes, it is tried there.
@@ -119,18 +279,62 @@ fn is_there(inputs: &[PathBuf]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The files on this machine that a job reads and leaves, temporary ones included.
+/// The files that jobs read and leave, temporary ones included.
 struct Files {
     /// What follows is in it; removed at the end.
     _folder: Option<PrivateFolder>,
     /// Still empty.
     stdin: Option<ScratchFile>,
+    /// Rows between two jobs.
+    between: Option<Between>,
     output: PathBuf,
 }
 
+/// A folder for the rows between two jobs; removed when dropped.
+enum Between {
+    /// On this machine.
+    Here(PrivateFolder),
+    /// Where the workers of a cluster can read: beside the output.
+    Beside(PathBuf),
+}
+
+impl Between {
+    fn make(settings: &RunSettings) -> Result<Self, Problem> {
+        let (Place::Cluster(_), Target::Folder { absolute, .. }) =
+            (&settings.place, &settings.target)
+        else {
+            return PrivateFolder::make().map(Self::Here);
+        };
+        let mut name = OsString::from(".");
+        name.push(absolute.file_name().unwrap_or_default());
+        name.push(format!(".chain-{:032x}", random_key()?.0));
+        let path = absolute.with_file_name(name);
+        let made = fs::DirBuilder::new().mode(0o700).create(&path);
+        made.map_err(|error| cannot_write(&path, &error))?;
+        Ok(Self::Beside(path))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Here(folder) => folder.path(),
+            Self::Beside(path) => path,
+        }
+    }
+}
+
+impl Drop for Between {
+    fn drop(&mut self) {
+        if let Self::Beside(path) = self {
+            // Best effort; its name tells what it is.
+            let _ = fs::remove_dir_all(path);
+        }
+    }
+}
+
 impl Files {
-    fn prepare(settings: &RunSettings, inputs: &[Input]) -> Result<Self, Problem> {
-        let reads_stdin = inputs.iter().any(Input::is_stdin);
+    fn prepare(stages: &[RunSettings], jobs: &[Ready]) -> Result<Self, Problem> {
+        let settings = &stages[0];
+        let reads_stdin = jobs[0].inputs.iter().any(Input::is_stdin);
         let folder = (reads_stdin || settings.target == Target::Stdout)
             .then(PrivateFolder::make)
             .transpose()?;
@@ -146,30 +350,69 @@ impl Files {
         Ok(Self {
             _folder: folder,
             stdin,
+            between: match stages.len() {
+                1 => None,
+                _ => Some(Between::make(settings)?),
+            },
             output,
         })
+    }
+
+    /// Where a job leaves its rows.
+    fn output_of(&self, settings: &RunSettings, number: usize) -> PathBuf {
+        match &self.between {
+            Some(between) if !settings.last => between.path().join(format!("{}", number + 1)),
+            _ => self.output.clone(),
+        }
+    }
+
+    /// The rows of this job were read.
+    fn forget(&self, number: usize) {
+        if let Some(between) = &self.between {
+            // What is left goes with the folder.
+            let _ = fs::remove_dir_all(between.path().join(format!("{}", number + 1)));
+        }
+    }
+
+    /// What a job reads: what was typed, or the rows of the one before. Names in rows and in the manifest must not depend on a temporary
+    /// folder.
+    fn inputs(&self, job: &Ready, before: Option<&JobSpec>) -> Vec<InputName> {
+        if let Some(before) = before {
+            return vec![InputName {
+                typed: RawPath::from(PathBuf::from(plain(&before.job))),
+                absolute: before.output.clone(),
+                input: 0,
+            }];
+        }
+        let inputs = job.inputs.iter().filter_map(|input| match input {
+            Input::Named(name) => Some(name.clone()),
+            Input::Stdin { input } => self.stdin.as_ref().map(|spooled| InputName {
+                typed: RawPath::from(PathBuf::from("-")),
+                absolute: RawPath::from(spooled.path.as_path()),
+                input: *input,
+            }),
+        });
+        inputs.collect()
     }
 }
 
 fn spec(
     settings: &RunSettings,
     job: &str,
-    inputs: Vec<Input>,
+    inputs: Vec<InputName>,
     settled: Settled,
     info: &JobInfo,
-    files: &Files,
+    output: PathBuf,
 ) -> Result<JobSpec, Problem> {
-    let key = random_key()?;
-    let inputs = inputs.into_iter().filter_map(|input| match input {
-        Input::Named(name) => Some(name),
-        Input::Stdin { input } => files.stdin.as_ref().map(|spooled| InputName {
-            typed: RawPath::from(PathBuf::from("-")),
-            absolute: RawPath::from(spooled.path.as_path()),
-            input,
-        }),
-    });
+    let overwrites = matches!(
+        settings.target,
+        Target::Folder {
+            overwrite: true,
+            ..
+        }
+    );
     Ok(JobSpec {
-        key,
+        key: random_key()?,
         job: job.to_owned(),
         params: settled.params,
         files: match settings.place {
@@ -178,20 +421,14 @@ fn spec(
             // Found at their paths, which the parameters have.
             Place::Here(_) | Place::Processes { .. } => Vec::new(),
         },
-        inputs: inputs.collect(),
+        inputs,
         format: settings.format.unwrap_or(info.format),
         split_size: settings.split_size,
         reducers: reducers(settings.reducers, info)?,
         parts: settings.parts,
         partitioning: Partitioning::Hash,
-        output: RawPath::from(files.output.clone()),
-        overwrite: matches!(
-            settings.target,
-            Target::Folder {
-                overwrite: true,
-                ..
-            }
-        ),
+        output: RawPath::from(output),
+        overwrite: settings.last && overwrites,
         max_attempts: settings.max_attempts,
         skip_bad: settings.skip_bad,
         backup: settings.backup,

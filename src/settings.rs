@@ -46,8 +46,8 @@ impl Shown {
     }
 }
 
-/// A job to run.
-#[derive(Debug)]
+/// A job to run, alone or as one of a chain ([`crate::chain`]).
+#[derive(Clone, Debug)]
 pub(crate) struct RunSettings {
     pub(crate) job: JobArgs,
     pub(crate) params: BTreeMap<String, String>,
@@ -69,6 +69,8 @@ pub(crate) struct RunSettings {
     pub(crate) progress: ProgressChoice,
     pub(crate) json: bool,
     pub(crate) top: Option<NonZeroU32>,
+    /// Whether the output is this job's: it is alone, or the last of a chain.
+    pub(crate) last: bool,
 }
 
 impl Place {
@@ -143,6 +145,7 @@ impl RunSettings {
             place,
             json: args.json,
             top: args.top,
+            last: true,
         })
     }
 }

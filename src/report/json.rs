@@ -12,8 +12,17 @@ use serde::Serialize;
 const SCHEMA: u32 = 1;
 
 /// The report as one line of JSON, without a line end.
-pub(crate) fn to_json(job: &str, output: &str, report: &JobReport, replays: &[PathBuf]) -> String {
+pub(crate) fn to_json<'a>(
+    job: &'a str,
+    output: &'a str,
+    report: &'a JobReport,
+    replays: &[PathBuf],
+    before: impl Iterator<Item = (&'a str, &'a JobReport)>,
+) -> String {
     let mut object = Object::new(job, output, report);
+    object.before = before
+        .map(|(job, report)| Object::new(job, "", report))
+        .collect();
     object.replays = replays
         .iter()
         .map(|path| path.display().to_string())
@@ -65,6 +74,9 @@ struct Object<'a> {
     /// Capsules for `mapfold replay`.
     replays: Vec<String>,
     remarks: Vec<String>,
+    /// The jobs of the chain that ended before, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    before: Vec<Object<'a>>,
 }
 
 #[derive(Serialize)]
@@ -191,6 +203,7 @@ impl<'a> Object<'a> {
             counters: &report.counters.0,
             skipped: report.skipped,
             replays: Vec::new(),
+            before: Vec::new(),
             remarks: super::remarks(report)
                 .into_iter()
                 .map(|(label, text)| format!("{}: {text}", label.to_lowercase()))

@@ -93,7 +93,7 @@ fn a_failed_job_has_no_output() {
 #[test]
 fn json_is_one_line_with_a_schema() {
     let mut report = ordinary();
-    let json = to_json("wordcount", "/tmp/counts", &report, &[]);
+    let json = to_json("wordcount", "/tmp/counts", &report, &[], std::iter::empty());
     assert!(!json.contains('\n'));
     let value: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
     assert_eq!(value["schema"], 1);
@@ -108,7 +108,8 @@ fn json_is_one_line_with_a_schema() {
         reason: FailReason::NoSpace,
     };
     let value: serde_json::Value =
-        serde_json::from_str(&to_json("wordcount", "x", &report, &[])).expect("it is JSON");
+        serde_json::from_str(&to_json("wordcount", "x", &report, &[], std::iter::empty()))
+            .expect("it is JSON");
     assert_eq!(value["error"]["reason"], "no_space");
     assert!(value["root"].is_null());
 }

@@ -6,6 +6,7 @@
 
 mod bad_disk;
 mod cancel;
+mod chain;
 mod clock;
 mod cluster;
 mod damage;

@@ -30,7 +30,7 @@ pub(crate) fn attempt(
     let part = match brief.reducers {
         0 => match StagedPart::new(brief, attempt, partition) {
             Ok(part) => Some(part),
-            Err(outcome) => return outcome,
+            Err(outcome) => return *outcome,
         },
         _ => None,
     };

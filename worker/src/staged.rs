@@ -21,11 +21,11 @@ impl StagedPart {
         brief: &JobBrief,
         attempt: AttemptId,
         partition: PartitionId,
-    ) -> Result<Self, Outcome> {
+    ) -> Result<Self, Box<Outcome>> {
         let folder = brief.staging.as_path();
         if !folder.is_dir() {
             let nowhere = NoStaging(brief.staging.clone());
-            return Err(Outcome::Failed(Failure::new(FailClass::Output, &nowhere)));
+            return Err(Outcome::Failed(Failure::new(FailClass::Output, &nowhere)).into());
         }
         let name = attempt_part_name(attempt.token, partition, brief.parts);
         Ok(Self {

@@ -158,7 +158,7 @@ fn messages() -> String {
     });
     for run in [RunAt::File(raw("/r")), RunAt::Beside] {
         add(&Told::Mapped {
-            report: MapReport {
+            report: Box::new(MapReport {
                 records_in: 1,
                 bytes_in: 2,
                 records_out: 3,
@@ -180,7 +180,7 @@ fn messages() -> String {
                     error: text("bad"),
                 }],
                 staged: Some(Staged::of(part)),
-            },
+            }),
             run,
         });
     }

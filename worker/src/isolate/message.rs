@@ -24,7 +24,7 @@ pub(super) enum SlotAsk {
         params: BTreeMap<String, String>,
         /// The plugin that has it, if it came with the job.
         plugin: Option<PluginFile>,
-        ask: Ask,
+        ask: Box<Ask>,
     },
     /// Make a job, and say whether its rows are its records.
     Make {

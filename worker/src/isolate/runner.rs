@@ -279,7 +279,7 @@ impl IsolatedRunner {
             job: self.info.name.clone(),
             params: self.params.clone(),
             plugin: self.plugin.clone(),
-            ask,
+            ask: Box::new(ask),
         }
     }
 

@@ -123,6 +123,7 @@ fn try_answer(
 /// process got another name already.
 fn hand_over(done: MapDone) -> Result<Answered, TaskError> {
     let MapDone { report, run } = done;
+    let report = Box::new(report);
     let Some(made) = run.path() else {
         return Ok(Answered {
             told: Told::Mapped {

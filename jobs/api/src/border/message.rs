@@ -132,7 +132,7 @@ pub enum Told {
     /// A map attempt has left its run.
     Mapped {
         /// For the master.
-        report: MapReport,
+        report: Box<MapReport>,
         /// Where the run is.
         run: RunAt,
     },
@@ -274,7 +274,7 @@ impl Told {
     /// It ended early, or this is an answer to something else; so with the others.
     pub fn mapped(self) -> Result<(MapReport, RunAt), TaskError> {
         match self.done()? {
-            Self::Mapped { report, run } => Ok((report, run)),
+            Self::Mapped { report, run } => Ok((*report, run)),
             _ => Err(other_answer()),
         }
     }

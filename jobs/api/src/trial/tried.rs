@@ -78,9 +78,9 @@ impl<J: Job> Tried<J> {
         self.named.keys().map(String::as_str)
     }
 
-    /// All that was written, part by part.
-    pub(super) fn files(&self) -> (&[Vec<u8>], &BTreeMap<String, Vec<Vec<u8>>>) {
-        (&self.parts, &self.named)
+    /// Whether the same was written, part by part.
+    pub(super) fn left_the_same(&self, other: &Self) -> bool {
+        self.parts == other.parts && self.named == other.named
     }
 
     /// All rows, those of named outputs behind the others with their names in front.
