@@ -578,3 +578,56 @@ fn frequent_keys_are_those_of_a_plain_sort() {
     ];
     assert_eq!(rows(&sandbox, &job), want.collect::<Vec<_>>());
 }
+
+#[test]
+fn rounds_of_kmeans_come_to_rest_at_the_middles() {
+    let sandbox = Sandbox::new();
+    // Three heaps of 400 points, about 0, 100 and 200 in both coordinates.
+    let points = (0..1200).map(|n| (n % 3 * 100 + n * n % 21 - 10, n % 3 * 100 + n * 7 % 19 - 9));
+    let points: Vec<(i64, i64)> = points.collect();
+    let table: String = points.iter().map(|(x, y)| format!("p {x} {y}\n")).collect();
+    fs::write(sandbox.work("points"), table).unwrap();
+    fs::write(sandbox.work("centers"), "a\t0\t0\nb\t60\t60\nc\t300\t90\n").unwrap();
+    let job = [
+        "kmeans",
+        "points",
+        "-p",
+        "columns=2,3",
+        "-p",
+        "delimiter= ",
+        "-p",
+        "centers=centers",
+    ];
+    let mut before = Vec::new();
+    for round in 0.. {
+        assert!(round < 10);
+        let now = sorted(rows(&sandbox, &job));
+        if now == before {
+            break;
+        }
+        fs::write(sandbox.work("centers"), now.join(&b'\n')).unwrap();
+        before = now;
+    }
+    for (number, row) in (0..3).zip(&before) {
+        let row = str::from_utf8(row).unwrap();
+        let columns: Vec<f64> = row
+            .split('\t')
+            .skip(1)
+            .map(|column| column.parse().unwrap())
+            .collect();
+        let heap: Vec<_> = points
+            .iter()
+            .filter(|(x, _)| (x + 50) / 100 == number)
+            .collect();
+        let mean = |sum: i64| sum as f64 / heap.len() as f64;
+        assert!(
+            (columns[0] - mean(heap.iter().map(|point| point.0).sum())).abs() < 1e-5,
+            "{row}"
+        );
+        assert!(
+            (columns[1] - mean(heap.iter().map(|point| point.1).sum())).abs() < 1e-5,
+            "{row}"
+        );
+        assert_eq!(columns[2], 400.0);
+    }
+}

@@ -14,6 +14,7 @@ mod grep;
 mod histogram;
 mod index;
 mod join;
+mod kmeans;
 mod linecount;
 mod logs;
 mod ngrams;
@@ -23,6 +24,7 @@ mod sessionize;
 mod similar;
 mod sort;
 mod stats;
+mod sum;
 mod topk;
 mod word;
 mod wordcount;
@@ -38,6 +40,7 @@ pub use grep::Grep;
 pub use histogram::Histogram;
 pub use index::Index;
 pub use join::Join;
+pub use kmeans::KMeans;
 pub use linecount::LineCount;
 pub use logs::Logs;
 pub use ngrams::Ngrams;
@@ -51,7 +54,7 @@ pub use word::words;
 pub use wordcount::WordCount;
 
 /// The makers of all stock jobs, for a catalog that holds others beside them.
-pub fn makers() -> [Maker; 19] {
+pub fn makers() -> [Maker; 20] {
     [
         Maker::of::<Components>(),
         Maker::of::<Dedup>(),
@@ -62,6 +65,7 @@ pub fn makers() -> [Maker; 19] {
         Maker::of::<Histogram>(),
         Maker::of::<Index>(),
         Maker::of::<Join>(),
+        Maker::of::<KMeans>(),
         Maker::of::<LineCount>(),
         Maker::of::<Logs>(),
         Maker::of::<Ngrams>(),

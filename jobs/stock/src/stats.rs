@@ -2,7 +2,6 @@
 
 mod quantiles;
 mod spread;
-mod sum;
 mod summary;
 
 use mapfold_job::{Emitter, Field, Fold, Job, JobError, Record, Rows, Values, params};

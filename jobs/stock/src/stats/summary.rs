@@ -4,8 +4,8 @@ use mapfold_job::{Coded, DecodeValueError, Value};
 use serde::{Deserialize, Serialize};
 
 use super::spread::Spread;
-use super::sum::Sum;
 use crate::number::Number;
+use crate::sum::Sum;
 
 /// Of at least one number.
 #[derive(Clone, Debug, Serialize, Deserialize)]

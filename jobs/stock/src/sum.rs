@@ -13,7 +13,7 @@ use crate::number::{EXPONENT_MAX, Number, write_decimal};
 
 /// A sum of numbers.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Sum {
+pub(crate) struct Sum {
     /// Of 10 to the `exponent`.
     parts: i128,
     exponent: i16,
@@ -23,12 +23,12 @@ pub(super) struct Sum {
 
 impl Sum {
     #[inline]
-    pub(super) fn add(&mut self, number: Number) {
+    pub(crate) fn add(&mut self, number: Number) {
         let (parts, exponent) = number.parts();
         self.add_parts(parts, exponent);
     }
 
-    pub(super) fn add_sum(&mut self, more: &Self) {
+    pub(crate) fn add_sum(&mut self, more: &Self) {
         self.add_parts(more.parts, more.exponent);
         if let Some(rest) = &more.rest {
             self.rest.get_or_insert_default().add_limbs(rest);
@@ -70,7 +70,7 @@ impl Sum {
         }
     }
 
-    pub(super) fn heap_bytes(&self) -> usize {
+    pub(crate) fn heap_bytes(&self) -> usize {
         self.rest.as_ref().map_or(0, |_| size_of::<Limbs>())
     }
 
@@ -91,7 +91,7 @@ impl Sum {
     }
 
     /// The sum over `count`, to [`MEAN_PLACES`] more digits after the point than the sum has; halves to the even digit.
-    pub(super) fn mean(&self, count: u64) -> impl Field {
+    pub(crate) fn mean(&self, count: u64) -> impl Field {
         let Decimal {
             negative,
             mut digits,
