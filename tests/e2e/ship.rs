@@ -98,7 +98,11 @@ fn side_files_go_along() {
     let ended = sandbox.start(cluster.run_args(path.to_str().unwrap(), books, "other", &common));
     let ended = ended.wait();
     assert!(ended.status.success(), "{}", ended.stderr);
-    assert!(!ended.stderr.contains("libbigrams"), "{}", ended.stderr);
+    assert!(
+        !ended.stderr.contains("Sending libbigrams"),
+        "{}",
+        ended.stderr
+    );
     assert!(bytes_of(&sandbox.work("other")) != bytes_of(&sandbox.work("here")));
     cluster.end();
 }
