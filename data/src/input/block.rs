@@ -157,7 +157,7 @@ impl<'a> Record<'a> {
         String::from_utf8_lossy(self.bytes)
     }
 
-    /// Which of the job's inputs the record is from: its place in [`INPUTS`](https://docs.rs/mapfold-job), counted from 0. Always 0 where
+    /// Which of the job's inputs the record is from: its place in the `INPUTS` of the job, counted from 0. Always 0 where
     /// the job has but one.
     #[inline]
     pub const fn input(&self) -> usize {
