@@ -91,6 +91,7 @@ pub(crate) struct ShownArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(Box<RunArgs>),
+    Stream(Box<StreamArgs>),
     Master(MasterArgs),
     Worker(WorkerArgs),
     /// List the jobs that can be run
@@ -124,6 +125,20 @@ Examples:
     Bench(Box<BenchArgs>),
     #[command(hide = true)]
     Sequential(SequentialArgs),
+    /// Run a program until it ends, or until the process that wants it does
+    #[command(hide = true)]
+    Guard {
+        /// That process.
+        #[arg(value_name = "PID")]
+        parent: u32,
+        /// The program and its arguments.
+        #[arg(
+            value_name = "COMMAND",
+            trailing_var_arg = true,
+            allow_hyphen_values = true
+        )]
+        command: Vec<OsString>,
+    },
     /// Make attempts for a worker that has started this process
     #[command(hide = true)]
     Slot {
@@ -218,25 +233,6 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) job: JobArgs,
 
-    /// Files, folders or globs to read; `-` is standard input
-    ///
-    /// Folders are read with all that is below them; names that begin with `_` or `.` are skipped.
-    /// Files that end in .gz, .zst or .lz4 are unpacked on the fly.
-    #[arg(required = true, value_name = "INPUT", value_hint = ValueHint::AnyPath)]
-    pub(crate) inputs: Vec<PathBuf>,
-
-    /// Folder for the part files; must not exist
-    ///
-    /// It appears whole once the job has succeeded, with a manifest named _SUCCESS, or not at all.
-    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub(crate) output: Option<PathBuf>,
-
-    /// Replace the output folder if it exists
-    ///
-    /// The old one is removed only after the job has succeeded.
-    #[arg(long, requires = "output")]
-    pub(crate) overwrite: bool,
-
     /// Set a parameter of the job; may be repeated
     ///
     /// `mapfold describe JOB` lists them.
@@ -255,6 +251,94 @@ pub(crate) struct RunArgs {
     /// Run the job N times, each time on the rows of the one before
     #[arg(long, value_name = "N", default_value = "1", hide_default_value = true, value_parser = parse_count::<TIMES_MAX>)]
     pub(crate) times: NonZeroU32,
+
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+}
+
+/// Run programs over files, as map and reduce
+///
+/// The mapper is fed lines of input, and prints lines of a key, a TAB and a value. They are sorted by key and fed to the reducer, whose lines are the
+/// rows; it is for the reducer to see where a key ends. This is the protocol of Hadoop Streaming.
+///
+/// Commands are no shell's: words are separated by spaces, and may be in quotes. For pipes and the like say `sh -c '...'`.
+#[derive(Debug, clap::Args)]
+#[command(
+    arg_required_else_help = true,
+    after_long_help = "\
+Examples:
+  mapfold stream --mapper ./words.py --reducer ./sum.py books/ -o counts
+  mapfold stream --mapper \"tr -cs A-Za-z '\\n'\" --reducer 'uniq -c' books/
+  mapfold stream --mapper ./map.pl --reducer ./reduce.pl 'logs/*.gz' -o hits --workers 4"
+)]
+pub(crate) struct StreamArgs {
+    /// Program that turns lines into keys and values [default: cat]
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) mapper: Option<String>,
+
+    /// Program that sums up what one mapper prints, early
+    ///
+    /// Is fed sorted lines of one map task, any number of times, and prints lines of the same kind. Often the reducer will do.
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) combiner: Option<String>,
+
+    /// Program that turns sorted keys and values into rows
+    ///
+    /// Without one they are the rows, sorted. NONE: there are no reduce tasks, and what mappers print are the rows, in the order of the input.
+    /// `aggregate` is a reducer for keys such as LongValueSum:word.
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) reducer: Option<String>,
+
+    /// What separates key and value
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "\t",
+        hide_default_value = true
+    )]
+    pub(crate) separator: String,
+
+    /// Separators up to the one that ends the key [default: 1]
+    #[arg(long, value_name = "N", default_value = "1", hide_default_value = true)]
+    pub(crate) key_fields: usize,
+
+    /// Fields of a key that say which reduce task it belongs to, such as -k1,1
+    #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true)]
+    pub(crate) partition_by: Option<String>,
+
+    /// Fields of a key that it is sorted by, such as '-k1,1 -k2,2nr'
+    #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true)]
+    pub(crate) sort_by: Option<String>,
+
+    /// Set a variable in the environment of all programs; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param)]
+    pub(crate) env: Vec<(String, String)>,
+
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+}
+
+/// What a job is run over, where, and where its rows go.
+#[derive(Debug, clap::Args)]
+pub(crate) struct WorkArgs {
+    /// Files, folders or globs to read; `-` is standard input
+    ///
+    /// Folders are read with all that is below them; names that begin with `_` or `.` are skipped.
+    /// Files that end in .gz, .zst or .lz4 are unpacked on the fly.
+    #[arg(required = true, value_name = "INPUT", value_hint = ValueHint::AnyPath)]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    /// Folder for the part files; must not exist
+    ///
+    /// It appears whole once the job has succeeded, with a manifest named _SUCCESS, or not at all.
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Replace the output folder if it exists
+    ///
+    /// The old one is removed only after the job has succeeded.
+    #[arg(long, requires = "output")]
+    pub(crate) overwrite: bool,
 
     /// Number of reduce tasks, and so of part files [default: by input size]
     ///

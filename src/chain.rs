@@ -10,7 +10,7 @@ use std::mem;
 use clap::Parser as _;
 use mapfold_terms::Codec;
 
-use crate::args::{RunArgs, ThenArgs, ThenOutput};
+use crate::args::{RunArgs, ThenArgs, ThenOutput, WorkArgs};
 use crate::error::Problem;
 use crate::exit::Exit;
 use crate::settings::{self, RunSettings, Shown};
@@ -26,17 +26,17 @@ pub(crate) fn stages(mut first: RunArgs, shown: &Shown) -> Result<Vec<RunSetting
         let said = then
             .iter()
             .any(|stage| stage.output != ThenOutput::default());
-        if said || first.skip_bad.is_some() {
+        if said || first.work.skip_bad.is_some() {
             return Err(
                 Problem::new(Exit::Usage, "only the last job of a chain leaves an output").hint(
                     "what is said of the output, --skip-bad included, stands behind the last job",
                 ),
             );
         }
-        take_output(&mut first, &last.output)?;
+        take_output(&mut first.work, &last.output)?;
         then.push(last);
     }
-    let whole = RunSettings::check(first, shown)?;
+    let whole = RunSettings::of_run(first, shown)?;
     let mut stages = vec![whole.clone(); times as usize];
     for stage in then {
         let times = stage.times.get();
@@ -72,7 +72,7 @@ fn parse(typed: Vec<OsString>) -> Vec<ThenArgs> {
 }
 
 /// What the last job says of the output is said of the whole.
-fn take_output(first: &mut RunArgs, last: &ThenOutput) -> Result<(), Problem> {
+fn take_output(first: &mut WorkArgs, last: &ThenOutput) -> Result<(), Problem> {
     if first.output.is_some() && last.output.is_some() {
         return Err(Problem::new(Exit::Usage, "the output is named twice"));
     }

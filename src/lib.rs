@@ -58,6 +58,7 @@ mod sorted;
 mod space;
 mod stderr;
 mod stdin;
+mod stream;
 mod task;
 mod top;
 mod verify;
@@ -69,7 +70,8 @@ use std::sync::Arc;
 
 use clap::Parser as _;
 use mapfold_data::heap;
-use mapfold_job::{Catalog, JobTable};
+use mapfold_job::{Catalog, JobTable, Maker};
+use mapfold_streaming::{Streaming, StreamingMap};
 
 use args::{Args, Command, PluginCommand};
 use error::Problem;
@@ -93,9 +95,15 @@ pub fn main(catalog: JobTable) -> ExitCode {
 }
 
 fn command(command: Command, catalog: JobTable, shown: &Shown) -> Result<Exit, Problem> {
-    let catalog: Arc<dyn Catalog> = Arc::new(catalog);
+    stream::start_guards();
+    let catalog: Arc<dyn Catalog> = Arc::new(
+        catalog
+            .with(Maker::of::<Streaming>())
+            .with(Maker::of::<StreamingMap>()),
+    );
     match command {
         Command::Run(args) => run::run(&chain::stages(*args, shown)?, &catalog, shown),
+        Command::Stream(args) => stream::stream(*args, &catalog, shown),
         Command::Master(args) => master::master(&args, shown),
         Command::Worker(args) => worker::worker(&args, catalog, shown),
         Command::List => list::list(&*catalog),
@@ -112,6 +120,7 @@ fn command(command: Command, catalog: JobTable, shown: &Shown) -> Result<Exit, P
         Command::Replay { file } => replay::replay(&file, &catalog, shown),
         Command::Plan(args) => plan::plan(*args, &catalog),
         Command::Task(args) => task::task(args, &catalog),
+        Command::Guard { parent, command } => stream::guard(parent, &command),
         Command::Slot {
             parent,
             data_max,

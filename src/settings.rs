@@ -9,7 +9,7 @@ use std::time::Duration;
 use mapfold_protocol::Address;
 use mapfold_terms::{ByteSize, Codec, Format, InputName, JobInfo};
 
-use crate::args::{CompressChoice, JobArgs, ProgressChoice, RunArgs, ShownArgs};
+use crate::args::{CompressChoice, JobArgs, ProgressChoice, RunArgs, ShownArgs, WorkArgs};
 use crate::client::check_reach;
 use crate::error::Problem;
 use crate::exit::Exit;
@@ -118,7 +118,18 @@ pub(crate) enum Place {
 }
 
 impl RunSettings {
-    pub(crate) fn check(args: RunArgs, shown: &Shown) -> Result<Self, Problem> {
+    /// What `mapfold run` was told.
+    pub(crate) fn of_run(args: RunArgs, shown: &Shown) -> Result<Self, Problem> {
+        Self::check(args.job, params(args.params)?, args.work, shown)
+    }
+
+    /// What a job is, and how it is run.
+    pub(crate) fn check(
+        job: JobArgs,
+        params: BTreeMap<String, String>,
+        args: WorkArgs,
+        shown: &Shown,
+    ) -> Result<Self, Problem> {
         let place = place(&args)?;
         let target = target(&args)?;
         if let (Place::Cluster(address), Target::Stdout) = (&place, &target) {
@@ -127,10 +138,10 @@ impl RunSettings {
         // What is wrong with them whatever the job.
         inputs::inputs("", &[], &args.inputs, &place)?;
         Ok(Self {
-            params: params(args.params)?,
+            params,
             inputs: args.inputs,
             progress: shown.progress(args.progress),
-            job: args.job,
+            job,
             format: args.format,
             split_size: args.split_size.map(positive).transpose()?,
             reducers: args.reducers,
@@ -150,7 +161,7 @@ impl RunSettings {
     }
 }
 
-fn place(args: &RunArgs) -> Result<Place, Problem> {
+fn place(args: &WorkArgs) -> Result<Place, Problem> {
     if let Some(master) = &args.master {
         return Ok(Place::Cluster(master_address(master, args.insecure)?));
     }
@@ -193,7 +204,7 @@ fn needs_output(address: &Address) -> Result<(), Problem> {
     .hint("add -o DIR with a folder that all its machines share, then `mapfold cat DIR`"))
 }
 
-fn target(args: &RunArgs) -> Result<Target, Problem> {
+fn target(args: &WorkArgs) -> Result<Target, Problem> {
     let Some(typed) = &args.output else {
         return Ok(Target::Stdout);
     };
@@ -303,7 +314,7 @@ mod tests {
             verbose: 0,
             paint: Paint::Plain,
         };
-        RunSettings::check(*run, &shown).map_err(|problem| problem.render(Paint::Plain))
+        RunSettings::of_run(*run, &shown).map_err(|problem| problem.render(Paint::Plain))
     }
 
     #[track_caller]

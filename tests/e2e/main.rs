@@ -39,6 +39,7 @@ mod soak;
 mod sort;
 mod space;
 mod stock;
+mod stream;
 mod tables;
 mod tasks;
 mod typed;

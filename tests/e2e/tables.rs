@@ -403,10 +403,10 @@ fn rounds_of_pagerank_follow_a_plain_program() {
     let mut ranks = vec![1.0; 200];
     for _ in 0..3 {
         let mut next = vec![0.15; 200];
-        for page in 0..200 {
+        for (page, rank) in ranks.iter().enumerate() {
             let links = links(page);
             for link in &links {
-                next[*link] += 0.85 * ranks[page] / links.len() as f64;
+                next[*link] += 0.85 * rank / links.len() as f64;
             }
         }
         ranks = next;

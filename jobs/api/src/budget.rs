@@ -5,6 +5,8 @@ use mapfold_data::run::RunWriter;
 use mapfold_data::scratch::Scratch;
 use mapfold_terms::{ByteSize, Token};
 
+use crate::Monitor;
+
 /// What an attempt may use, and what its runs are called.
 pub(crate) struct Budget<'a> {
     pub(crate) token: Token,
@@ -15,6 +17,8 @@ pub(crate) struct Budget<'a> {
     /// Room for the run that it leaves.
     pub(crate) in_memory_max: ByteSize,
     pub(crate) scratch: &'a Scratch,
+    /// Who may want the attempt to stop.
+    pub(crate) monitor: &'a dyn Monitor,
 }
 
 /// The share of the budget that an empty sink may keep; the rest makes sure that records come in between two spills, however unlike
@@ -82,6 +86,7 @@ mod tests {
     use mapfold_terms::{MasterEpoch, Partitioning};
 
     use super::*;
+    use crate::Unwatched;
 
     #[test]
     fn records_and_run_together_stay_within_the_budget() {
@@ -100,6 +105,7 @@ mod tests {
                 memory: ByteSize(memory),
                 in_memory_max: ByteSize(room),
                 scratch: &scratch,
+                monitor: &Unwatched,
             };
             let all = budget.for_records();
             assert!(budget.kept_max() <= all && budget.handed_on_max() <= all);

@@ -157,6 +157,13 @@ impl JobTable {
                 .collect(),
         )
     }
+
+    /// The same with one more, which counts if there is another of its name.
+    #[must_use]
+    pub fn with(mut self, maker: Maker) -> Self {
+        self.0.insert(maker.info.name.clone(), maker);
+        self
+    }
 }
 
 impl Catalog for JobTable {

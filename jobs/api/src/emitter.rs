@@ -186,7 +186,13 @@ impl<'a, J: Job> Emitter<'a, J> {
             format,
             ..
         } = &mut *self.emitted;
-        Rows::new(output, counters, state, *format)
+        Rows::new(output, counters, state, *format, self.budget.monitor)
+    }
+
+    /// Whether the attempt is to stop: the job was cancelled, or another attempt at the task has won. The engine looks between blocks; a job
+    /// that waits for something within one looks now and then, and returns any error.
+    pub fn cancelled(&self) -> bool {
+        self.budget.monitor.cancelled()
     }
 
     /// Adds `n` to the job's counter `name`. Counters of the attempts that win are summed in the report.

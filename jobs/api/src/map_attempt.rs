@@ -41,6 +41,7 @@ pub(crate) fn map_attempt<J: Job>(
         memory: task.memory,
         in_memory_max: task.in_memory_max,
         scratch: task.scratch,
+        monitor,
     };
     let pass = Pass {
         job,
@@ -167,6 +168,9 @@ pub(crate) fn map_block<J: Job>(
     let Some(mut failure) = guard::failure(mapped) else {
         return Ok(emitted.check()?);
     };
+    if budget.monitor.cancelled() {
+        return Err(TaskError::Cancelled);
+    }
     failure.at = Some(if emitted.place() == whole && block.record_count() > 1 {
         first_to_fail(job, block, before, budget)
             .unwrap_or_else(|| record_at(block, before, emitted.place()))
@@ -204,6 +208,9 @@ fn map_rest<J: Job>(
     let Some(mut failure) = guard::failure(mapped) else {
         return Ok(emitted.check()?);
     };
+    if budget.monitor.cancelled() {
+        return Err(TaskError::Cancelled);
+    }
     failure.at = Some(record_at(block, before, emitted.place()));
     Err(failure.into())
 }
@@ -256,6 +263,9 @@ pub(crate) fn end_records<J: Job>(
     let Some(mut failure) = guard::failure(ended) else {
         return Ok(emitted.check()?);
     };
+    if budget.monitor.cancelled() {
+        return Err(TaskError::Cancelled);
+    }
     let what = "the end of the map attempt (`finish_map`) failed";
     failure.chain.insert(0, what.to_owned());
     Err(failure.into())

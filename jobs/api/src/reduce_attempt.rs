@@ -86,7 +86,7 @@ fn reduce<J: Job>(
     })??;
     let token = task.attempt.token;
     let mut output = Output::staged(task.part_folder, token, task.partition, task.part_codec)?;
-    let mut round = Round::new(job, &mut output, task.format);
+    let mut round = Round::new(job, &mut output, task.format, monitor);
     let spilled = if J::FOLD.is_some() {
         fold_all(&mut round, &task, shares, &narrowed.segments, &so_far)?
     } else {
@@ -177,6 +177,7 @@ fn fold_all<J: Job>(
         memory: shares.survivors,
         in_memory_max: ByteSize(0),
         scratch: task.scratch,
+        monitor: so_far.monitor,
     });
     let mut merge = JobMerge::<J>::new(
         segments,
@@ -245,12 +246,18 @@ pub(crate) struct Round<'a, J> {
     format: Format,
     /// The job's own.
     state: State,
+    monitor: &'a dyn Monitor,
     pub(crate) groups: u64,
 }
 
 impl<'a, J: Job> Round<'a, J> {
     /// Nothing is reduced yet; rows go to `output`.
-    pub(crate) fn new(job: &'a J, output: &'a mut Output, format: Format) -> Self {
+    pub(crate) fn new(
+        job: &'a J,
+        output: &'a mut Output,
+        format: Format,
+        monitor: &'a dyn Monitor,
+    ) -> Self {
         Self {
             job,
             decoded: Vec::new(),
@@ -258,6 +265,7 @@ impl<'a, J: Job> Round<'a, J> {
             counters: Counters::default(),
             format,
             state: State::default(),
+            monitor,
             groups: 0,
         }
     }
@@ -275,11 +283,14 @@ impl<'a, J: Job> Round<'a, J> {
             &mut self.counters,
             &mut self.state,
             self.format,
+            self.monitor,
         );
         let reduced = self.job.reduce(decoded, &mut values, &mut rows);
         self.output.check()?;
         let end = values.finish()?;
-        reduced.map_err(|error| failed(error, key))?;
+        if let Err(error) = reduced {
+            return Err(self.stopped().unwrap_or_else(|| failed(error, key)));
+        }
         self.groups += 1;
         Ok(end)
     }
@@ -294,6 +305,7 @@ impl<J: Job> Round<'_, J> {
             &mut self.counters,
             &mut self.state,
             self.format,
+            self.monitor,
         );
         let ended = guard::catch(|| self.job.finish_reduce(&mut rows));
         self.output.check()?;
@@ -301,9 +313,16 @@ impl<J: Job> Round<'_, J> {
             None => Ok(()),
             Some(mut failure) => {
                 failure.chain.insert(0, WHAT.to_owned());
-                Err(Stop::Task(failure.into()))
+                Err(self.stopped().unwrap_or(Stop::Task(failure.into())))
             }
         }
+    }
+
+    /// The reason for an error, if the attempt is to stop.
+    #[cold]
+    fn stopped(&self) -> Option<Stop> {
+        let stops = self.monitor.cancelled();
+        stops.then_some(Stop::Task(TaskError::Cancelled))
     }
 }
 

@@ -4,6 +4,7 @@ use std::any::Any;
 
 use mapfold_terms::{Counters, Format};
 
+use crate::Monitor;
 use crate::output::Output;
 use crate::state::State;
 
@@ -13,6 +14,7 @@ pub struct Rows<'a> {
     counters: &'a mut Counters,
     state: &'a mut State,
     format: Format,
+    monitor: &'a dyn Monitor,
 }
 
 /// Where rows of a named output are written; see [`Rows::to`].
@@ -29,12 +31,14 @@ impl<'a> Rows<'a> {
         counters: &'a mut Counters,
         state: &'a mut State,
         format: Format,
+        monitor: &'a dyn Monitor,
     ) -> Self {
         Self {
             output,
             counters,
             state,
             format,
+            monitor,
         }
     }
 
@@ -120,6 +124,11 @@ impl<'a> Rows<'a> {
     /// Takes out what the job has kept, so that it can be written; the default, if it never asked for it.
     pub fn take_state<T: Any + Default>(&mut self) -> T {
         self.state.take().unwrap_or_default()
+    }
+
+    /// Whether the attempt is to stop; see [`Emitter::cancelled`](crate::Emitter::cancelled).
+    pub fn cancelled(&self) -> bool {
+        self.monitor.cancelled()
     }
 
     /// Adds `n` to the job's counter `name`.

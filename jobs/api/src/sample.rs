@@ -19,7 +19,7 @@ use crate::emitter::Emitted;
 use crate::job::group_of;
 use crate::map_attempt::{RECORD_MAX_LEAST, end_records, finish, map_block, read_failed};
 use crate::sink::Sink;
-use crate::{Job, SampleTask, TaskError};
+use crate::{Job, SampleTask, TaskError, Unwatched};
 
 /// Windows over the whole input. Opening and reading one takes 10 to 20 µs from the page cache.
 const WINDOWS: u64 = 1024;
@@ -46,6 +46,7 @@ pub(crate) fn sample<J: Job>(job: &J, task: &SampleTask<'_>) -> Result<Boundarie
         memory: MEMORY,
         in_memory_max: ByteSize(0),
         scratch: task.scratch,
+        monitor: &Unwatched,
     };
     let mut emitted = Emitted::new(Sink::new(), &budget);
     let mut buffer = ReadBuffer::with_size(ByteSize(WINDOW_BYTES));

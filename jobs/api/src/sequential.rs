@@ -36,6 +36,7 @@ pub(crate) fn sequential<J: Job>(
         memory: UNLIMITED,
         in_memory_max: UNLIMITED,
         scratch: task.scratch,
+        monitor: &Unwatched,
     };
     let mut output = Output::bare(task.part_folder, task.part_codec).map_err(MergeError::from)?;
     let mut emitted = Emitted::new(Sink::new(), &budget);
@@ -68,7 +69,7 @@ pub(crate) fn sequential<J: Job>(
             rows,
         });
     }
-    let mut round = Round::new(job, &mut output, task.format);
+    let mut round = Round::new(job, &mut output, task.format, &Unwatched);
     reduce_all(&mut round, job, emitted.into_sink(), records_mapped)?;
     round.end()?;
     let groups = round.groups;

@@ -129,6 +129,7 @@ impl World {
                 Reply::BeatHeard { sent }
             }
             Message::Ended { attempt, outcome } => {
+                let outcome = *outcome;
                 self.reported = Some((attempt, outcome.clone()));
                 self.handle(Event::AttemptEnded {
                     worker: from,

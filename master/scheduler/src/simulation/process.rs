@@ -204,7 +204,13 @@ impl World {
                 let heard = state.id.filter(|_| !silent);
                 let ended = heard.map(|_| state.ended.clone());
                 for (attempt, outcome) in ended.unwrap_or_default() {
-                    self.send(process, &Message::Ended { attempt, outcome });
+                    self.send(
+                        process,
+                        &Message::Ended {
+                            attempt,
+                            outcome: Box::new(outcome),
+                        },
+                    );
                 }
                 self.own(process, Own::Resend, RESEND_EVERY);
             }
@@ -525,7 +531,13 @@ impl World {
         state.running.remove(&attempt);
         state.ended.insert(attempt, outcome.clone());
         if state.id.is_some() {
-            self.send(process, &Message::Ended { attempt, outcome });
+            self.send(
+                process,
+                &Message::Ended {
+                    attempt,
+                    outcome: Box::new(outcome),
+                },
+            );
         }
     }
 }

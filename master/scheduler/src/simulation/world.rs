@@ -71,7 +71,7 @@ pub(super) enum Message {
     },
     Ended {
         attempt: AttemptId,
-        outcome: Outcome,
+        outcome: Box<Outcome>,
     },
 }
 

@@ -1,0 +1,56 @@
+//! How a command line is cut into arguments: by Hadoop's rules, which are no shell's.
+//!
+//! Only the space separates. `'` and `"` quote until the next of their kind, and each of them ends an argument where it stands, so `f'g h'i`
+//! is three. Empty arguments vanish, and a backslash is a backslash. Scripts rely on this: whoever wants a shell says `sh -c '...'`.
+
+/// The arguments of a command line, the program first.
+pub(crate) fn split(line: &str) -> Vec<String> {
+    let mut arguments = Vec::new();
+    let mut argument = String::new();
+    let mut quote = None;
+    for char in line.chars() {
+        let ends = match (quote, char) {
+            (None, '\'' | '"') => {
+                quote = Some(char);
+                true
+            }
+            (Some(open), close) if open == close => {
+                quote = None;
+                true
+            }
+            (None, ' ') => true,
+            _ => false,
+        };
+        match ends {
+            true if argument.is_empty() => {}
+            true => arguments.push(std::mem::take(&mut argument)),
+            false => argument.push(char),
+        }
+    }
+    if !argument.is_empty() {
+        arguments.push(argument);
+    }
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, want: &[&str]) {
+        assert_eq!(split(line), want, "{line}");
+    }
+
+    #[test]
+    fn quotes_end_arguments_and_backslashes_are_letters() {
+        check("", &[]);
+        check("  cat   -n ", &["cat", "-n"]);
+        check("f'g h'i", &["f", "g h", "i"]);
+        check(r"'it'\''s'", &["it", r"\", "s"]);
+        check(r#"awk "{ print 'x' }" ''"#, &["awk", "{ print 'x' }"]);
+        check("sh -c 'a | b > c'", &["sh", "-c", "a | b > c"]);
+        check("a\tb\nc", &["a\tb\nc"]);
+        check("open 'to the end", &["open", "to the end"]);
+    }
+}

@@ -1,0 +1,31 @@
+//! Jobs whose map and reduce are programs, in the protocol of Hadoop Streaming.
+//!
+//! ```text
+//! lines of a split --> mapper --> key TAB value --> [combiner] --> sorted and shuffled --> reducer --> rows
+//! ```
+//! One program for each attempt; sorting, partitioning and merging are the engine's. What is here is the third way, beside stock jobs and plugins, to
+//! make a [`Job`](mapfold_job::Job).
+
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
+
+mod aggregate;
+mod argv;
+mod conf;
+mod fields;
+mod gathered;
+pub mod guard;
+mod java_number;
+mod job;
+mod key_spec;
+mod lines;
+mod map_only;
+mod order;
+mod partitioner;
+mod program;
+mod reporter;
+mod running;
+
+pub use conf::{Conf, Cut, PartitionBy, Reducer};
+pub use job::{Streaming, StreamingParams};
+pub use map_only::StreamingMap;

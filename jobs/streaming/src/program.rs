@@ -1,0 +1,390 @@
+//! A running program: fed through its stdin, read from its stdout and stderr, on one thread.
+//!
+//! Whoever feeds it takes what it prints meanwhile, so no pipe can be full on both sides; a program that neither reads nor prints holds
+//! up nobody but its attempt, which looks in between whether it was told to stop. A program that reads no further is fed no further: what its
+//! exit code says, decides.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::guard;
+use crate::lines::Lines;
+
+/// Bytes that a pipe may hold, and that are read or written at once. The system may grant less.
+const PIPE_BYTES: usize = 1 << 20;
+const READ_BYTES: usize = 256 << 10;
+/// How often a program that does nothing is left to see whether to stop.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Lines that are kept of what a program says on stderr, and bytes of each.
+const LINES_MAX: usize = 20;
+const LINE_MAX: usize = 1024;
+
+/// How to start a program.
+#[derive(Clone, Debug)]
+pub(crate) struct Start {
+    /// The program and its arguments.
+    pub(crate) argv: Vec<OsString>,
+    /// Its environment, in addition to this process's.
+    pub(crate) env: Vec<(OsString, OsString)>,
+    /// Its working folder.
+    pub(crate) folder: PathBuf,
+}
+
+/// A running program; killed with all that it has started when dropped.
+#[derive(Debug)]
+pub(crate) struct Program {
+    name: String,
+    child: Child,
+    stdin: Option<ChildStdin>,
+    stdout: Option<ChildStdout>,
+    stderr: Option<ChildStderr>,
+    buffer: Vec<u8>,
+    errors: Lines,
+    last_words: VecDeque<String>,
+    ended: bool,
+}
+
+/// Who takes what a program prints, and says whether to go on.
+pub(crate) trait Listener {
+    /// Why it wants no more.
+    type Error: From<ProgramError>;
+
+    /// A piece of stdout.
+    ///
+    /// # Errors
+    /// Ends the feeding.
+    fn printed(&mut self, piece: &[u8]) -> Result<(), Self::Error>;
+
+    /// A line of stderr, without its end.
+    fn said(&mut self, line: &str);
+
+    /// Whether the attempt was told to stop.
+    fn stopped(&self) -> bool;
+}
+
+/// Why a program is of no use.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProgramError {
+    /// It could not be started.
+    #[error("cannot start `{name}`")]
+    Start {
+        /// The program.
+        name: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A pipe to or from it broke.
+    #[error("cannot talk to `{name}`")]
+    Pipe {
+        /// The program.
+        name: String,
+        /// How.
+        source: io::Error,
+    },
+    /// It ended with another code than 0.
+    #[error("`{name}` {}{}", ending(*code, *signal), words(last_words))]
+    Failed {
+        /// The program.
+        name: String,
+        /// Its code, if it ended by itself.
+        code: Option<i32>,
+        /// The signal that killed it.
+        signal: Option<i32>,
+        /// What it said last on stderr.
+        last_words: Vec<String>,
+    },
+    /// The attempt was told to stop.
+    #[error("stopped")]
+    Stopped,
+}
+
+impl Program {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// [`ProgramError::Start`].
+    pub(crate) fn start(start: &Start) -> Result<Self, ProgramError> {
+        let name = start.argv.first().map_or_else(String::new, |program| {
+            program.to_string_lossy().into_owned()
+        });
+        let failed = |source| ProgramError::Start {
+            name: name.clone(),
+            source,
+        };
+        let [program, arguments @ ..] = start.argv.as_slice() else {
+            return Err(failed(io::Error::new(
+                ErrorKind::InvalidInput,
+                "the command is empty",
+            )));
+        };
+        let mut child = guard::command(program)
+            .args(arguments)
+            .envs(start.env.iter().map(|(name, value)| (name, value)))
+            .current_dir(&start.folder)
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(failed)?;
+        let (stdin, stdout, stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let program = Self {
+            name: name.clone(),
+            child,
+            stdin,
+            stdout,
+            stderr,
+            buffer: vec![0; READ_BYTES],
+            errors: Lines::default(),
+            last_words: VecDeque::new(),
+            ended: false,
+        };
+        program.make_ready().map_err(failed)?;
+        Ok(program)
+    }
+
+    /// Pipes that do not block, and are as large as may be.
+    fn make_ready(&self) -> io::Result<()> {
+        let pipes = [
+            self.stdin.as_ref().map(AsFd::as_fd),
+            self.stdout.as_ref().map(AsFd::as_fd),
+            self.stderr.as_ref().map(AsFd::as_fd),
+        ];
+        for pipe in pipes.into_iter().flatten() {
+            rustix::io::ioctl_fionbio(pipe, true)?;
+            #[cfg(target_os = "linux")]
+            let _ = rustix::pipe::fcntl_setpipe_size(pipe, PIPE_BYTES);
+        }
+        Ok(())
+    }
+
+    /// Writes all of `bytes` to its stdin, unless it reads no further; `listener` hears what it prints meanwhile.
+    ///
+    /// # Errors
+    /// As [`Listener`] says, or a broken pipe.
+    pub(crate) fn feed<L: Listener>(
+        &mut self,
+        mut bytes: &[u8],
+        listener: &mut L,
+    ) -> Result<(), L::Error> {
+        while !bytes.is_empty() && self.stdin.is_some() {
+            if listener.stopped() {
+                return Err(ProgramError::Stopped.into());
+            }
+            let ready = self.wait(true)?;
+            if ready.stdin {
+                bytes = &bytes[self.write(bytes)?..];
+            }
+            self.hear(&ready, listener)?;
+        }
+        Ok(())
+    }
+
+    /// Closes its stdin, and listens until it has ended.
+    ///
+    /// # Errors
+    /// As [`feed`](Self::feed); [`ProgramError::Failed`].
+    pub(crate) fn finish<L: Listener>(mut self, listener: &mut L) -> Result<(), L::Error> {
+        drop(self.stdin.take());
+        while self.stdout.is_some() || self.stderr.is_some() {
+            if listener.stopped() {
+                return Err(ProgramError::Stopped.into());
+            }
+            let ready = self.wait(false)?;
+            self.hear(&ready, listener)?;
+        }
+        let status = self.wait_for_end(listener)?;
+        let errors = std::mem::take(&mut self.errors);
+        let _ = errors.finish(|line| {
+            self.keep(line, listener);
+            Ok::<_, ProgramError>(())
+        });
+        match status.success() {
+            true => Ok(()),
+            false => Err(self.failed(status).into()),
+        }
+    }
+
+    /// It has closed its pipes, so it is about to end; if it does not, it is left to see whether to stop.
+    fn wait_for_end<L: Listener>(&mut self, listener: &L) -> Result<ExitStatus, L::Error> {
+        let mut pause = Duration::from_micros(50);
+        loop {
+            if let Some(status) = self.child.try_wait().map_err(|error| self.broken(error))? {
+                self.ended = true;
+                self.kill_group();
+                return Ok(status);
+            }
+            if listener.stopped() {
+                return Err(ProgramError::Stopped.into());
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LOOK_EVERY);
+        }
+    }
+
+    /// Waits until a pipe is ready, or it is time to look around.
+    fn wait(&self, to_write: bool) -> Result<Ready, ProgramError> {
+        let mut fds = Vec::with_capacity(3);
+        let stdin = self.stdin.as_ref().filter(|_| to_write);
+        if let Some(stdin) = stdin {
+            fds.push(PollFd::new(stdin, PollFlags::OUT));
+        }
+        if let Some(stdout) = &self.stdout {
+            fds.push(PollFd::new(stdout, PollFlags::IN));
+        }
+        if let Some(stderr) = &self.stderr {
+            fds.push(PollFd::new(stderr, PollFlags::IN));
+        }
+        let timeout = Timespec::try_from(LOOK_EVERY).ok();
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(self.broken(error.into())),
+        }
+        let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
+        let mut next = |is_there: bool| is_there && ready.next().unwrap_or(false);
+        Ok(Ready {
+            stdin: next(stdin.is_some()),
+            stdout: next(self.stdout.is_some()),
+            stderr: next(self.stderr.is_some()),
+        })
+    }
+
+    /// How many bytes it took; all, if it reads no further.
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, ProgramError> {
+        let Some(stdin) = &mut self.stdin else {
+            return Ok(bytes.len());
+        };
+        match stdin.write(bytes) {
+            Ok(written) => Ok(written),
+            Err(error) if is_for_later(&error) => Ok(0),
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                self.stdin = None;
+                Ok(bytes.len())
+            }
+            Err(error) => Err(self.broken(error)),
+        }
+    }
+
+    /// Takes what is there to be read.
+    fn hear<L: Listener>(&mut self, ready: &Ready, listener: &mut L) -> Result<(), L::Error> {
+        if ready.stdout
+            && let Some(length) =
+                read(&mut self.stdout, &mut self.buffer).map_err(|error| self.broken(error))?
+        {
+            listener.printed(&self.buffer[..length])?;
+        }
+        if ready.stderr
+            && let Some(length) =
+                read(&mut self.stderr, &mut self.buffer).map_err(|error| self.broken(error))?
+        {
+            let piece = std::mem::take(&mut self.buffer);
+            let mut errors = std::mem::take(&mut self.errors);
+            let _ = errors.push(&piece[..length], |line| {
+                self.keep(line, listener);
+                Ok::<_, ProgramError>(())
+            });
+            errors.shorten(LINE_MAX);
+            (self.errors, self.buffer) = (errors, piece);
+        }
+        Ok(())
+    }
+
+    /// Tells a line of stderr, and keeps it for a while.
+    fn keep<L: Listener>(&mut self, line: &[u8], listener: &mut L) {
+        let text = String::from_utf8_lossy(&line[..line.len().min(LINE_MAX)]);
+        listener.said(&text);
+        if self.last_words.len() == LINES_MAX {
+            self.last_words.pop_front();
+        }
+        self.last_words.push_back(text.into_owned());
+    }
+
+    fn failed(&mut self, status: ExitStatus) -> ProgramError {
+        ProgramError::Failed {
+            name: self.name.clone(),
+            code: status.code(),
+            signal: status.signal(),
+            last_words: self.last_words.drain(..).collect(),
+        }
+    }
+
+    fn broken(&self, source: io::Error) -> ProgramError {
+        ProgramError::Pipe {
+            name: self.name.clone(),
+            source,
+        }
+    }
+
+    /// Kills whatever it has started and is still there.
+    fn kill_group(&self) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        if let Some(group) = pid {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.kill_group();
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Which pipes can be used without waiting.
+struct Ready {
+    stdin: bool,
+    stdout: bool,
+    stderr: bool,
+}
+
+/// What there is; `None` if that is nothing yet, or the end, at which the pipe is closed.
+fn read(pipe: &mut Option<impl Read>, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    let Some(open) = pipe else {
+        return Ok(None);
+    };
+    match open.read(buffer) {
+        Ok(0) => {
+            *pipe = None;
+            Ok(None)
+        }
+        Ok(length) => Ok(Some(length)),
+        Err(error) if is_for_later(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_for_later(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}
+
+fn ending(code: Option<i32>, signal: Option<i32>) -> String {
+    match (code, signal) {
+        (Some(code), _) => format!("ended with code {code}"),
+        (None, Some(signal)) => format!("was killed by signal {signal}"),
+        (None, None) => "has ended".to_owned(),
+    }
+}
+
+fn words(last: &[String]) -> String {
+    match last {
+        [] => ", and said nothing".to_owned(),
+        lines => format!(". It said last:\n{}", lines.join("\n")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+use std::time::Instant;
+
+use super::*;
+
+/// Keeps what it hears.
+#[derive(Default)]
+struct Keep {
+    printed: Vec<u8>,
+    said: usize,
+    stop: bool,
+}
+
+impl Listener for Keep {
+    type Error = ProgramError;
+
+    fn printed(&mut self, piece: &[u8]) -> Result<(), ProgramError> {
+        self.printed.extend_from_slice(piece);
+        Ok(())
+    }
+
+    fn said(&mut self, _: &str) {
+        self.said += 1;
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop
+    }
+}
+
+fn start(argv: &[&str]) -> Result<Program, ProgramError> {
+    Program::start(&Start {
+        argv: argv.iter().map(OsString::from).collect(),
+        env: vec![("GREETING".into(), "hello".into())],
+        folder: "/".into(),
+    })
+}
+
+fn shell(script: &str) -> Program {
+    start(&["sh", "-c", script]).unwrap()
+}
+
+#[test]
+fn what_goes_in_comes_out() {
+    let mut keep = Keep::default();
+    let mut cat = start(&["cat"]).unwrap();
+    let bytes: Vec<u8> = (0..5_000_000_u32).flat_map(u32::to_be_bytes).collect();
+    for piece in bytes.chunks(3 << 20) {
+        cat.feed(piece, &mut keep).unwrap();
+    }
+    cat.finish(&mut keep).unwrap();
+    assert!(keep.printed == bytes);
+}
+
+#[test]
+fn a_program_may_print_without_reading_and_read_without_printing() {
+    let mut keep = Keep::default();
+    let mut program = shell("head -c 3000000 /dev/zero; cat >/dev/null; echo $GREETING");
+    program.feed(&[b'x'; 3_000_000], &mut keep).unwrap();
+    program.finish(&mut keep).unwrap();
+    assert_eq!(keep.printed.len(), 3_000_006);
+    assert!(keep.printed.ends_with(b"hello\n"));
+}
+
+#[test]
+fn a_program_that_reads_no_further_decides_by_its_code() {
+    let mut keep = Keep::default();
+    let mut head = start(&["head", "-c", "5"]).unwrap();
+    head.feed(&vec![b'x'; 16 << 20], &mut keep).unwrap();
+    head.finish(&mut keep).unwrap();
+    assert_eq!(keep.printed, b"xxxxx");
+    let mut program = shell("echo one >&2; printf 'reporter:x' >&2; exit 7");
+    program.feed(&vec![b'x'; 16 << 20], &mut keep).unwrap();
+    let error = program.finish(&mut keep).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`sh` ended with code 7. It said last:\none\nreporter:x"
+    );
+    assert_eq!(keep.said, 2);
+    let error = shell("kill -9 $$").finish(&mut keep).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`sh` was killed by signal 9, and said nothing"
+    );
+}
+
+#[test]
+fn much_on_stderr_is_read_and_little_is_kept() {
+    let mut keep = Keep::default();
+    let script = "head -c 20000000 /dev/zero >&2; yes line | head -n 1000 >&2; exit 1";
+    let error = shell(script).finish(&mut keep).unwrap_err();
+    let ProgramError::Failed { last_words, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(last_words, vec!["line"; LINES_MAX]);
+    assert!((1000..=1001).contains(&keep.said));
+}
+
+#[test]
+fn a_program_that_cannot_be_started_is_named() {
+    let error = start(&["/nowhere/x"]).unwrap_err();
+    assert_eq!(error.to_string(), "cannot start `/nowhere/x`");
+    assert!(start(&[]).is_err());
+}
+
+#[test]
+fn one_that_is_stopped_is_killed_with_its_children() {
+    let mut keep = Keep::default();
+    let folder = tempfile::tempdir().unwrap();
+    let pid = folder.path().join("pid");
+    let script = format!("sleep 1000 & echo $! > {}; wait", pid.display());
+    let mut program = shell(&script);
+    let started = Instant::now();
+    let sleeper = loop {
+        match std::fs::read_to_string(&pid) {
+            Ok(pid) if pid.ends_with('\n') => break pid,
+            _ => assert!(started.elapsed() < Duration::from_secs(60)),
+        }
+    };
+    keep.stop = true;
+    let error = program.feed(b"x", &mut keep).unwrap_err();
+    assert!(matches!(error, ProgramError::Stopped));
+    drop(program);
+    let status = format!("/proc/{}/stat", sleeper.trim());
+    // It is gone, or a zombie until its new parent looks.
+    while std::fs::read_to_string(&status).is_ok_and(|stat| !stat.contains(") Z ")) {
+        assert!(started.elapsed() < Duration::from_secs(60));
+    }
+}

@@ -1,0 +1,94 @@
+//! `mapfold stream`: any programs as map and reduce, in the protocol of Hadoop Streaming.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt as _;
+use std::sync::Arc;
+
+use mapfold_job::{Catalog, Job as _};
+use mapfold_streaming::{Conf, Cut, PartitionBy, Reducer, Streaming, StreamingMap, guard};
+
+use crate::args::{JobArgs, StreamArgs};
+use crate::error::Problem;
+use crate::exit::Exit;
+use crate::settings::{RunSettings, Shown};
+use crate::{run, stderr};
+
+/// Runs the job.
+pub(crate) fn stream(
+    args: StreamArgs,
+    catalog: &Arc<dyn Catalog>,
+    shown: &Shown,
+) -> Result<Exit, Problem> {
+    let conf = conf(&args)?;
+    // What is wrong with it is told in the words of this command.
+    Streaming::of(&conf).map_err(|error| Problem::new(Exit::Usage, error.to_string()))?;
+    let json = serde_json::to_string(&conf).map_err(|error| {
+        Problem::new(Exit::Internal, "cannot write down the job").because(&error)
+    })?;
+    let map_only = args.reducer.as_deref() == Some("NONE") || args.work.reducers == Some(0);
+    let job = JobArgs {
+        named: match map_only {
+            true => StreamingMap::NAME.to_owned(),
+            false => Streaming::NAME.to_owned(),
+        },
+        of_plugin: None,
+    };
+    let params = BTreeMap::from([("conf".to_owned(), json)]);
+    let settings = RunSettings::check(job, params, args.work, shown)?;
+    run::run(&[settings], catalog, shown)
+}
+
+fn conf(args: &StreamArgs) -> Result<Conf, Problem> {
+    let folder = std::env::current_dir()
+        .map_err(|error| Problem::new(Exit::Usage, "there is no working folder").because(&error))?;
+    let defaults = Conf::default();
+    Ok(Conf {
+        mapper: args.mapper.clone().unwrap_or(defaults.mapper),
+        combiner: args.combiner.clone(),
+        reducer: match args.reducer.as_deref() {
+            None => Reducer::Identity,
+            Some("aggregate") => Reducer::Aggregate,
+            Some(command) => Reducer::Command(command.to_owned()),
+        },
+        map_output: Cut {
+            separator: args.separator.clone(),
+            keys: args.key_fields,
+        },
+        reduce_input_separator: args.separator.clone(),
+        partitioner: match &args.partition_by {
+            Some(options) => PartitionBy::KeyFields(options.clone()),
+            None => PartitionBy::Hash,
+        },
+        key_separator: args.separator.clone(),
+        order: args.sort_by.clone().unwrap_or_default(),
+        env: args.env.iter().cloned().collect(),
+        folder,
+        ..defaults
+    })
+}
+
+/// Programs of this process are started by another one of this binary, which ends them if this process dies.
+pub(crate) fn start_guards() {
+    if let Ok(program) = std::env::current_exe() {
+        guard::start_with(program, vec![OsString::from("guard")]);
+    }
+}
+
+/// Is such a process, and ends as the program did.
+pub(crate) fn guard(parent: u32, command: &[OsString]) -> ! {
+    let code = match guard::run(parent, command) {
+        Ok(status) => status
+            .code()
+            .or(status.signal().map(|signal| 128 + signal))
+            .unwrap_or(1),
+        Err(error) => {
+            let name = command.first().map(|name| name.to_string_lossy());
+            let name = name.unwrap_or_default();
+            stderr::say(&format!("cannot start `{name}`: {error}\n"));
+            // What shells say when there is no such program.
+            127
+        }
+    };
+    std::process::exit(code)
+}

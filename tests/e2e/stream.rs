@@ -1,0 +1,180 @@
+//! `mapfold stream`: programs as map and reduce.
+
+use std::fs;
+use std::process::Command;
+
+use rustix::process::Signal;
+
+use crate::sandbox::{Ended, Sandbox, books, lines, parts_of, rows_of, signal, sorted, wait_for};
+
+/// Words, one a line.
+const MAPPER: &str =
+    "awk '{ gsub(/[^A-Za-z]+/, \" \"); for (i = 1; i <= NF; i++) print $i \"\\t1\" }'";
+/// Sums of sorted keys.
+const REDUCER: &str = "awk 'BEGIN { FS = \"\\t\" } $1 != k { if (n) print k \"\\t\" n; k = $1; n = 0 } { n += $2 } END { if (n) print k \"\\t\" n }'";
+
+fn stream(sandbox: &Sandbox, how: &[&str], output: &str) -> Ended {
+    let books = books();
+    let args = ["stream", books.to_str().unwrap(), "-o", output];
+    sandbox.start(args.iter().chain(how).copied()).wait()
+}
+
+#[test]
+fn words_are_counted_as_by_a_pipeline_wherever_programs_run() {
+    let sandbox = Sandbox::new();
+    let pipeline = format!(
+        "cat {}/* | {MAPPER} | LC_ALL=C sort | {REDUCER}",
+        books().display()
+    );
+    let want = Command::new("sh").args(["-c", &pipeline]).output().unwrap();
+    let want = sorted(lines(&want.stdout));
+    let programs = ["--mapper", MAPPER, "--reducer", REDUCER];
+    let ways: [&[&str]; 5] = [
+        &["--slots", "2", "--split-size", "300KB"],
+        &["--combiner", REDUCER, "--split-size", "300KB"],
+        &["--workers", "2", "--split-size", "300KB"],
+        &["--isolate", "--split-size", "300KB"],
+        &["-r", "3"],
+    ];
+    let mut first = None;
+    for (number, way) in ways.iter().enumerate() {
+        let output = format!("out{number}");
+        let ended = stream(&sandbox, &[&programs, *way].concat(), &output);
+        assert!(ended.status.success(), "{way:?}: {}", ended.stderr);
+        assert_eq!(rows_of(&sandbox.work(&output)), want, "{way:?}");
+        let parts = parts_of(&sandbox.work(&output));
+        if *way != ["-r", "3"] {
+            assert_eq!(&parts, first.get_or_insert(parts.clone()), "{way:?}");
+        }
+    }
+    sandbox.assert_clean(&["out0", "out1", "out2", "out3", "out4"]);
+}
+
+#[test]
+fn a_program_that_dies_is_tried_again() {
+    let sandbox = Sandbox::new();
+    let mapper = "sh -c 'if mkdir crashed 2>/dev/null; then kill -9 $$; fi; exec cat'";
+    let ended = stream(
+        &sandbox,
+        &["--mapper", mapper, "--split-size", "300KB"],
+        "out",
+    );
+    assert!(ended.status.success(), "{}", ended.stderr);
+    assert!(ended.stderr.contains("1 failed"), "{}", ended.stderr);
+    let plain = stream(&sandbox, &["--mapper", "cat"], "plain");
+    assert!(plain.status.success());
+    assert_eq!(
+        rows_of(&sandbox.work("out")),
+        rows_of(&sandbox.work("plain"))
+    );
+}
+
+#[test]
+fn what_is_wrong_with_a_program_is_told() {
+    let sandbox = Sandbox::new();
+    let fails = |how: &[&str], words: &[&str], code: i32| {
+        let ended = stream(&sandbox, how, "out");
+        assert_eq!(ended.status.code(), Some(code), "{}", ended.stderr);
+        for word in words {
+            assert!(ended.stderr.contains(word), "{how:?}: {}", ended.stderr);
+        }
+    };
+    fails(
+        &["--mapper", "no-such-program"],
+        &["`no-such-program`", "No such file"],
+        1,
+    );
+    let loud = "sh -c 'cat >/dev/null; echo Traceback >&2; exit 42'";
+    fails(&["--mapper", loud], &["ended with code 42", "Traceback"], 1);
+    let loud = "sh -c 'head -c 100000000 /dev/zero >&2; exit 43'";
+    fails(&["--reducer", loud], &["ended with code 43"], 1);
+    fails(&["--mapper", ""], &["empty"], 2);
+    fails(&["--mapper", "cat", "--sort-by", "-x"], &["`-x`"], 2);
+    sandbox.assert_clean(&[".mapfold"]);
+}
+
+/// The pid of the program's parent's parent: the guard's worker.
+fn worker_of(program: i32) -> i32 {
+    let parent = |pid: i32| -> i32 {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let after_name = stat.rsplit_once(") ").unwrap().1;
+        after_name.split(' ').nth(1).unwrap().parse().unwrap()
+    };
+    parent(parent(program))
+}
+
+#[test]
+fn a_killed_worker_leaves_no_program_behind() {
+    let sandbox = Sandbox::new();
+    // Each waits until it may go on, and computes meanwhile: it would not notice that its pipes are broken.
+    let trace = sandbox.trace();
+    let trace = trace.display();
+    let mapper =
+        format!("sh -c 'touch {trace}/map.$$.x; while ! test -e {trace}/go; do :; done; exec cat'");
+    let books = books();
+    let args = [
+        "stream",
+        books.to_str().unwrap(),
+        "-o",
+        "out",
+        "--mapper",
+        &mapper,
+    ];
+    let place = [
+        "--workers",
+        "2",
+        "--slots",
+        "1",
+        "--split-size",
+        "300KB",
+        "--lease",
+        "2s",
+    ];
+    let client = sandbox.start(args.iter().chain(&place).copied());
+    let programs = wait_for("two programs", || {
+        let pids = sandbox.signs("map");
+        (pids.len() == 2).then_some(pids)
+    });
+    signal(worker_of(programs[0]), Signal::KILL);
+    wait_for("its program to end", || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", programs[0]));
+        stat.map_or(true, |stat| stat.contains(") Z "))
+            .then_some(())
+    });
+    sandbox.go("go");
+    let ended = client.wait();
+    assert!(ended.status.success(), "{}", ended.stderr);
+    let plain = stream(&sandbox, &["--mapper", "cat"], "plain");
+    assert!(plain.status.success());
+    assert_eq!(
+        rows_of(&sandbox.work("out")),
+        rows_of(&sandbox.work("plain"))
+    );
+}
+
+#[test]
+fn without_reduce_tasks_what_the_mapper_prints_are_the_rows() {
+    let sandbox = Sandbox::new();
+    let mapper = "sed 's/^/x\t/'";
+    let pipeline = format!("cat {}/* | {mapper}", books().display());
+    let want = Command::new("sh").args(["-c", &pipeline]).output().unwrap();
+    let ways: [&[&str]; 3] = [
+        &["--reducer", "NONE"],
+        &["-r", "0", "--workers", "2"],
+        &["-r", "0", "--isolate"],
+    ];
+    for (number, way) in ways.iter().enumerate() {
+        let output = format!("out{number}");
+        let how = [&["--mapper", mapper, "--split-size", "300KB"], *way].concat();
+        let ended = stream(&sandbox, &how, &output);
+        assert!(ended.status.success(), "{way:?}: {}", ended.stderr);
+        let parts = parts_of(&sandbox.work(&output));
+        assert!(
+            parts.len() > 1
+                && parts
+                    .into_values()
+                    .flatten()
+                    .eq(want.stdout.iter().copied())
+        );
+    }
+}
