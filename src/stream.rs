@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::iter;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mapfold_job::{Catalog, Job as _};
-use mapfold_streaming::{Conf, Cut, PartitionBy, Reducer, Streaming, StreamingMap, guard};
+use mapfold_streaming::{Conf, Cut, PartitionBy, Reducer, Streaming, StreamingMap, argv, guard};
+use rustix::fs::Access;
 
 use crate::args::{JobArgs, StreamArgs};
 use crate::error::Problem;
 use crate::exit::Exit;
-use crate::settings::{RunSettings, Shown};
+use crate::settings::{Place, RunSettings, Shown};
 use crate::{run, stderr};
 
 /// Runs the job.
@@ -36,7 +39,47 @@ pub(crate) fn stream(
     };
     let params = BTreeMap::from([("conf".to_owned(), json)]);
     let settings = RunSettings::check(job, params, args.work, shown)?;
+    if !matches!(settings.place, Place::Cluster(_)) {
+        let programs = [&args.mapper, &args.combiner, &args.reducer];
+        for command in programs.into_iter().flatten().filter(|it| !is_word(it)) {
+            can_be_started(command)?;
+        }
+    }
     run::run(&[settings], catalog, shown)
+}
+
+/// What stands for a reducer that is no program.
+fn is_word(command: &str) -> bool {
+    matches!(command, "NONE" | "aggregate")
+}
+
+/// Refuses a program that no attempt could start. On a cluster its machines may have what this one has not.
+fn can_be_started(command: &str) -> Result<(), Problem> {
+    let argv = argv::split(command);
+    let Some(name) = argv.first() else {
+        return Ok(());
+    };
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    let folders = match name.contains('/') {
+        true => Vec::new(),
+        false => std::env::split_paths(&search).collect(),
+    };
+    let mut places = iter::once(PathBuf::from(name)).chain(folders.iter().map(|it| it.join(name)));
+    let can_run = |path: &Path| rustix::fs::access(path, Access::EXEC_OK).is_ok();
+    if places.any(|path| path.is_file() && can_run(&path)) {
+        return Ok(());
+    }
+    let what = format!("the program `{name}` cannot be started");
+    let problem = Problem::new(Exit::Usage, what);
+    Err(match Path::new(name).is_file() {
+        true => problem
+            .cause("it is not executable")
+            .hint(format!("chmod +x {name}")),
+        false if name.contains('/') => problem.cause("there is no such file"),
+        false => problem
+            .cause("it is neither in this folder nor on the PATH")
+            .hint("a command is a program and its arguments; for what only a shell knows, say sh -c '...'"),
+    })
 }
 
 fn conf(args: &StreamArgs) -> Result<Conf, Problem> {

@@ -80,10 +80,15 @@ fn what_is_wrong_with_a_program_is_told() {
         }
     };
     fails(
-        &["--mapper", "no-such-program"],
-        &["`no-such-program`", "No such file"],
-        1,
+        &["--mapper", "no-such-program -x"],
+        &["`no-such-program`", "nor on the PATH"],
+        2,
     );
+    fs::write(sandbox.work("map.py"), "#!/bin/cat").unwrap();
+    fails(&["--reducer", "./map.py"], &["chmod +x ./map.py"], 2);
+    fs::remove_file(sandbox.work("map.py")).unwrap();
+    let nowhere = "sh -c 'exec no-such-program'";
+    fails(&["--mapper", nowhere], &["ended with code 127"], 1);
     let loud = "sh -c 'cat >/dev/null; echo Traceback >&2; exit 42'";
     fails(&["--mapper", loud], &["ended with code 42", "Traceback"], 1);
     let loud = "sh -c 'head -c 100000000 /dev/zero >&2; exit 43'";

@@ -4,7 +4,7 @@
 //! is three. Empty arguments vanish, and a backslash is a backslash. Scripts rely on this: whoever wants a shell says `sh -c '...'`.
 
 /// The arguments of a command line, the program first.
-pub(crate) fn split(line: &str) -> Vec<String> {
+pub fn split(line: &str) -> Vec<String> {
     let mut arguments = Vec::new();
     let mut argument = String::new();
     let mut quote = None;

@@ -10,7 +10,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
 mod aggregate;
-mod argv;
+pub mod argv;
 mod conf;
 mod fields;
 mod gathered;
