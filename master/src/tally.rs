@@ -48,6 +48,7 @@ pub(crate) enum Reported {
 #[derive(Debug)]
 struct Running {
     on: WorkerId,
+    since: Instant,
     records: u64,
     bytes: u64,
 }
@@ -60,8 +61,10 @@ pub(crate) struct Tally {
     map_sum: Sum,
     reduce_sum: Sum,
     running: BTreeMap<AttemptId, Running>,
-    /// The report that the scheduler is judging.
-    reported: Option<(AttemptId, Reported)>,
+    /// The report that the scheduler is judging, and what its attempt took.
+    reported: Option<(AttemptId, Reported, Duration)>,
+    /// Of slots, in attempts that came to nothing.
+    time_lost: Duration,
     /// The first that failed by the job's fault.
     failed: Vec<FailedAttempt>,
     times: Times,
@@ -161,6 +164,7 @@ impl Tally {
             reduce_sum: Sum::default(),
             running: BTreeMap::new(),
             reported: None,
+            time_lost: Duration::ZERO,
             failed: Vec::new(),
             times: Times::default(),
         }
@@ -174,6 +178,7 @@ impl Tally {
         }
         let running = Running {
             on,
+            since: now,
             records: 0,
             bytes: 0,
         };
@@ -182,12 +187,19 @@ impl Tally {
 
     /// An attempt no longer runs, as far as the master cares.
     pub(crate) fn stopped(&mut self, attempt: AttemptId) {
-        self.running.remove(&attempt);
+        if let Some(stopped) = self.running.remove(&attempt) {
+            self.time_lost += stopped.since.elapsed();
+        }
     }
 
     /// All attempts of a worker no longer run.
     pub(crate) fn worker_gone(&mut self, worker: WorkerId) {
-        self.running.retain(|_, running| running.on != worker);
+        let gone = self
+            .running
+            .extract_if(.., |_, running| running.on == worker);
+        self.time_lost += gone
+            .map(|(_, running)| running.since.elapsed())
+            .sum::<Duration>();
     }
 
     /// A running attempt has come this far. Returns whether that is news.
@@ -211,9 +223,15 @@ impl Tally {
         attempt: AttemptId,
         reported: Option<Reported>,
     ) {
-        self.reported = reported.map(|reported| (attempt, reported));
-        if self.running.get(&attempt).is_some_and(|it| it.on == worker) {
-            self.running.remove(&attempt);
+        if let Some((_, _, took)) = self.reported.take() {
+            self.time_lost += took;
+        }
+        let ours = self.running.get(&attempt).is_some_and(|it| it.on == worker);
+        let ended = ours.then(|| self.running.remove(&attempt)).flatten();
+        let took = ended.map_or(Duration::ZERO, |it| it.since.elapsed());
+        match reported {
+            Some(reported) => self.reported = Some((attempt, reported, took)),
+            None => self.time_lost += took,
         }
     }
 
@@ -234,7 +252,7 @@ impl Tally {
     pub(crate) fn won(&mut self, attempt: AttemptId, worker: WorkerId, now: Instant) {
         let place = attempt.task.index as usize;
         match self.reported.take() {
-            Some((of, Reported::Mapped(report))) if of == attempt && place < self.maps.len() => {
+            Some((of, Reported::Mapped(report), _)) if of == attempt && place < self.maps.len() => {
                 self.map_sum.add(&report);
                 if self.map_sum.won as usize == self.maps.len() {
                     self.times.maps_done = Some(now);
@@ -244,7 +262,7 @@ impl Tally {
                 }
                 self.maps[place] = Some(Win::new(attempt, worker, report));
             }
-            Some((of, Reported::Reduced(report)))
+            Some((of, Reported::Reduced(report), _))
                 if of == attempt && place < self.reduces.len() =>
             {
                 self.reduce_sum.add(&report);
@@ -270,8 +288,9 @@ impl Tally {
             }
         }
         self.lost(attempt.task);
+        self.time_lost = Duration::ZERO;
         self.times.first_order.get_or_insert(now);
-        self.reported = Some((attempt, reported));
+        self.reported = Some((attempt, reported, Duration::ZERO));
         self.won(attempt, worker, now);
     }
 
@@ -304,11 +323,13 @@ impl Tally {
             TaskKind::Map => {
                 if let Some(report) = self.maps.get_mut(place).and_then(Win::lose) {
                     self.map_sum.subtract(report);
+                    self.time_lost += report.elapsed;
                 }
             }
             TaskKind::Reduce => {
                 if let Some(report) = self.reduces.get_mut(place).and_then(Win::lose) {
                     self.reduce_sum.subtract(report);
+                    self.time_lost += report.elapsed;
                 }
             }
         }
@@ -370,6 +391,16 @@ impl Tally {
         (map, reduce)
     }
 
+    /// What the last report to be judged took, if nobody said that it won.
+    fn unjudged(&self) -> Duration {
+        self.reported.as_ref().map_or(Duration::ZERO, |it| it.2)
+    }
+
+    /// What attempts have taken that run to no end, as the job ends.
+    fn still_running(&self, now: Instant) -> Duration {
+        self.running.values().map(|it| now - it.since).sum()
+    }
+
     /// The report of the job, which ends now.
     pub(crate) fn report(
         &self,
@@ -413,6 +444,7 @@ impl Tally {
             attempts_failed: stats.attempts_failed,
             attempts_lost: stats.attempts_lost,
             maps_rerun: stats.maps_rerun,
+            time_lost: self.time_lost + self.unjudged() + self.still_running(now),
             stale_reports: stats.stale_reports,
             rollbacks: stats.rollbacks,
             workers_lost: stats.workers_lost,

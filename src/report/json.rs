@@ -88,6 +88,8 @@ struct Seconds {
     commit: f64,
     map_median: f64,
     reduce_median: f64,
+    /// Of slots, in attempts that came to nothing.
+    lost: f64,
 }
 
 #[derive(Serialize)]
@@ -166,6 +168,7 @@ impl<'a> Object<'a> {
                 commit: seconds(report.commit_elapsed),
                 map_median: seconds(report.map_median),
                 reduce_median: seconds(report.reduce_median),
+                lost: seconds(report.time_lost),
             },
             files: report.files,
             map_tasks: report.maps,

@@ -7,6 +7,7 @@ use mapfold_terms::{ByteSize, JobEnd, JobReport, TaskKind, TaskTiming};
 
 use super::{about, percent};
 use crate::count::counted;
+use crate::duration::show;
 
 /// Label and sentence for each oddity; empty for an ordinary job.
 pub(super) fn remarks(report: &JobReport) -> Vec<(&'static str, String)> {
@@ -18,6 +19,7 @@ pub(super) fn remarks(report: &JobReport) -> Vec<(&'static str, String)> {
     remarks.extend(retries(report).map(|text| ("Retried", text)));
     remarks.extend(lost(report).map(|text| ("Lost", text)));
     remarks.extend(backups(report).map(|text| ("Backup", text)));
+    remarks.extend(wasted(report).map(|text| ("Wasted", text)));
     remarks.extend(rollbacks(report).map(|text| ("Rollback", text)));
     remarks.extend(differing(report).map(|text| ("Differs", text)));
     remarks.extend(spills(report).map(|text| ("Spilled", text)));
@@ -147,6 +149,15 @@ fn lost(report: &JobReport) -> Option<String> {
     Some(text)
 }
 
+fn wasted(report: &JobReport) -> Option<String> {
+    (!report.time_lost.is_zero()).then(|| {
+        format!(
+            "{} of slots' time, in attempts that came to nothing",
+            show(report.time_lost)
+        )
+    })
+}
+
 fn backups(report: &JobReport) -> Option<String> {
     (report.backups > 0).then(|| {
         format!(
@@ -272,6 +283,7 @@ mod tests {
                 report.attempts_lost = 2;
                 report.workers_lost = 1;
                 report.maps_rerun = 3;
+                report.time_lost = Duration::from_millis(1500);
                 report.rollbacks = 1;
                 report.backups = 2;
                 report.backups_won = 1;
@@ -286,6 +298,10 @@ mod tests {
                 (
                     "Backup",
                     "2 stragglers got a second attempt on another worker, of which 1 ended first",
+                ),
+                (
+                    "Wasted",
+                    "1.50 s of slots' time, in attempts that came to nothing",
                 ),
                 (
                     "Rollback",

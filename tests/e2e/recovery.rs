@@ -32,6 +32,8 @@ fn a_killed_worker_is_noticed_when_its_lease_is_over() {
     assert!(noticed < LEASE * 3, "{noticed:?}");
     let (sandbox, cluster, report) = scene.finish();
     assert_eq!(number(&report, "workers_lost"), 1);
+    let wasted = report["seconds"]["lost"].as_f64().unwrap();
+    assert!(wasted > LEASE.as_secs_f64() / 2.0, "{report}");
     // What it ran, and the runs that it held; nothing of the others.
     let lost = number(&report, "attempts_lost") + number(&report, "maps_rerun");
     let tasks = number(&report, "map_tasks") + number(&report, "reduce_tasks");

@@ -220,6 +220,9 @@ pub struct JobReport {
     pub attempts_lost: u64,
     /// Map tasks that ran again because their run was lost.
     pub maps_rerun: u64,
+    /// Time of slots that went into attempts that came to nothing: failed, lost, overtaken by others, or their run was lost. Two at once
+    /// count twice. Of a master that starts anew, only what was lost since.
+    pub time_lost: Duration,
     /// Reports that came too late and changed nothing.
     pub stale_reports: u64,
     /// Times that results were rolled back.

@@ -126,7 +126,7 @@ fields! {
     JobReport {
         end, elapsed, plan_elapsed, map_elapsed, reduce_elapsed, commit_elapsed, files, maps, reduces,
         records_in, bytes_in, records_mapped, records_shuffled, bytes_shuffled, bytes_remote, bytes_spilled,
-        groups, rows, bytes_out, named, attempts, attempts_failed, attempts_lost, maps_rerun, stale_reports,
+        groups, rows, bytes_out, named, attempts, attempts_failed, attempts_lost, maps_rerun, time_lost, stale_reports,
         rollbacks, workers_lost, backups, backups_won, differing, slowest, map_median, reduce_median, largest, counters, skipped, failed
     }
 }

@@ -271,6 +271,7 @@ fn report() -> JobReport {
         attempts_failed: 20,
         attempts_lost: 21,
         maps_rerun: 22,
+        time_lost: Duration::from_millis(37),
         stale_reports: 23,
         rollbacks: 24,
         workers_lost: 25,

@@ -34,6 +34,7 @@ async fn a_job_runs_from_submit_to_report() {
     assert_eq!(report.bytes_spilled.0, 10 * 2 + 6 * 3);
     assert_eq!(report.bytes_remote.0, 42);
     assert_eq!((report.attempts, report.attempts_failed), (16, 0));
+    assert!(report.time_lost.is_zero());
     assert_eq!(report.counters.0["tasks"], 16);
     let slowest: Vec<String> = report
         .slowest

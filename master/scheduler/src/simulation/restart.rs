@@ -221,6 +221,7 @@ fn report(end: JobEnd) -> JobReport {
         attempts_failed: 0,
         attempts_lost: 0,
         maps_rerun: 0,
+        time_lost: Duration::ZERO,
         stale_reports: 0,
         rollbacks: 0,
         workers_lost: 0,
