@@ -350,7 +350,7 @@ mod tests {
         refuses("wordcount x --workers 0", "from 1 to 256");
         refuses("wordcount x --slots 100000", "from 1 to 1024");
         refuses("wordcount x -r 4294967295", "from 1 to 10000");
-        refuses("wordcount x --memory 100K --slots 2", "at least 30.0 MiB");
+        refuses("wordcount x --memory 100K --slots 2", "at least 34.0 MiB");
         refuses("wordcount x -p lowercase", "KEY=VALUE");
     }
 

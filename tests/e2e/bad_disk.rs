@@ -18,7 +18,7 @@ const MORE: [&str; 4] = ["-r", "10", "--split-size", "100KB"];
 const LARGE: [&str; 4] = ["-r", "10", "--split-size", "1MB"];
 
 /// The least for one slot: nearly all runs are files.
-const LITTLE: [&str; 2] = ["--memory", "23MiB"];
+const LITTLE: [&str; 2] = ["--memory", "27MiB"];
 
 const EIO: &str = "Input/output error";
 

@@ -13,7 +13,7 @@ const PLACES: [&[&str]; 4] = [
     &["--slots", "2"],
     &["--slots", "2", "--isolate"],
     &["--workers", "2"],
-    &["--slots", "2", "--memory", "30MiB"],
+    &["--slots", "2", "--memory", "34MiB"],
 ];
 
 /// How many words occur once, twice, ...

@@ -24,7 +24,7 @@ fn check(damage: impl Fn(&Path), runs_again: bool) {
     let mut cluster = Cluster::start(&sandbox, Over::Unix, 0);
     for _ in 0..2 {
         let address = cluster.address.clone();
-        cluster.add_worker_at(&sandbox, &address, &["--memory", "23MiB"]);
+        cluster.add_worker_at(&sandbox, &address, &["--memory", "27MiB"]);
     }
     let trace = format!("trace={}", sandbox.trace().display());
     let more = ["--json", "-p", "hold_reduce=true", "-p", &trace];

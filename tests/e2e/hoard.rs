@@ -57,7 +57,7 @@ fn what_is_kept_to_the_end_gives_the_same_folder_wherever_the_job_runs() {
         (false, &["--slots", "2"][..]),
         (false, &["--workers", "2"]),
         (false, &["--workers", "2", "--isolate"]),
-        (true, &["--slots", "2", "--memory", "30MiB"]),
+        (true, &["--slots", "2", "--memory", "34MiB"]),
         (true, &["--workers", "2", "--isolate"]),
     ] {
         let job: &[&str] = if is_plugin { &loaded } else { &linked };

@@ -112,7 +112,7 @@ fn the_same_folder_with_and_without() {
         };
         let want = run(&format!("{job}-want"), &[]);
         let one = run(&format!("{job}-one"), &["--isolate", "--slots", "2"]);
-        let little = ["--isolate", "--slots", "2", "--memory", "30MiB"];
+        let little = ["--isolate", "--slots", "2", "--memory", "34MiB"];
         let little = run(&format!("{job}-little"), &little);
         let three = run(&format!("{job}-three"), &["--isolate", "--workers", "3"]);
         assert!(one == want && little == want && three == want, "{job}");

@@ -78,5 +78,5 @@ fn workers_need_few_files() {
 /// With little memory every run is a file.
 #[test]
 fn runs_on_disk_need_few_files() {
-    check(&["--slots", "1", "--memory", "23MiB"]);
+    check(&["--slots", "1", "--memory", "27MiB"]);
 }

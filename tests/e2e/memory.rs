@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use crate::sandbox::{Running, Sandbox, bytes_of, parts_of, skipped};
 
 /// The least for one slot.
-const BUDGET: u64 = 23 << 20;
+const BUDGET: u64 = 27 << 20;
 const TIMES: u64 = 20;
 
 /// A folder `data` of a kind.

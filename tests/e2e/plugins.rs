@@ -72,7 +72,7 @@ pub(crate) const PLACES: [&[&str]; 5] = [
     &["--slots", "2", "--isolate"],
     &["--workers", "2"],
     &["--workers", "2", "--isolate"],
-    &["--slots", "2", "--memory", "30MiB"],
+    &["--slots", "2", "--memory", "34MiB"],
 ];
 
 #[test]
@@ -475,7 +475,7 @@ fn temporary_files_of_a_plugin_are_bounded() {
     for place in [&[][..], &["--isolate"]] {
         let little = [
             "--memory",
-            "24MiB",
+            "28MiB",
             "--slots",
             "1",
             "-o",

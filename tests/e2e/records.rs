@@ -45,7 +45,7 @@ fn bad_records_are_put_aside_and_the_rest_is_as_if_they_were_not_there() {
             &["--slots", "1", "--split-size", "1MiB"],
             &["--split-size", "1000"],
             &["--split-size", "1000", "--workers", "3"],
-            &["--split-size", "1000", "--slots", "1", "--memory", "23MiB"],
+            &["--split-size", "1000", "--slots", "1", "--memory", "27MiB"],
         ];
         let mut folders = Vec::new();
         for (place, more) in places.into_iter().enumerate() {

@@ -37,7 +37,7 @@ fn output_is_the_same_bytes_on_any_number_of_slots_workers_and_processes() {
         run(
             &wordcount,
             "little-memory",
-            &["--slots", "2", "--memory", "30MiB"]
+            &["--slots", "2", "--memory", "34MiB"]
         )
     );
     for (over, output) in [(Over::Tcp, "tcp"), (Over::Unix, "unix")] {
@@ -79,11 +79,11 @@ fn jobs_without_a_combiner_are_the_same_bytes_with_little_memory_and_many_worker
     let one = run("one", &["--slots", "1"]);
     assert_eq!(
         one,
-        run("little-memory", &["--slots", "1", "--memory", "23MiB"])
+        run("little-memory", &["--slots", "1", "--memory", "27MiB"])
     );
     assert_eq!(
         one,
-        run("processes", &["--workers", "2", "--memory", "30MiB"])
+        run("processes", &["--workers", "2", "--memory", "34MiB"])
     );
     sandbox.assert_clean(&["little-memory", "one", "processes"]);
 }

@@ -120,7 +120,7 @@ fn fixed_records_come_back_byte_for_byte_on_any_cluster() {
     let one = bytes_of(&sandbox.work("one"));
     run(
         &sandbox,
-        &format!("{job} -o little --memory 30MiB --slots 2"),
+        &format!("{job} -o little --memory 34MiB --slots 2"),
     );
     assert!(bytes_of(&sandbox.work("little")) == one);
     let cluster = Cluster::start(&sandbox, Over::Tcp, 2);

@@ -9,7 +9,7 @@ use crate::sandbox::{Disk, Ended, Running, Sandbox, books, bytes_of, wait_for};
 const MORE: [&str; 4] = ["-r", "10", "--split-size", "100KB"];
 
 /// The least for one slot: nearly all runs are files.
-const LITTLE: [&str; 2] = ["--memory", "23MiB"];
+const LITTLE: [&str; 2] = ["--memory", "27MiB"];
 
 /// A word count of the books, over and over, on a cluster of one worker with room and one that has little: `cramped` are its arguments.
 struct Scene {
@@ -265,7 +265,7 @@ fn what_cannot_fit_is_refused_before_it_starts() {
         5,
         &["no space left"],
     );
-    let bound = ["--temp-max", "10KB", "--memory", "23MiB", "--slots", "1"];
+    let bound = ["--temp-max", "10KB", "--memory", "27MiB", "--slots", "1"];
     let what = "--temp-max 9.77 KiB is too little for this job";
     fails(&run("sort", "out", &bound), 5, &[what]);
     sandbox.assert_clean(&[]);

@@ -33,7 +33,7 @@ done
 $MAPFOLD task map --plan plan.json --index 0 --attempt 2 --to shuffle
 $MAPFOLD task map --plan plan.json --index 0 --to shuffle
 for i in $(seq 0 $((reduces - 1)) | sort -rn); do
-    $MAPFOLD task reduce --plan plan.json --index $i --from shuffle --memory 24MiB
+    $MAPFOLD task reduce --plan plan.json --index $i --from shuffle --memory 28MiB
 done
 $MAPFOLD task reduce --plan plan.json --index 0 --attempt 2 --from shuffle
 $MAPFOLD task commit --plan plan.json --from shuffle -o tasks

@@ -83,7 +83,9 @@ impl BuildError {
 /// Makes one kind of job; `Maker::of::<WordCount>()`.
 #[derive(Clone)]
 pub struct Maker {
-    info: JobInfo,
+    name: &'static str,
+    /// Not called before somebody asks: what each job says of itself is code that would be brought into memory by every start.
+    info: fn() -> JobInfo,
     build: Build,
 }
 
@@ -119,7 +121,8 @@ impl Maker {
             );
         }
         Self {
-            info: info::<J>(),
+            name: J::NAME,
+            info: info::<J>,
             build: build::<J>,
         }
     }
@@ -153,7 +156,7 @@ impl JobTable {
         Self(
             makers
                 .into_iter()
-                .map(|maker| (maker.info.name.clone(), maker))
+                .map(|maker| (maker.name.to_owned(), maker))
                 .collect(),
         )
     }
@@ -161,14 +164,14 @@ impl JobTable {
     /// The same with one more, which counts if there is another of its name.
     #[must_use]
     pub fn with(mut self, maker: Maker) -> Self {
-        self.0.insert(maker.info.name.clone(), maker);
+        self.0.insert(maker.name.to_owned(), maker);
         self
     }
 }
 
 impl Catalog for JobTable {
     fn list(&self) -> Vec<JobInfo> {
-        self.0.values().map(|maker| maker.info.clone()).collect()
+        self.0.values().map(|maker| (maker.info)()).collect()
     }
 
     fn build(
