@@ -49,6 +49,44 @@ pub(crate) fn range(record: &[u8], before: usize, delimiter: u8) -> (usize, usiz
     (begin, end)
 }
 
+/// Numbers of columns, counted from 1; at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Numbers(Vec<u32>);
+
+impl ParamValue for Numbers {
+    const KIND: &'static str = "LIST";
+    const EXPECTED: &'static str = "a list of columns, counted from 1, such as 1,3";
+
+    fn parse(typed: &str) -> Option<Self> {
+        let number = |typed: &str| typed.parse().ok().filter(|number| *number > 0);
+        typed
+            .split(',')
+            .map(number)
+            .collect::<Option<_>>()
+            .map(Self)
+    }
+
+    fn show(&self) -> String {
+        let numbers: Vec<String> = self.0.iter().map(u32::to_string).collect();
+        numbers.join(",")
+    }
+}
+
+impl Numbers {
+    /// The first.
+    pub(crate) fn one() -> Self {
+        Self(vec![1])
+    }
+
+    /// One after the other.
+    pub(crate) fn columns(&self, delimiter: Delimiter) -> Result<Vec<Columns<1>>, ColumnError> {
+        let numbers = self.0.iter();
+        numbers
+            .map(|number| Columns::new([*number], delimiter))
+            .collect()
+    }
+}
+
 /// Some columns that a record must have.
 ///
 /// Where the delimiter is a comma or a semicolon, a column may stand in double quotes, as in CSV (RFC 4180): then it may hold the delimiter, and
@@ -66,6 +104,8 @@ pub(crate) struct Columns<const N: usize> {
 /// Why a record is bad.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ColumnError {
+    #[error("columns are counted from 1")]
+    Zero,
     #[error("there is no column {number}")]
     Missing { number: usize },
     #[error("the quote that column {number} begins with is not closed at its end")]
@@ -83,15 +123,15 @@ pub(crate) enum ColumnError {
 const TOLD_MAX: usize = 40;
 
 impl<const N: usize> Columns<N> {
-    /// Columns by number, counted from 1; none, if one of them is 0.
-    pub(crate) fn new(numbers: [u32; N], delimiter: Delimiter) -> Option<Self> {
+    /// Columns by number.
+    pub(crate) fn new(numbers: [u32; N], delimiter: Delimiter) -> Result<Self, ColumnError> {
         if numbers.contains(&0) {
-            return None;
+            return Err(ColumnError::Zero);
         }
         let wanted = numbers.map(|number| number as usize - 1);
-        Some(Self {
+        Ok(Self {
             wanted,
-            last: wanted.into_iter().max()?,
+            last: wanted.into_iter().max().unwrap_or(0),
             delimiter: delimiter.0,
             quotes: matches!(delimiter.0, b',' | b';'),
         })
@@ -245,7 +285,8 @@ mod tests {
             columns.of(b"a,b,c"),
             Err(ColumnError::Missing { number: 9 })
         );
-        assert!(Columns::new([1, 0], Delimiter::TAB).is_none());
+        let zero = Columns::new([1, 0], Delimiter::TAB).unwrap_err();
+        assert_eq!(zero, ColumnError::Zero);
     }
 
     proptest! {

@@ -5,7 +5,7 @@ mod forest;
 use mapfold_job::{Emitter, Job, JobError, Record, Rows, Values, params};
 
 use crate::column::{Columns, Delimiter};
-use crate::topk::EMPTY;
+use crate::passed_over::is_passed_over;
 use forest::Forest;
 
 params! {
@@ -42,15 +42,13 @@ impl Job for Components {
         aside. Empty records are left out and counted by the counter `empty-records`.";
 
     fn new(params: ComponentsParams) -> Result<Self, JobError> {
-        let columns = Columns::new([params.one, params.other], params.delimiter);
         Ok(Self {
-            columns: columns.ok_or("columns are counted from 1")?,
+            columns: Columns::new([params.one, params.other], params.delimiter)?,
         })
     }
 
     fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
-        if record.bytes.is_empty() {
-            out.count(EMPTY, 1);
+        if is_passed_over(record, false, out) {
             return Ok(());
         }
         let [one, other] = self.columns.of(record.bytes)?;

@@ -38,16 +38,9 @@ impl Job for Dedup {
     const FOLD: Option<Fold<Self>> = Some(|_, _, _first, _later| {});
 
     fn new(params: DedupParams) -> Result<Self, JobError> {
-        let DedupParams {
-            key,
-            delimiter,
-            json,
-        } = params;
-        let key = match key.as_str() {
-            "" => None,
-            key => Some(Fields::new([key], delimiter, json)?),
-        };
-        Ok(Self { key })
+        Ok(Self {
+            key: Fields::if_typed(&params.key, params.delimiter, params.json)?,
+        })
     }
 
     #[inline]

@@ -5,7 +5,7 @@ mod host;
 use mapfold_job::{Block, Emitter, Fold, Job, JobError, Record, Rows, Values, params};
 
 use crate::column::{Columns, Delimiter};
-use crate::topk::EMPTY;
+use crate::passed_over::is_passed_over;
 use host::{Host, hosts_in, of_url};
 
 params! {
@@ -49,7 +49,10 @@ impl Job for Domains {
 
     fn new(params: DomainsParams) -> Result<Self, JobError> {
         Ok(Self {
-            column: Columns::new([params.column], params.delimiter),
+            column: match params.column {
+                0 => None,
+                column => Some(Columns::new([column], params.delimiter)?),
+            },
             labels: params.labels as usize,
         })
     }
@@ -59,8 +62,7 @@ impl Job for Domains {
             self.count_all(record.bytes, out);
             return Ok(());
         };
-        if record.bytes.is_empty() {
-            out.count(EMPTY, 1);
+        if is_passed_over(record, false, out) {
             return Ok(());
         }
         let [url] = columns.of(record.bytes)?;
@@ -114,6 +116,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::passed_over::EMPTY;
 
     #[test]
     fn hosts_are_counted_wherever_they_stand() {

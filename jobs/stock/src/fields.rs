@@ -40,6 +40,20 @@ pub(crate) enum FieldError {
 /// More bytes of a field are not told.
 const TOLD_MAX: usize = 40;
 
+impl Fields<1> {
+    /// The field as it was typed; none, if nothing was.
+    pub(crate) fn if_typed(
+        typed: &str,
+        delimiter: Delimiter,
+        json: bool,
+    ) -> Result<Option<Self>, JobError> {
+        match typed {
+            "" => Ok(None),
+            typed => Self::new([typed], delimiter, json).map(Some),
+        }
+    }
+}
+
 impl<const N: usize> Fields<N> {
     /// Fields as they were typed: names, or numbers of columns from 1.
     pub(crate) fn new(
@@ -59,8 +73,7 @@ impl<const N: usize> Fields<N> {
                 )
             })?;
         }
-        let columns = Columns::new(numbers, delimiter);
-        Ok(Self::Columns(columns.ok_or("columns are counted from 1")?))
+        Ok(Self::Columns(Columns::new(numbers, delimiter)?))
     }
 
     /// What stands in them: text as it is read, all else as it is written. A copy where it was escaped.

@@ -7,6 +7,7 @@ use mapfold_job::{Emitter, Fold, Job, JobError, Partition, Record, Rows, Values,
 
 use crate::column::Delimiter;
 use crate::fields::Fields;
+use crate::topk::some;
 
 params! {
     /// Parameters of `frequent`.
@@ -23,9 +24,6 @@ params! {
         pub header: bool = false,
     }
 }
-
-/// More are better had by `distinct` and `sort`.
-const K_MAX: u32 = 1_000_000;
 
 /// Finds what comes most often.
 pub struct Frequent {
@@ -53,22 +51,9 @@ impl Job for Frequent {
     const PARTITION: Option<Partition<Self>> = Some(|_, _, _| 0);
 
     fn new(params: FrequentParams) -> Result<Self, JobError> {
-        if !(1..=K_MAX).contains(&params.k) {
-            return Err(format!("`k` is 1 to {K_MAX}").into());
-        }
-        let FrequentParams {
-            key,
-            delimiter,
-            json,
-            ..
-        } = params;
-        let key = match key.as_str() {
-            "" => None,
-            key => Some(Fields::new([key], delimiter, json)?),
-        };
         Ok(Self {
-            k: params.k as usize,
-            key,
+            k: some(params.k)?,
+            key: Fields::if_typed(&params.key, params.delimiter, params.json)?,
             header: params.header,
         })
     }

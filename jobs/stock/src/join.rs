@@ -6,8 +6,8 @@ use mapfold_job::{
     Block, Emitter, Field, Job, JobError, KeyPart, ParamValue, Record, Rows, Values, params,
 };
 
-use crate::column::{Columns, Delimiter};
-use crate::topk::EMPTY;
+use crate::column::{Columns, Delimiter, Numbers};
+use crate::passed_over::is_passed_over;
 use sided::{Side, Sided};
 
 params! {
@@ -71,46 +71,6 @@ impl ParamValue for Kind {
     }
 }
 
-/// Numbers of columns, counted from 1; at least one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Numbers(Vec<u32>);
-
-impl ParamValue for Numbers {
-    const KIND: &'static str = "LIST";
-    const EXPECTED: &'static str = "a list of columns, counted from 1, such as 1,3";
-
-    fn parse(typed: &str) -> Option<Self> {
-        let number = |typed: &str| typed.parse().ok().filter(|number| *number > 0);
-        typed
-            .split(',')
-            .map(number)
-            .collect::<Option<_>>()
-            .map(Self)
-    }
-
-    fn show(&self) -> String {
-        let numbers: Vec<String> = self.0.iter().map(u32::to_string).collect();
-        numbers.join(",")
-    }
-}
-
-impl Numbers {
-    /// The first.
-    pub(crate) fn one() -> Self {
-        Self(vec![1])
-    }
-
-    /// One after the other.
-    pub(crate) fn columns(self, delimiter: Delimiter) -> Result<Vec<Columns<1>>, JobError> {
-        let columns = self
-            .0
-            .into_iter()
-            .map(|number| Columns::new([number], delimiter));
-        let columns = columns.collect::<Option<_>>();
-        Ok(columns.ok_or("columns are counted from 1")?)
-    }
-}
-
 /// Joins two inputs.
 pub struct Join {
     kind: Kind,
@@ -140,15 +100,14 @@ impl Job for Join {
     const INPUTS: &'static [&'static str] = &["left", "right"];
 
     fn new(params: JoinParams) -> Result<Self, JobError> {
-        if params.left.0.len() != params.right.0.len() {
+        let left = params.left.columns(params.delimiter)?;
+        let right = params.right.columns(params.delimiter)?;
+        if left.len() != right.len() {
             return Err("`left` and `right` name as many columns each".into());
         }
         Ok(Self {
             kind: params.kind,
-            keys: [
-                params.left.columns(params.delimiter)?,
-                params.right.columns(params.delimiter)?,
-            ],
+            keys: [left, right],
             delimiter: params.delimiter.0,
             no_left: params.no_left,
             no_right: params.no_right,
@@ -215,11 +174,7 @@ impl Join {
         key: &mut Vec<u8>,
         out: &mut Emitter<'_, Self>,
     ) -> Result<(), JobError> {
-        if record.bytes.is_empty() {
-            out.count(EMPTY, 1);
-            return Ok(());
-        }
-        if self.header && record.offset == 0 {
+        if is_passed_over(record, self.header, out) {
             return Ok(());
         }
         let (side, columns) = match record.input() {
@@ -271,6 +226,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::passed_over::EMPTY;
 
     fn trial(left: &str, right: &str, kind: &str) -> Trial<Join> {
         Trial::new()

@@ -5,11 +5,10 @@ use mapfold_job::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::column::{ColumnError, Columns, Delimiter};
-use crate::join::Numbers;
+use crate::column::{ColumnError, Columns, Delimiter, Numbers};
 use crate::number::Number;
+use crate::passed_over::is_passed_over;
 use crate::sum::Sum;
-use crate::topk::EMPTY;
 
 params! {
     /// Parameters of `kmeans`.
@@ -97,11 +96,7 @@ impl Job for KMeans {
     }
 
     fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
-        if record.bytes.is_empty() {
-            out.count(EMPTY, 1);
-            return Ok(());
-        }
-        if self.header && record.offset == 0 {
+        if is_passed_over(record, self.header, out) {
             return Ok(());
         }
         let seen = out.state::<Seen>();
@@ -173,7 +168,7 @@ impl Center {
     fn parse(line: &[u8], dimensions: usize) -> Result<Self, ColumnError> {
         let column = |number: usize| {
             let number = u32::try_from(number).unwrap_or(u32::MAX);
-            Columns::new([number], Delimiter::TAB).ok_or(ColumnError::Missing { number: 0 })
+            Columns::new([number], Delimiter::TAB)
         };
         let [name] = column(1)?.of(line)?;
         let (mut texts, mut place) = (Vec::new(), Vec::new());
@@ -225,6 +220,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::passed_over::EMPTY;
 
     fn trial(points: &str, centers: &str) -> Trial<KMeans> {
         Trial::of(points)

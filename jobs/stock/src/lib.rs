@@ -20,6 +20,7 @@ mod logs;
 mod ngrams;
 mod number;
 mod pagerank;
+mod passed_over;
 mod sessionize;
 mod similar;
 mod sort;

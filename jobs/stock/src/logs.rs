@@ -6,7 +6,7 @@ use mapfold_job::{
     Block, Coded, Emitter, Fold, Job, JobError, ParamValue, Record, Rows, Values, params,
 };
 
-use crate::topk::EMPTY;
+use crate::passed_over::is_passed_over;
 use line::Line;
 
 params! {
@@ -140,8 +140,7 @@ impl Logs {
         key: &mut Vec<u8>,
         out: &mut Emitter<'_, Self>,
     ) -> Result<(), JobError> {
-        if record.bytes.is_empty() {
-            out.count(EMPTY, 1);
+        if is_passed_over(record, false, out) {
             return Ok(());
         }
         let line = Line::parse(record.bytes)?;
@@ -189,6 +188,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::passed_over::EMPTY;
 
     const LOG: &str = r#"1.2.3.4 - ann [31/Jan/2026:23:59:00 +0000] "GET /a?x=1 HTTP/1.1" 200 10 "-" "curl \"8\""
 ::1 - - [01/Feb/2026:00:00:59 -0800] "POST /b HTTP/1.0" 500 -

@@ -5,7 +5,7 @@ use serde_bytes::ByteBuf;
 
 use crate::column::{Columns, Delimiter};
 use crate::number::{Number, write_decimal};
-use crate::topk::EMPTY;
+use crate::passed_over::is_passed_over;
 
 params! {
     /// Parameters of `pagerank`.
@@ -85,16 +85,14 @@ impl Job for PageRank {
     });
 
     fn new(params: PageRankParams) -> Result<Self, JobError> {
-        let columns = Columns::new([1, 2, 3], Delimiter::TAB);
         Ok(Self {
             damping: params.damping,
-            columns: columns.ok_or("columns are counted from 1")?,
+            columns: Columns::new([1, 2, 3], Delimiter::TAB)?,
         })
     }
 
     fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
-        if record.bytes.is_empty() {
-            out.count(EMPTY, 1);
+        if is_passed_over(record, false, out) {
             return Ok(());
         }
         let [page, rank, links] = self.columns.of(record.bytes)?;

@@ -81,10 +81,7 @@ impl Job for Similar {
         The job `components` makes groups of pairs.";
 
     fn new(params: SimilarParams) -> Result<Self, JobError> {
-        let fields = |typed: &str| match typed {
-            "" => Ok(None),
-            typed => Fields::new([typed], params.delimiter, params.json).map(Some),
-        };
+        let fields = |typed: &str| Fields::if_typed(typed, params.delimiter, params.json);
         if !(1..=WORDS_MAX).contains(&params.words) {
             return Err(format!("`words` is 1 to {WORDS_MAX}").into());
         }

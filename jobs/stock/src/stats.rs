@@ -8,7 +8,7 @@ use mapfold_job::{Emitter, Field, Fold, Job, JobError, Record, Rows, Values, par
 
 use crate::column::Delimiter;
 use crate::fields::Fields;
-use crate::topk::EMPTY;
+use crate::passed_over::is_passed_over;
 use quantiles::Quantiles;
 use summary::{OneNumber, SomeNumbers, Summary};
 
@@ -92,11 +92,7 @@ impl Job for Stats {
 
     #[inline]
     fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
-        if record.bytes.is_empty() {
-            out.count(EMPTY, 1);
-            return Ok(());
-        }
-        if self.header && record.offset == 0 {
+        if is_passed_over(record, self.header, out) {
             return Ok(());
         }
         let one = |number| {
@@ -173,6 +169,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::passed_over::EMPTY;
 
     fn trial(text: &str) -> Trial<Stats> {
         Trial::of(text).param("key", 1).param("value", 2)

@@ -5,6 +5,7 @@ mod largest;
 use mapfold_job::{Block, Emitter, Fold, Job, JobError, Record, Rows, Values, params};
 
 use crate::column::{Columns, Delimiter};
+use crate::passed_over::is_passed_over;
 use largest::{Entry, Largest, SomeLargest};
 
 params! {
@@ -25,11 +26,16 @@ params! {
     }
 }
 
-/// More are better had by `sort`.
+/// More are better had by `sort`, after `distinct` for keys.
 const K_MAX: u32 = 1_000_000;
 
-/// The counter of records that are left out because there is nothing in them.
-pub(crate) const EMPTY: &str = "empty-records";
+/// A `k` that can be had.
+pub(crate) fn some(k: u32) -> Result<usize, JobError> {
+    match k {
+        1..=K_MAX => Ok(k as usize),
+        _ => Err(format!("`k` is 1 to {K_MAX}").into()),
+    }
+}
 
 /// Finds the largest.
 pub struct TopK {
@@ -61,24 +67,22 @@ impl Job for TopK {
     const FOLD: Option<Fold<Self>> = Some(|job, _, best, more| best.join(more, job.k));
 
     fn new(params: TopKParams) -> Result<Self, JobError> {
-        if !(1..=K_MAX).contains(&params.k) {
-            return Err(format!("`k` is 1 to {K_MAX}").into());
-        }
+        let k = some(params.k)?;
         let TopKParams { by, delimiter, .. } = params;
         let columns = match params.group {
             0 => Columns::new([by], delimiter).map(Wanted::OfAll),
             group => Columns::new([by, group], delimiter).map(Wanted::OfEach),
         };
         Ok(Self {
-            k: params.k as usize,
-            columns: columns.ok_or("columns are counted from 1")?,
+            k,
+            columns: columns?,
             smallest: params.smallest,
             header: params.header,
         })
     }
 
     fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
-        if self.passes_over(record, out) {
+        if is_passed_over(record, self.header, out) {
             return Ok(());
         }
         match &self.columns {
@@ -104,7 +108,7 @@ impl Job for TopK {
         let mut best = Largest::default();
         for record in block.records() {
             out.begin_record(&record);
-            if !self.passes_over(&record, out) {
+            if !is_passed_over(&record, self.header, out) {
                 best.add(self.entry(columns, &record)?, self.k);
             }
         }
@@ -129,15 +133,6 @@ impl Job for TopK {
 
 impl TopK {
     #[inline]
-    fn passes_over(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> bool {
-        let empty = record.bytes.is_empty();
-        if empty {
-            out.count(EMPTY, 1);
-        }
-        empty || self.header && record.offset == 0
-    }
-
-    #[inline]
     fn entry<'r>(
         &self,
         columns: &Columns<1>,
@@ -157,6 +152,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::passed_over::EMPTY;
 
     const FRUIT: &str = "plum\t7\nfig\t12\napple\t-3\n\npear\t12.0\nlime\t1e1\r\nnut\t0.5\n";
 
