@@ -15,8 +15,8 @@ use crate::plugin;
 
 pub(crate) fn describe(catalog: &Arc<dyn Catalog>, job: &JobArgs) -> Result<Exit, Problem> {
     let found = plugin::find(job, catalog)?;
-    let jobs = found.catalog.list();
-    let Some(info) = jobs.iter().find(|info| info.name == found.name) else {
+    let Some(info) = found.catalog.info(&found.name) else {
+        let jobs = found.catalog.list();
         return Err(unknown_job(
             &found.name,
             jobs.iter().map(|info| info.name.as_str()),
@@ -24,7 +24,7 @@ pub(crate) fn describe(catalog: &Arc<dyn Catalog>, job: &JobArgs) -> Result<Exit
     };
     let info = JobInfo {
         name: plugin::plain(&info.name).to_owned(),
-        ..info.clone()
+        ..info
     };
     io::stdout()
         .write_all(text(&info, job).as_bytes())

@@ -159,8 +159,7 @@ impl Found {
 
     /// `None` if there is no such job.
     fn info(&self) -> Option<JobInfo> {
-        let mut jobs = self.catalog.list().into_iter();
-        jobs.find(|info| info.name == self.name)
+        self.catalog.info(&self.name)
     }
 
     /// Looks at the files that parameters name: from here on the job is known by what is in them.
@@ -225,7 +224,7 @@ impl Found {
 
 /// Whether a job was named by a file, or by the folder of its crate.
 pub(crate) fn is_file(typed: &str, catalog: &dyn Catalog) -> bool {
-    let is_job = || catalog.list().iter().any(|info| info.name == typed);
+    let is_job = || catalog.info(typed).is_some();
     is_path(typed) || crate_build::is_source(Path::new(typed)) && !is_job()
 }
 

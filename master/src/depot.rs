@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use mapfold_data::scratch::{Scratch, ScratchRoot};
 use mapfold_protocol::service::{FilePiece, PIECE_MAX, Refusal};
-use mapfold_terms::{ByteSize, FileId, JobFile, JobKey};
+use mapfold_terms::{ByteSize, FailClass, Failure, FileId, JobFile, JobKey};
 
 use crate::files::{Files, Growing};
 
@@ -554,9 +554,7 @@ fn trouble(doing: &str, path: &Path, error: &io::Error) -> Refusal {
 }
 
 fn told(error: &dyn std::error::Error) -> Refusal {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let causes: Vec<String> = causes.map(ToString::to_string).collect();
-    Refusal::FileTrouble(causes.join(": "))
+    Refusal::FileTrouble(Failure::new(FailClass::Worker, error).to_string())
 }
 
 #[cfg(test)]

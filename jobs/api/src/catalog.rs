@@ -16,6 +16,11 @@ pub trait Catalog: Send + Sync {
     /// All jobs, sorted by name.
     fn list(&self) -> Vec<JobInfo>;
 
+    /// The job of this name. Cheaper than the list where that is made of what each job tells of itself.
+    fn info(&self, name: &str) -> Option<JobInfo> {
+        self.list().into_iter().find(|info| info.name == name)
+    }
+
     /// Makes a job ready to run.
     ///
     /// # Errors
@@ -172,6 +177,10 @@ impl JobTable {
 impl Catalog for JobTable {
     fn list(&self) -> Vec<JobInfo> {
         self.0.values().map(|maker| (maker.info)()).collect()
+    }
+
+    fn info(&self, name: &str) -> Option<JobInfo> {
+        self.0.get(name).map(|maker| (maker.info)())
     }
 
     fn build(

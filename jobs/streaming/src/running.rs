@@ -39,11 +39,11 @@ pub(crate) struct Manners {
 
 impl Running {
     /// Starts it, if it is not running yet.
-    pub(crate) fn start(&mut self, start: &Start) -> Result<&mut Self, JobError> {
+    pub(crate) fn start(&mut self, start: &Start) -> Result<(), JobError> {
         if self.program.is_none() {
             self.program = Some(Program::start(start)?);
         }
-        Ok(self)
+        Ok(())
     }
 
     /// Feeds it.

@@ -120,17 +120,19 @@ impl Catalog for Isolated {
         self.catalog.list()
     }
 
+    fn info(&self, name: &str) -> Option<JobInfo> {
+        self.catalog.info(name)
+    }
+
     /// Runs none of the job's code, which may do anything: a child makes the job.
     fn build(
         &self,
         name: &str,
         params: &BTreeMap<String, String>,
     ) -> Result<Arc<dyn Runner>, BuildError> {
-        let jobs = self.catalog.list();
-        let info = jobs.iter().find(|info| info.name == name);
-        let info = info.cloned().ok_or_else(|| BuildError::UnknownJob {
+        let info = self.info(name).ok_or_else(|| BuildError::UnknownJob {
             name: name.to_owned(),
-            known: jobs.into_iter().map(|info| info.name).collect(),
+            known: self.list().into_iter().map(|info| info.name).collect(),
         })?;
         Ok(Arc::new(IsolatedRunner {
             info,

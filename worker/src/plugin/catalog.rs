@@ -109,6 +109,18 @@ impl Catalog for PluginCatalog {
         self.others.list().into_iter().chain(of_plugins).collect()
     }
 
+    fn info(&self, name: &str) -> Option<JobInfo> {
+        let Ok(job) = name.parse::<PluginJob>() else {
+            return self.others.info(name);
+        };
+        let plugin = self.plugins.iter().find(|it| it.file.id == job.plugin)?;
+        let info = plugin.jobs.iter().find(|info| info.name == job.name)?;
+        Some(JobInfo {
+            name: name.to_owned(),
+            ..info.clone()
+        })
+    }
+
     fn build(
         &self,
         name: &str,
