@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mapfold_job::{Catalog, Job as _};
-use mapfold_streaming::{Conf, Cut, PartitionBy, Reducer, Streaming, StreamingMap, argv, guard};
+use mapfold_streaming::{
+    Conf, Fed, PartitionBy, Printed, Reducer, Streaming, StreamingMap, argv, guard,
+};
 use rustix::fs::Access;
 
 use crate::args::{JobArgs, StreamArgs};
@@ -86,19 +88,25 @@ fn conf(args: &StreamArgs) -> Result<Conf, Problem> {
     let folder = std::env::current_dir()
         .map_err(|error| Problem::new(Exit::Usage, "there is no working folder").because(&error))?;
     let defaults = Conf::default();
+    let printed = Printed {
+        separator: args.separator.clone(),
+        keys: args.key_fields,
+        ..Printed::default()
+    };
     Ok(Conf {
-        mapper: args.mapper.clone().unwrap_or(defaults.mapper),
+        mapper: Some(args.mapper.clone().unwrap_or_else(|| "cat".to_owned())),
         combiner: args.combiner.clone(),
         reducer: match args.reducer.as_deref() {
             None => Reducer::Identity,
             Some("aggregate") => Reducer::Aggregate,
             Some(command) => Reducer::Command(command.to_owned()),
         },
-        map_output: Cut {
+        map_output: printed.clone(),
+        combiner_output: printed,
+        reduce_input: Fed {
             separator: args.separator.clone(),
-            keys: args.key_fields,
+            ..Fed::default()
         },
-        reduce_input_separator: args.separator.clone(),
         partitioner: match &args.partition_by {
             Some(options) => PartitionBy::KeyFields(options.clone()),
             None => PartitionBy::Hash,

@@ -6,28 +6,47 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 /// A streaming job. Commands are cut into arguments by spaces, as `mapfold stream --help` tells.
+///
+/// By default it is one of texts, whose keys end at the first TAB.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Conf {
-    /// Is fed the lines of the input, and prints keys and values.
-    pub mapper: String,
+    /// What the input consists of.
+    pub records: Records,
+    /// Lines of the input that are as long as this or longer, with their ends, are passed over; 0: none are. In bytes.
+    pub line_max: u64,
+    /// Is fed the records, and prints keys and values. Without one the records are the keys and values.
+    pub mapper: Option<String>,
     /// Is fed sorted keys and values of one map task, and prints keys and values. Run once for each 64 MiB of what the mapper prints, or less.
+    /// An aggregate needs none, so there it is passed over.
     pub combiner: Option<String>,
-    /// What becomes of keys and values.
+    /// What becomes of keys and values. A job without reduce tasks does not look at it.
     pub reducer: Reducer,
-    /// How lines of mapper and combiner are cut.
-    pub map_output: Cut,
-    /// Between key and value of what a reducer is fed.
-    pub reduce_input_separator: String,
-    /// How lines of the reducer are cut.
-    pub reduce_output: Cut,
+    /// What the mapper is fed.
+    pub map_input: Fed,
+    /// Whether the mapper is fed the values alone, if it is fed text: lines without their places in the file.
+    pub ignore_key: bool,
+    /// What the mapper prints.
+    pub map_output: Printed,
+    /// What the combiner prints. (Hadoop takes `reduce_output` for it.)
+    pub combiner_output: Printed,
+    /// What combiner and reducer are fed.
+    pub reduce_input: Fed,
+    /// What the reducer prints.
+    pub reduce_output: Printed,
+    /// What keys are that no program prints, but the input has.
+    pub key_class: KeyClass,
+    /// Between key and value of a row.
+    pub row_separator: String,
     /// Which partition a key belongs to.
     pub partitioner: PartitionBy,
     /// Of fields that `partitioner` and `order` name.
     pub key_separator: String,
     /// What keys are sorted by, such as `-k2,2nr`; by their bytes, if empty.
     pub order: String,
-    /// Added to the environment of all programs.
+    /// All properties of the job, which programs find in their environment as well: each name with `_` for what is neither letter nor digit.
+    pub properties: BTreeMap<String, String>,
+    /// Added to the environment of all programs, after the properties.
     pub env: BTreeMap<String, String>,
     /// The working folder of all programs.
     pub folder: PathBuf,
@@ -35,6 +54,25 @@ pub struct Conf {
     pub codes_matter: bool,
     /// Begins a line of stderr that is a report.
     pub reporter: String,
+}
+
+/// What the input consists of. Keys are numbers in the first case, else texts; values are always texts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Records {
+    /// Lines. The key is where a line begins: its offset in the unpacked file.
+    Lines,
+    /// Lines with a key before the first separator and a value after; one without it is a key with an empty value.
+    KeyValueLines {
+        /// The separator.
+        separator: String,
+    },
+    /// What is in a file from `begin` to the next `end`, with both: a key with an empty value. What is between the records is passed over.
+    Xml {
+        /// Begins a record.
+        begin: String,
+        /// Ends it.
+        end: String,
+    },
 }
 
 /// What becomes of keys and values.
@@ -48,14 +86,49 @@ pub enum Reducer {
     Command(String),
 }
 
-/// How a line is cut into key and value: at its N-th separator.
+/// What keys are that the input has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeyClass {
+    /// Numbers, as of [`Records::Lines`].
+    Number,
+    /// Texts.
+    Text,
+}
+
+/// How keys and values are written for a program to read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Cut {
-    /// The separator.
+#[serde(deny_unknown_fields, default)]
+pub struct Fed {
+    /// As what.
+    pub form: Form,
+    /// Between key and value of [`Form::Text`].
     pub separator: String,
-    /// N.
+}
+
+/// How what a program prints is read as keys and values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Printed {
+    /// As what.
+    pub form: Form,
+    /// Of the fields of [`Form::Text`].
+    pub separator: String,
+    /// A line is cut into key and value at that separator, counted from 1.
     pub keys: usize,
+}
+
+/// How keys and values stand in the stdin or stdout of a program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Form {
+    /// A line: key, separator, value.
+    #[default]
+    Text,
+    /// A line, which is the key. There is no value.
+    KeyOnlyText,
+    /// Each as a byte that tells its type, and what it takes.
+    TypedBytes,
+    /// Each as four bytes that tell how many follow.
+    RawBytes,
 }
 
 /// Which partition a key belongs to.
@@ -63,22 +136,30 @@ pub struct Cut {
 pub enum PartitionBy {
     /// By a hash of its bytes.
     Hash,
-    /// By a hash of the parts that these options name, such as `-k1,1`.
+    /// By a hash of the parts that these options name, such as `-k1,1`; of the whole key, if there are none.
     KeyFields(String),
 }
 
 impl Default for Conf {
     fn default() -> Self {
         Self {
-            mapper: "cat".to_owned(),
+            records: Records::Lines,
+            line_max: 0,
+            mapper: None,
             combiner: None,
             reducer: Reducer::Identity,
-            map_output: Cut::default(),
-            reduce_input_separator: "\t".to_owned(),
-            reduce_output: Cut::default(),
+            map_input: Fed::default(),
+            ignore_key: true,
+            map_output: Printed::default(),
+            combiner_output: Printed::default(),
+            reduce_input: Fed::default(),
+            reduce_output: Printed::default(),
+            key_class: KeyClass::Number,
+            row_separator: "\t".to_owned(),
             partitioner: PartitionBy::Hash,
             key_separator: "\t".to_owned(),
             order: String::new(),
+            properties: BTreeMap::new(),
             env: BTreeMap::new(),
             folder: PathBuf::from("."),
             codes_matter: true,
@@ -87,9 +168,19 @@ impl Default for Conf {
     }
 }
 
-impl Default for Cut {
+impl Default for Fed {
     fn default() -> Self {
         Self {
+            form: Form::Text,
+            separator: "\t".to_owned(),
+        }
+    }
+}
+
+impl Default for Printed {
+    fn default() -> Self {
+        Self {
+            form: Form::Text,
             separator: "\t".to_owned(),
             keys: 1,
         }

@@ -11,7 +11,7 @@ use mapfold_job::{Block, Emitter, Job, JobError, Partition, Record, Rows, Values
 
 use crate::aggregate::{self, Aggregate};
 use crate::argv;
-use crate::conf::{Conf, Cut, PartitionBy, Reducer};
+use crate::conf::{Conf, Fed, Form, KeyClass, PartitionBy, Printed, Records, Reducer};
 use crate::fields::Fields;
 use crate::gathered::Gathered;
 use crate::key_spec::KeySpecs;
@@ -41,6 +41,7 @@ pub struct Streaming {
     combiner: Option<Start>,
     reducer: Reduce,
     map_output: Fields,
+    combiner_output: Fields,
     reduce_input: Vec<u8>,
     reduce_output: Fields,
     partitioner: Partitioner,
@@ -139,6 +140,36 @@ impl Job for Streaming {
     }
 }
 
+/// What programs cannot be fed yet, and what is not understood yet of what they print.
+fn refuse_what_is_to_come(conf: &Conf) -> Result<(), JobError> {
+    let Conf {
+        records: Records::Lines,
+        line_max: 0,
+        mapper: Some(_),
+        map_input,
+        ignore_key: true,
+        map_output,
+        combiner_output,
+        reduce_input,
+        reduce_output,
+        key_class: KeyClass::Number,
+        ..
+    } = conf
+    else {
+        return Err(
+            "records other than lines, and jobs without a mapper, are not supported".into(),
+        );
+    };
+    let is_text = |fed: &Fed| fed.form == Form::Text;
+    let prints_text = [map_output, combiner_output, reduce_output]
+        .iter()
+        .all(|printed| printed.form == Form::Text);
+    match prints_text && is_text(map_input) && is_text(reduce_input) && conf.row_separator == "\t" {
+        true => Ok(()),
+        false => Err("only text with a TAB between key and value of a row is supported".into()),
+    }
+}
+
 /// The lines of a block as a program is fed them: each with an LF.
 pub(crate) fn to_feed<'a>(block: &Block<'a>) -> Result<Cow<'a, [u8]>, JobError> {
     let bytes = block.bytes();
@@ -199,6 +230,7 @@ impl Streaming {
     /// # Errors
     /// Options that are none; an empty command.
     pub fn of(conf: &Conf) -> Result<Self, JobError> {
+        refuse_what_is_to_come(conf)?;
         let start = |command: &str| -> Result<Start, JobError> {
             let argv: Vec<OsString> = argv::split(command).into_iter().map(Into::into).collect();
             if argv.is_empty() {
@@ -214,9 +246,9 @@ impl Streaming {
             })
         };
         let key_separator = conf.key_separator.as_bytes();
-        let cut = |cut: &Cut| Fields::new(cut.separator.as_bytes(), cut.keys);
+        let cut = |printed: &Printed| Fields::new(printed.separator.as_bytes(), printed.keys);
         Ok(Self {
-            mapper: start(&conf.mapper)?,
+            mapper: start(conf.mapper.as_deref().unwrap_or_default())?,
             combiner: conf.combiner.as_deref().map(start).transpose()?,
             reducer: match &conf.reducer {
                 Reducer::Identity => Reduce::Identity,
@@ -224,7 +256,8 @@ impl Streaming {
                 Reducer::Command(command) => Reduce::Program(start(command)?),
             },
             map_output: cut(&conf.map_output),
-            reduce_input: conf.reduce_input_separator.as_bytes().to_vec(),
+            combiner_output: cut(&conf.combiner_output),
+            reduce_input: conf.reduce_input.separator.as_bytes().to_vec(),
             reduce_output: cut(&conf.reduce_output),
             partitioner: match &conf.partitioner {
                 PartitionBy::Hash => Partitioner::Hash,
@@ -271,6 +304,7 @@ impl Streaming {
     ) -> MapOut<'a, 'e> {
         MapOut {
             job: self,
+            cut: &self.map_output,
             out,
             gathered: self.combiner.is_some().then_some(gathered),
         }
@@ -289,6 +323,7 @@ impl Streaming {
         running.start(combiner)?;
         let mut out = MapOut {
             job: self,
+            cut: &self.combiner_output,
             out,
             gathered: None,
         };
@@ -323,13 +358,14 @@ impl Streaming {
 /// What a mapper or combiner prints is emitted, or gathered for the combiner.
 struct MapOut<'a, 'e> {
     job: &'a Streaming,
+    cut: &'a Fields,
     out: &'a mut Emitter<'e, Streaming>,
     gathered: Option<&'a mut Gathered>,
 }
 
 impl Out for MapOut<'_, '_> {
     fn line(&mut self, line: &[u8]) {
-        let (key, value) = self.job.map_output.split(line);
+        let (key, value) = self.cut.split(line);
         let sorted_by = self.job.sorted_by(key);
         match &mut self.gathered {
             Some(gathered) => gathered.push(&sorted_by, key, value),

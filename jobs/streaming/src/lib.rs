@@ -26,6 +26,6 @@ mod program;
 mod reporter;
 mod running;
 
-pub use conf::{Conf, Cut, PartitionBy, Reducer};
+pub use conf::{Conf, Fed, Form, KeyClass, PartitionBy, Printed, Records, Reducer};
 pub use job::{Streaming, StreamingParams};
 pub use map_only::StreamingMap;

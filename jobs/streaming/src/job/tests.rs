@@ -6,6 +6,14 @@ fn trial(conf: &Conf, text: &str) -> Trial<Streaming> {
     Trial::of(text).param("conf", serde_json::to_string(conf).unwrap())
 }
 
+/// Of a job whose mapper prints what it is fed.
+fn cat() -> Conf {
+    Conf {
+        mapper: Some("cat".to_owned()),
+        ..Conf::default()
+    }
+}
+
 #[track_caller]
 fn check(conf: &Conf, text: &str, want: &[&str]) {
     assert_eq!(trial(conf, text).run().unwrap().rows(), want);
@@ -14,23 +22,19 @@ fn check(conf: &Conf, text: &str, want: &[&str]) {
 #[test]
 fn words_are_counted_by_programs() {
     let conf = Conf {
-        mapper: "awk '{ for (i = 1; i <= NF; i++) print $i \"\\t1\" }'".to_owned(),
+        mapper: Some("awk '{ for (i = 1; i <= NF; i++) print $i \"\\t1\" }'".to_owned()),
         reducer: Reducer::Command("uniq -c".to_owned()),
-        ..Conf::default()
+        ..cat()
     };
     check(&conf, "b a\na\n", &["      2 a\t1", "      1 b\t1"]);
 }
 
 #[test]
 fn without_programs_keys_are_sorted_and_lines_are_as_hadoop_cuts_them() {
-    check(
-        &Conf::default(),
-        "b\t1\r\na\tx\ty\rc",
-        &["a\tx\ty", "b\t1", "c\t"],
-    );
+    check(&cat(), "b\t1\r\na\tx\ty\rc", &["a\tx\ty", "b\t1", "c\t"]);
     let conf = Conf {
         order: "-nr".to_owned(),
-        ..Conf::default()
+        ..cat()
     };
     check(&conf, "9\n10\n-1\n", &["10\t", "9\t", "-1\t"]);
 }
@@ -38,9 +42,9 @@ fn without_programs_keys_are_sorted_and_lines_are_as_hadoop_cuts_them() {
 #[test]
 fn a_combiner_sees_sorted_pairs_and_its_lines_are_what_is_shuffled() {
     let conf = Conf {
-        mapper: "tr ' ' '\n'".to_owned(),
+        mapper: Some("tr ' ' '\n'".to_owned()),
         combiner: Some("uniq -c".to_owned()),
-        ..Conf::default()
+        ..cat()
     };
     // Of each map task; `uniq` sees the TAB of a key without a value.
     let tried = trial(&conf, "b a b\na\n").run().unwrap();
@@ -50,15 +54,15 @@ fn a_combiner_sees_sorted_pairs_and_its_lines_are_what_is_shuffled() {
 #[test]
 fn programs_report_counters_and_their_last_words_when_they_fail() {
     let conf = Conf {
-        mapper: "sh -c 'cat; echo reporter:counter:g,lines,2 >&2'".to_owned(),
+        mapper: Some("sh -c 'cat; echo reporter:counter:g,lines,2 >&2'".to_owned()),
         reducer: Reducer::Command("cat".to_owned()),
-        ..Conf::default()
+        ..cat()
     };
     let tried = trial(&conf, "a\nb\n").run().unwrap();
     assert_eq!(tried.counter("g: lines"), 2);
     let conf = Conf {
-        mapper: "sh -c 'cat >/dev/null; echo no luck >&2; exit 3'".to_owned(),
-        ..Conf::default()
+        mapper: Some("sh -c 'cat >/dev/null; echo no luck >&2; exit 3'".to_owned()),
+        ..cat()
     };
     let error = trial(&conf, "a\n").run().unwrap_err().to_string();
     assert!(
@@ -75,17 +79,17 @@ fn programs_report_counters_and_their_last_words_when_they_fail() {
 #[test]
 fn a_reducer_without_keys_is_run_and_not_heard() {
     let conf = Conf {
-        mapper: "true".to_owned(),
+        mapper: Some("true".to_owned()),
         reducer: Reducer::Command(
             "sh -c 'cat; echo end; echo reporter:counter:g,ran,1 >&2'".to_owned(),
         ),
-        ..Conf::default()
+        ..cat()
     };
     let tried = trial(&conf, "a\n").run().unwrap();
     assert!(tried.rows().is_empty());
     assert_eq!(tried.counter("g: ran"), 1);
     let conf = Conf {
-        mapper: "cat".to_owned(),
+        mapper: Some("cat".to_owned()),
         ..conf
     };
     check(&conf, "a\n", &["a\t", "end\t"]);
@@ -94,13 +98,14 @@ fn a_reducer_without_keys_is_run_and_not_heard() {
 #[test]
 fn partitions_are_those_of_the_key_fields() {
     let conf = Conf {
-        map_output: Cut {
+        map_output: Printed {
             separator: "\t".to_owned(),
             keys: 2,
+            ..Printed::default()
         },
         partitioner: PartitionBy::KeyFields("-k1,1".to_owned()),
         order: "-k1,1 -k2,2nr".to_owned(),
-        ..Conf::default()
+        ..cat()
     };
     let tried = trial(&conf, "b\t2\tx\na\t10\ty\na\t9\tz\n")
         .reducers(3)
