@@ -54,6 +54,7 @@ impl<'a> Foreground<'a> {
         let task = MapTask {
             attempt: attempt(TaskId::map(split.index), number),
             split,
+            maps: self.plan.maps,
             format: self.plan.format(),
             partitions: self.plan.reducers,
             partitioning: &self.partitioning,
@@ -80,6 +81,7 @@ impl<'a> Foreground<'a> {
             attempt: attempt(TaskId::reduce(partition.0), number),
             partition,
             format: self.plan.format(),
+            maps: self.plan.maps,
             partitions: self.plan.reducers,
             inputs,
             memory: self.memory,

@@ -38,6 +38,7 @@ pub(crate) fn attempt(
     let task = MapTask {
         attempt,
         split,
+        maps: brief.maps,
         format: brief.format,
         partitions: brief.reducers,
         partitioning: &brief.partitioning,

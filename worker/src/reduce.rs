@@ -112,6 +112,7 @@ impl Reduce<'_> {
             attempt,
             partition: self.partition,
             format: self.brief.format,
+            maps: self.brief.maps,
             partitions: self.brief.reducers,
             inputs: segments,
             memory: ByteSize(memory - in_memory.bytes()),

@@ -2,23 +2,19 @@
 
 use mapfold_data::partition::Partitioner;
 use mapfold_data::run::RunWriter;
-use mapfold_data::scratch::Scratch;
-use mapfold_terms::{ByteSize, Token};
+use mapfold_terms::ByteSize;
 
-use crate::Monitor;
+use crate::Attempt;
 
 /// What an attempt may use, and what its runs are called.
 pub(crate) struct Budget<'a> {
-    pub(crate) token: Token,
+    pub(crate) attempt: &'a Attempt<'a>,
     pub(crate) partitions: u32,
     pub(crate) partitioner: &'a Partitioner,
     /// For what the attempt works in.
     pub(crate) memory: ByteSize,
     /// Room for the run that it leaves.
     pub(crate) in_memory_max: ByteSize,
-    pub(crate) scratch: &'a Scratch,
-    /// Who may want the attempt to stop.
-    pub(crate) monitor: &'a dyn Monitor,
 }
 
 /// The share of the budget that an empty sink may keep; the rest makes sure that records come in between two spills, however unlike
@@ -36,9 +32,9 @@ impl Budget<'_> {
 
     pub(crate) fn run_writer(&self, in_memory_max: ByteSize) -> RunWriter {
         RunWriter::new(
-            self.token,
+            self.attempt.id().token,
             self.partitions,
-            self.scratch.clone(),
+            self.attempt.scratch().clone(),
             in_memory_max,
         )
     }
@@ -83,29 +79,23 @@ impl Budget<'_> {
 #[cfg(test)]
 mod tests {
     use mapfold_data::scratch::ScratchRoot;
-    use mapfold_terms::{MasterEpoch, Partitioning};
+    use mapfold_terms::Partitioning;
 
     use super::*;
-    use crate::Unwatched;
 
     #[test]
     fn records_and_run_together_stay_within_the_budget() {
         let base = tempfile::tempdir().unwrap();
         let scratch = ScratchRoot::open(base.path()).unwrap().scratch("1-1");
         let partitioner = Partitioner::new(&Partitioning::Hash, 1);
-        let token = Token {
-            epoch: MasterEpoch(1),
-            counter: 1,
-        };
+        let attempt = Attempt::alone(1, 1, None, &scratch);
         for (memory, room) in [(80, 0), (80, 40), (40, 80), (u64::MAX, u64::MAX)] {
             let budget = Budget {
-                token,
+                attempt: &attempt,
                 partitions: 1,
                 partitioner: &partitioner,
                 memory: ByteSize(memory),
                 in_memory_max: ByteSize(room),
-                scratch: &scratch,
-                monitor: &Unwatched,
             };
             let all = budget.for_records();
             assert!(budget.kept_max() <= all && budget.handed_on_max() <= all);

@@ -87,7 +87,7 @@ pub(crate) fn combine_runs(
 ) -> Result<(RunBytes, RunSummary, ByteSize), MergeError> {
     let mut writer = budget.run_writer(budget.in_memory_max);
     let width = merge::width_for(budget.for_cursors());
-    let spilled = merge::merge_runs(runs, width, budget.scratch, &mut writer, combine)?;
+    let spilled = merge::merge_runs(runs, width, budget.attempt.scratch(), &mut writer, combine)?;
     let (run, summary) = writer.finish()?;
     Ok((run, summary, spilled))
 }

@@ -18,7 +18,7 @@ use crate::partition::partition_of;
 use crate::sink::Sink;
 use crate::spills::Spills;
 use crate::state::State;
-use crate::{Job, Key, KeyRef, Record, Rows, Value, ValueOwned, ValueRef};
+use crate::{Attempt, Job, Key, KeyRef, Record, Rows, Value, ValueOwned, ValueRef};
 
 /// Where `map` puts keys and values.
 pub struct Emitter<'a, J: Job> {
@@ -186,13 +186,18 @@ impl<'a, J: Job> Emitter<'a, J> {
             format,
             ..
         } = &mut *self.emitted;
-        Rows::new(output, counters, state, *format, self.budget.monitor)
+        Rows::new(output, counters, state, *format, self.budget.attempt)
     }
 
     /// Whether the attempt is to stop: the job was cancelled, or another attempt at the task has won. The engine looks between blocks; a job
     /// that waits for something within one looks now and then, and returns any error.
     pub fn cancelled(&self) -> bool {
-        self.budget.monitor.cancelled()
+        self.budget.attempt.cancelled()
+    }
+
+    /// What there is to know of the attempt: which it is, and what it reads.
+    pub fn attempt(&self) -> &'a Attempt<'a> {
+        self.budget.attempt
     }
 
     /// Adds `n` to the job's counter `name`. Counters of the attempts that win are summed in the report.

@@ -80,7 +80,7 @@ impl<'a> KeyOrder<'a> {
                 .collect::<Result<_, _>>()
                 .map_err(MergeError::from)?,
             width,
-            self.budget.scratch,
+            self.budget.attempt.scratch(),
             merge::copy,
         )?;
         let cursors = narrowed.segments.iter().map(Segment::cursor).collect();

@@ -52,6 +52,7 @@
 #![deny(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
+mod attempt;
 mod bad_records;
 pub mod border;
 mod budget;
@@ -81,13 +82,17 @@ pub mod trial;
 mod value;
 mod values;
 
+pub use attempt::{Attempt, FolderError};
 pub use catalog::{BuildError, Catalog, JobTable, Maker};
 pub use coded::Coded;
 pub use emitter::Emitter;
 pub use job::{Fold, Job, JobError, KeyRef, Partition, ValueOwned, ValueRef};
 pub use key::{DecodeKeyError, Key, KeyPart};
 pub use mapfold_data::input::{Block, CsvError, FieldError, Fields, Header, JsonError, Record};
-pub use mapfold_terms::{Counters, Format, JobInfo, ParamInfo};
+pub use mapfold_terms::{
+    AttemptId, Counters, Format, InputFile, JobId, JobInfo, ParamInfo, Piece, Split, TaskId,
+    TaskKind,
+};
 pub use param::{NoParams, ParamError, ParamValue, Params};
 pub use partition::spread;
 pub use row::{Field, NamedRows, Rows};

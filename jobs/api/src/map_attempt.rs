@@ -13,7 +13,7 @@ use crate::emitter::{Emitted, Emitter, Finished, Place};
 use crate::guard;
 use crate::output::Output;
 use crate::spare::{MapMemory, Spare};
-use crate::{Job, MapDone, MapTask, Monitor, TaskError};
+use crate::{Attempt, Job, MapDone, MapTask, Monitor, TaskError};
 
 /// A record may take this share of an attempt's memory; the rest is for what `map` makes of it.
 const RECORD_SHARE: u64 = 2;
@@ -34,14 +34,13 @@ pub(crate) fn map_attempt<J: Job>(
     let started = Instant::now();
     let record_max = ByteSize(task.memory.bytes() / RECORD_SHARE).max(RECORD_MAX_LEAST);
     let partitioner = Partitioner::new(task.partitioning, task.partitions);
+    let attempt = Attempt::of_map(task, monitor);
     let budget = Budget {
-        token: task.attempt.token,
+        attempt: &attempt,
         partitions: task.partitions,
         partitioner: &partitioner,
         memory: task.memory,
         in_memory_max: task.in_memory_max,
-        scratch: task.scratch,
-        monitor,
     };
     let pass = Pass {
         job,
@@ -168,7 +167,7 @@ pub(crate) fn map_block<J: Job>(
     let Some(mut failure) = guard::failure(mapped) else {
         return Ok(emitted.check()?);
     };
-    if budget.monitor.cancelled() {
+    if budget.attempt.cancelled() {
         return Err(TaskError::Cancelled);
     }
     failure.at = Some(if emitted.place() == whole && block.record_count() > 1 {
@@ -208,7 +207,7 @@ fn map_rest<J: Job>(
     let Some(mut failure) = guard::failure(mapped) else {
         return Ok(emitted.check()?);
     };
-    if budget.monitor.cancelled() {
+    if budget.attempt.cancelled() {
         return Err(TaskError::Cancelled);
     }
     failure.at = Some(record_at(block, before, emitted.place()));
@@ -263,7 +262,7 @@ pub(crate) fn end_records<J: Job>(
     let Some(mut failure) = guard::failure(ended) else {
         return Ok(emitted.check()?);
     };
-    if budget.monitor.cancelled() {
+    if budget.attempt.cancelled() {
         return Err(TaskError::Cancelled);
     }
     let what = "the end of the map attempt (`finish_map`) failed";

@@ -16,7 +16,9 @@ use crate::key_order::KeyOrder;
 use crate::output::Output;
 use crate::state::State;
 use crate::values::GroupEnd;
-use crate::{Job, JobError, Key, Monitor, ReduceDone, ReduceTask, Rows, TaskError, Value, Values};
+use crate::{
+    Attempt, Job, JobError, Key, Monitor, ReduceDone, ReduceTask, Rows, TaskError, Value, Values,
+};
 
 /// Groups reduced between two looks at the monitor.
 const GROUPS_A_ROUND: u32 = 4096;
@@ -86,9 +88,10 @@ fn reduce<J: Job>(
     })??;
     let token = task.attempt.token;
     let mut output = Output::staged(task.part_folder, token, task.partition, task.part_codec)?;
-    let mut round = Round::new(job, &mut output, task.format, monitor);
+    let attempt = Attempt::of_reduce(&task, monitor);
+    let mut round = Round::new(job, &mut output, task.format, &attempt);
     let spilled = if J::FOLD.is_some() {
-        fold_all(&mut round, &task, shares, &narrowed.segments, &so_far)?
+        fold_all(&mut round, &attempt, shares, &narrowed.segments, &so_far)?
     } else {
         let cursors = narrowed.segments.iter().map(Segment::cursor).collect();
         stream_all(&mut round, &mut Merge::new(cursors)?, &so_far)?;
@@ -165,23 +168,21 @@ pub(crate) fn stream_all<J: Job>(
 /// Folds segments in order of hash, and reduces what is left in order of key. Returns the bytes written on the way.
 fn fold_all<J: Job>(
     round: &mut Round<'_, J>,
-    task: &ReduceTask<'_>,
+    attempt: &Attempt<'_>,
     shares: Shares,
     segments: &[Segment],
     so_far: &SoFar<'_>,
 ) -> Result<ByteSize, Stop> {
     let mut left = KeyOrder::new(Budget {
-        token: task.attempt.token,
+        attempt,
         partitions: 1,
         partitioner: &Partitioner::Hash(1),
         memory: shares.survivors,
         in_memory_max: ByteSize(0),
-        scratch: task.scratch,
-        monitor: so_far.monitor,
     });
     let mut merge = JobMerge::<J>::new(
         segments,
-        hash_partitions::<J>(task.partitions),
+        hash_partitions::<J>(attempt.reduces()),
         shares.folds,
     )?;
     let mut more = true;
@@ -246,7 +247,7 @@ pub(crate) struct Round<'a, J> {
     format: Format,
     /// The job's own.
     state: State,
-    monitor: &'a dyn Monitor,
+    attempt: &'a Attempt<'a>,
     pub(crate) groups: u64,
 }
 
@@ -256,7 +257,7 @@ impl<'a, J: Job> Round<'a, J> {
         job: &'a J,
         output: &'a mut Output,
         format: Format,
-        monitor: &'a dyn Monitor,
+        attempt: &'a Attempt<'a>,
     ) -> Self {
         Self {
             job,
@@ -265,7 +266,7 @@ impl<'a, J: Job> Round<'a, J> {
             counters: Counters::default(),
             format,
             state: State::default(),
-            monitor,
+            attempt,
             groups: 0,
         }
     }
@@ -283,7 +284,7 @@ impl<'a, J: Job> Round<'a, J> {
             &mut self.counters,
             &mut self.state,
             self.format,
-            self.monitor,
+            self.attempt,
         );
         let reduced = self.job.reduce(decoded, &mut values, &mut rows);
         self.output.check()?;
@@ -305,7 +306,7 @@ impl<J: Job> Round<'_, J> {
             &mut self.counters,
             &mut self.state,
             self.format,
-            self.monitor,
+            self.attempt,
         );
         let ended = guard::catch(|| self.job.finish_reduce(&mut rows));
         self.output.check()?;
@@ -321,7 +322,7 @@ impl<J: Job> Round<'_, J> {
     /// The reason for an error, if the attempt is to stop.
     #[cold]
     fn stopped(&self) -> Option<Stop> {
-        let stops = self.monitor.cancelled();
+        let stops = self.attempt.cancelled();
         stops.then_some(Stop::Task(TaskError::Cancelled))
     }
 }

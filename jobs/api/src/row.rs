@@ -4,7 +4,7 @@ use std::any::Any;
 
 use mapfold_terms::{Counters, Format};
 
-use crate::Monitor;
+use crate::Attempt;
 use crate::output::Output;
 use crate::state::State;
 
@@ -14,7 +14,7 @@ pub struct Rows<'a> {
     counters: &'a mut Counters,
     state: &'a mut State,
     format: Format,
-    monitor: &'a dyn Monitor,
+    attempt: &'a Attempt<'a>,
 }
 
 /// Where rows of a named output are written; see [`Rows::to`].
@@ -31,14 +31,14 @@ impl<'a> Rows<'a> {
         counters: &'a mut Counters,
         state: &'a mut State,
         format: Format,
-        monitor: &'a dyn Monitor,
+        attempt: &'a Attempt<'a>,
     ) -> Self {
         Self {
             output,
             counters,
             state,
             format,
-            monitor,
+            attempt,
         }
     }
 
@@ -128,7 +128,12 @@ impl<'a> Rows<'a> {
 
     /// Whether the attempt is to stop; see [`Emitter::cancelled`](crate::Emitter::cancelled).
     pub fn cancelled(&self) -> bool {
-        self.monitor.cancelled()
+        self.attempt.cancelled()
+    }
+
+    /// What there is to know of the attempt; see [`Emitter::attempt`](crate::Emitter::attempt).
+    pub fn attempt(&self) -> &'a Attempt<'a> {
+        self.attempt
     }
 
     /// Adds `n` to the job's counter `name`.

@@ -83,6 +83,8 @@ pub struct MapTask<'a> {
     pub attempt: AttemptId,
     /// What to read.
     pub split: &'a Split,
+    /// Number of map tasks, M.
+    pub maps: u32,
     /// How to cut it into records.
     pub format: Format,
     /// Number of partitions, R; 0 for a job without reduce tasks.
@@ -131,6 +133,8 @@ pub struct ReduceTask<'a> {
     pub partition: PartitionId,
     /// How the input was cut into records, for a job that writes records back.
     pub format: Format,
+    /// Number of map tasks, M.
+    pub maps: u32,
     /// Number of partitions, R.
     pub partitions: u32,
     /// That partition of each run, in the order of the map tasks. May be on disk, mapped.

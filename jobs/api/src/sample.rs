@@ -10,7 +10,7 @@ use mapfold_data::merge::Cursor;
 use mapfold_data::partition::Partitioner;
 use mapfold_data::run::{ReadRunError, Run, RunBytes};
 use mapfold_terms::{
-    Boundaries, ByteSize, Codec, FailClass, Format, PartitionId, Piece, Plan, Split, Token,
+    Boundaries, ByteSize, Codec, FailClass, Format, PartitionId, Piece, Plan, Split,
 };
 
 use crate::budget::Budget;
@@ -19,7 +19,7 @@ use crate::emitter::Emitted;
 use crate::job::group_of;
 use crate::map_attempt::{RECORD_MAX_LEAST, end_records, finish, map_block, read_failed};
 use crate::sink::Sink;
-use crate::{Job, SampleTask, TaskError, Unwatched};
+use crate::{Attempt, Job, SampleTask, TaskError};
 
 /// Windows over the whole input. Opening and reading one takes 10 to 20 µs from the page cache.
 const WINDOWS: u64 = 1024;
@@ -39,14 +39,14 @@ const BOUNDARIES_BYTES_MAX: usize = 128 << 10;
 
 /// Where the partitions of `task.plan` begin.
 pub(crate) fn sample<J: Job>(job: &J, task: &SampleTask<'_>) -> Result<Boundaries, TaskError> {
+    let maps = u32::try_from(task.plan.splits.len()).unwrap_or(u32::MAX);
+    let attempt = Attempt::alone(maps, task.plan.reducers, None, task.scratch);
     let budget = Budget {
-        token: Token::NONE,
+        attempt: &attempt,
         partitions: 1,
         partitioner: &Partitioner::Hash(1),
         memory: MEMORY,
         in_memory_max: ByteSize(0),
-        scratch: task.scratch,
-        monitor: &Unwatched,
     };
     let mut emitted = Emitted::new(Sink::new(), &budget);
     let mut buffer = ReadBuffer::with_size(ByteSize(WINDOW_BYTES));

@@ -8,7 +8,7 @@
 
 use mapfold_data::input::{ReadBuffer, SplitReader};
 use mapfold_data::partition::Partitioner;
-use mapfold_terms::{Boundaries, ByteSize, Partitioning, Token};
+use mapfold_terms::{Boundaries, ByteSize, Partitioning, Split};
 
 use crate::budget::Budget;
 use crate::combine::{MergeError, fold};
@@ -17,7 +17,7 @@ use crate::map_attempt::{end_records, map_block, read_failed};
 use crate::output::Output;
 use crate::reduce_attempt::{Round, SoFar, Stop, guarded, stream_all};
 use crate::sink::Sink;
-use crate::{Job, SequentialDone, SequentialTask, TaskError, Unwatched, Value, Values};
+use crate::{Attempt, Job, SequentialDone, SequentialTask, TaskError, Unwatched, Value, Values};
 
 /// More than any machine has; small enough to be doubled.
 const UNLIMITED: ByteSize = ByteSize(1 << 60);
@@ -28,15 +28,23 @@ pub(crate) fn sequential<J: Job>(
     task: &SequentialTask<'_>,
 ) -> Result<SequentialDone, TaskError> {
     let all_in_one = Partitioning::Ranges(Boundaries::default());
+    let whole = Split {
+        index: 0,
+        pieces: task
+            .splits
+            .iter()
+            .flat_map(|it| &it.pieces)
+            .cloned()
+            .collect(),
+    };
+    let attempt = Attempt::alone(1, u32::from(!J::MAP_ONLY), Some(&whole), task.scratch);
     let budget = Budget {
-        token: Token::NONE,
+        attempt: &attempt,
         partitions: 1,
         // Takes no look at a key.
         partitioner: &Partitioner::new(&all_in_one, 1),
         memory: UNLIMITED,
         in_memory_max: UNLIMITED,
-        scratch: task.scratch,
-        monitor: &Unwatched,
     };
     let mut output = Output::bare(task.part_folder, task.part_codec).map_err(MergeError::from)?;
     let mut emitted = Emitted::new(Sink::new(), &budget);
@@ -69,7 +77,7 @@ pub(crate) fn sequential<J: Job>(
             rows,
         });
     }
-    let mut round = Round::new(job, &mut output, task.format, &Unwatched);
+    let mut round = Round::new(job, &mut output, task.format, &attempt);
     reduce_all(&mut round, job, emitted.into_sink(), records_mapped)?;
     round.end()?;
     let groups = round.groups;

@@ -339,11 +339,13 @@ impl<J: Job> Stage<J> {
         let mut tried = Tried::new();
         let folder = self.root.scratch("part");
         let part_folder = folder.folder()?.join("part");
+        let maps = u32::try_from(plan.splits.len()).unwrap_or(u32::MAX);
         for split in &plan.splits {
             let attempt = attempt(TaskId::map(split.index));
             let task = MapTask {
                 attempt,
                 split,
+                maps,
                 format: plan.format,
                 partitions: plan.reducers,
                 partitioning: &partitioning,
@@ -406,6 +408,7 @@ impl<J: Job> Stage<J> {
             attempt,
             partition,
             format: plan.format,
+            maps: u32::try_from(tried.runs.len()).unwrap_or(u32::MAX),
             partitions: plan.reducers,
             inputs: segments.collect::<Result<_, TrialError>>()?,
             memory: how.memory,

@@ -204,6 +204,7 @@ fn run(job: &str, folder: &Path, text: &str, how: How) -> Result<Left, TaskError
         let task = MapTask {
             attempt,
             split,
+            maps: u32::try_from(plan.splits.len()).unwrap(),
             format: plan.format,
             partitions: how.partitions,
             partitioning: &Partitioning::Hash,
@@ -231,6 +232,7 @@ fn run(job: &str, folder: &Path, text: &str, how: How) -> Result<Left, TaskError
             attempt,
             partition,
             format: plan.format,
+            maps: u32::try_from(plan.splits.len()).unwrap(),
             partitions: how.partitions,
             inputs: (0..).zip(&runs).map(segment).collect(),
             memory: ByteSize(how.memory),

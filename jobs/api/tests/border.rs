@@ -105,6 +105,7 @@ fn messages() -> String {
     add(&Ask::Map {
         attempt: attempt(TaskId::map(5)),
         split: split(),
+        maps: 6,
         format: Format::Lines,
         partitions: 2,
         partitioning: Partitioning::Ranges(boundaries.clone()),
@@ -119,6 +120,7 @@ fn messages() -> String {
         attempt: attempt(TaskId::reduce(1)),
         partition: PartitionId(1),
         format: Format::Files,
+        maps: 6,
         partitions: 2,
         inputs: [
             InputAt::Nowhere,

@@ -104,6 +104,7 @@ fn map(bencher: Bencher<'_, '_>, job: &str, params: &[(&str, &str)], kind: Kind)
             let task = MapTask {
                 attempt,
                 split: &plan.splits[0],
+                maps: 1,
                 format: plan.format,
                 partitions: 8,
                 partitioning: &Partitioning::Hash,

@@ -299,6 +299,7 @@ impl IsolatedRunner {
             let ask = Ask::Map {
                 attempt: task.attempt,
                 split,
+                maps: task.maps,
                 format: task.format,
                 partitions: task.partitions,
                 partitioning: task.partitioning.clone(),

@@ -45,6 +45,7 @@ fn try_answer(
         Ask::Map {
             attempt,
             split,
+            maps,
             format,
             partitions,
             partitioning,
@@ -59,6 +60,7 @@ fn try_answer(
             let task = MapTask {
                 attempt: *attempt,
                 split,
+                maps: *maps,
                 format: *format,
                 partitions: *partitions,
                 partitioning,
@@ -78,6 +80,7 @@ fn try_answer(
                 attempt: ask.attempt,
                 partition: ask.partition,
                 format: ask.format,
+                maps: ask.maps,
                 partitions: ask.partitions,
                 inputs: segments(ask, beside)?,
                 memory: ask.memory,

@@ -32,6 +32,9 @@ pub enum Ask {
         attempt: AttemptId,
         /// What to read.
         split: Split,
+        /// Number of map tasks, M.
+        #[serde(default)]
+        maps: u32,
         /// How to cut it into records.
         format: Format,
         /// Number of partitions, R.
@@ -86,6 +89,9 @@ pub struct AskReduce {
     pub partition: PartitionId,
     /// How the input was cut into records.
     pub format: Format,
+    /// Number of map tasks, M.
+    #[serde(default)]
+    pub maps: u32,
     /// Number of partitions, R.
     pub partitions: u32,
     /// That partition of each run, in the order of the map tasks.
@@ -180,6 +186,7 @@ impl Ask {
         Ok(Self::Map {
             attempt: task.attempt,
             split: task.split.clone(),
+            maps: task.maps,
             format: task.format,
             partitions: task.partitions,
             partitioning: task.partitioning.clone(),
@@ -208,6 +215,7 @@ impl Ask {
             attempt: task.attempt,
             partition: task.partition,
             format: task.format,
+            maps: task.maps,
             partitions: task.partitions,
             inputs: inputs.collect(),
             memory: task.memory,

@@ -243,3 +243,74 @@ fn parameters_that_there_are_not_are_refused() {
     let why = format!("{:?}", trial.run().map(drop).unwrap_err());
     assert!(why.contains("there is no parameter `colour`"), "{why}");
 }
+
+/// Tells what its attempts know.
+struct Knows;
+
+fn known(attempt: &crate::Attempt<'_>) -> String {
+    let mut known = format!(
+        "{} of {}, {}",
+        attempt.id(),
+        attempt.maps(),
+        attempt.reduces()
+    );
+    let pieces = attempt.split().into_iter().flat_map(|split| &split.pieces);
+    for piece in pieces {
+        let name = piece.file.name.display();
+        known += &format!(" {name}:{}-{}", piece.start, piece.end);
+    }
+    known
+}
+
+impl Job for Knows {
+    type Params = NoParams;
+    type Key = String;
+    type Value = ();
+
+    const NAME: &'static str = "knows";
+    const SUMMARY: &'static str = "tells what its attempts know";
+
+    fn new(_: NoParams) -> Result<Self, JobError> {
+        Ok(Self)
+    }
+
+    fn map(&self, _: &Record<'_>, _: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+        Ok(())
+    }
+
+    fn finish_map(&self, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+        let known = known(out.attempt());
+        out.emit(&known, ());
+        Ok(())
+    }
+
+    fn reduce(
+        &self,
+        known: &str,
+        _: &mut Values<'_, Self>,
+        rows: &mut Rows<'_>,
+    ) -> Result<(), JobError> {
+        rows.row(known, "");
+        Ok(())
+    }
+
+    fn finish_reduce(&self, rows: &mut Rows<'_>) -> Result<(), JobError> {
+        rows.row(known(rows.attempt()), "");
+        Ok(())
+    }
+}
+
+#[test]
+fn attempts_know_what_they_are_and_read() {
+    let trial = Trial::<Knows>::new()
+        .file("one", "aaaaaaaaaaaaaaaaaaaaaaa\nb\n")
+        .file("two", "")
+        .split_size(20);
+    let tried = trial.run().unwrap();
+    let want = [
+        "m0.1 of 2, 1 one:0-20\t",
+        "m1.1 of 2, 1 one:20-26 two:0-0\t",
+        "r0.1 of 2, 1\t",
+    ];
+    assert_eq!(tried.rows(), want);
+}

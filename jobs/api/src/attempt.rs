@@ -1,0 +1,183 @@
+//! What an attempt knows of itself and of its job.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use mapfold_data::scratch::{Scratch, ScratchError};
+use mapfold_terms::{AttemptId, JobId, Split, TaskId, Token};
+
+use crate::{MapTask, Monitor, ReduceTask};
+
+/// The attempt that calls a job's functions: which it is, of how many tasks, and what it reads. From
+/// [`Emitter::attempt`](crate::Emitter::attempt) and [`Rows::attempt`](crate::Rows::attempt).
+///
+/// An output that depends on it is that of this attempt, not of the job: the number of map tasks follows from the input, but the number of a try from
+/// what failed. It is there for messages, names of temporary files, and programs that ask.
+pub struct Attempt<'a> {
+    id: AttemptId,
+    maps: u32,
+    reduces: u32,
+    split: Option<&'a Split>,
+    scratch: &'a Scratch,
+    monitor: &'a dyn Monitor,
+    /// Made when it is first asked for.
+    folder: OnceLock<PathBuf>,
+}
+
+/// Of the folder, within the attempt's scratch folder; no file of ours there is called so.
+const FOLDER: &str = "own";
+
+impl<'a> Attempt<'a> {
+    pub(crate) fn of_map(task: &MapTask<'a>, monitor: &'a dyn Monitor) -> Self {
+        Self {
+            id: task.attempt,
+            maps: task.maps,
+            reduces: task.partitions,
+            split: Some(task.split),
+            scratch: task.scratch,
+            monitor,
+            folder: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn of_reduce(task: &ReduceTask<'a>, monitor: &'a dyn Monitor) -> Self {
+        Self {
+            id: task.attempt,
+            maps: task.maps,
+            reduces: task.partitions,
+            split: None,
+            scratch: task.scratch,
+            monitor,
+            folder: OnceLock::new(),
+        }
+    }
+
+    /// One that no engine has ordered, of a job with so many tasks.
+    pub(crate) fn alone(
+        maps: u32,
+        reduces: u32,
+        split: Option<&'a Split>,
+        scratch: &'a Scratch,
+    ) -> Self {
+        Self {
+            id: AttemptId {
+                token: Token::NONE,
+                job: JobId(0),
+                task: TaskId::map(0),
+                number: 1,
+            },
+            maps,
+            reduces,
+            split,
+            scratch,
+            monitor: &crate::Unwatched,
+            folder: OnceLock::new(),
+        }
+    }
+
+    /// Its task, the number of the try, and a token that no other attempt has. Where no master has ordered it (`mapfold task`, `replay`), the job
+    /// is 0.
+    pub fn id(&self) -> AttemptId {
+        self.id
+    }
+
+    /// Number of map tasks of the job.
+    pub fn maps(&self) -> u32 {
+        self.maps
+    }
+
+    /// Number of reduce tasks of the job; 0 if it has none.
+    pub fn reduces(&self) -> u32 {
+        self.reduces
+    }
+
+    /// What a map attempt reads, known before its first record, and also if it has none. `None` in a reduce attempt, and while
+    /// a sample of keys is taken.
+    pub fn split(&self) -> Option<&'a Split> {
+        self.split
+    }
+
+    /// A folder of the attempt's own, empty when it is first asked for, that goes with all that is in it when the attempt ends. It is among the engine's temporary files
+    /// (`TMPDIR`, or `--dir` of a worker), for this user alone; what is in it is not counted in `--temp-max`.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn folder(&self) -> Result<&Path, FolderError> {
+        if let Some(folder) = self.folder.get() {
+            return Ok(folder);
+        }
+        let folder = self.scratch.folder()?.join(FOLDER);
+        fs::create_dir_all(&folder).map_err(|source| FolderError::Make {
+            path: folder.clone(),
+            source,
+        })?;
+        Ok(self.folder.get_or_init(|| folder))
+    }
+
+    /// Whether it is to stop; see [`Emitter::cancelled`](crate::Emitter::cancelled).
+    pub fn cancelled(&self) -> bool {
+        self.monitor.cancelled()
+    }
+
+    pub(crate) fn scratch(&self) -> &'a Scratch {
+        self.scratch
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if let Some(folder) = self.folder.get() {
+            // What is left goes with the scratch folder.
+            let _ = fs::remove_dir_all(folder);
+        }
+    }
+}
+
+impl fmt::Debug for Attempt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempt")
+            .field("id", &self.id)
+            .field("maps", &self.maps)
+            .field("reduces", &self.reduces)
+            .field("split", &self.split)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why an attempt has no folder of its own.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// There is no scratch folder.
+    #[error("there is no folder for temporary files")]
+    Scratch(#[from] ScratchError),
+    /// It cannot be made there.
+    #[error("cannot create {}", path.display())]
+    Make {
+        /// What was to be made.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use mapfold_data::scratch::ScratchRoot;
+
+    use super::*;
+
+    #[test]
+    fn the_folder_goes_with_the_attempt() {
+        let base = tempfile::tempdir().unwrap();
+        let scratch = ScratchRoot::open(base.path()).unwrap().scratch("1-1");
+        let attempt = Attempt::alone(1, 1, None, &scratch);
+        let folder = attempt.folder().unwrap().to_owned();
+        fs::write(folder.join("a"), "b").unwrap();
+        assert_eq!(attempt.folder().unwrap(), folder);
+        drop(attempt);
+        assert!(!folder.exists());
+        assert!(scratch.folder().unwrap().exists());
+    }
+}
