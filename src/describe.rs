@@ -157,6 +157,7 @@ mod tests {
             folds: false,
             total_order: false,
             map_only: false,
+            split_per_file: false,
         };
         let typed = JobArgs {
             named: "grep".to_owned(),

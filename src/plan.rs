@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mapfold_data::input;
+use mapfold_data::input::{self, PlanOptions};
 use mapfold_job::Catalog;
 use mapfold_terms::{ByteSize, JobKey, JobSpec, Partitioning, RawPath};
 
@@ -41,6 +41,7 @@ fn spec(args: &PlanArgs, found: &Found) -> Result<JobSpec, Problem> {
         inputs: found.files(&args.inputs)?,
         format: args.format.unwrap_or(info.format),
         split_size: args.split_size.map(positive).transpose()?,
+        split_per_file: info.split_per_file,
         reducers: reducers(args.reducers, info)?,
         parts: codec(args.compress),
         partitioning: Partitioning::Hash,
@@ -61,7 +62,7 @@ fn spec(args: &PlanArgs, found: &Found) -> Result<JobSpec, Problem> {
 pub(crate) fn of_job(spec: &JobSpec, plugin: Option<&Path>) -> Result<PlanFile, Problem> {
     let files =
         input::discover(&spec.inputs).map_err(|error| ranges::refused(&error, error.hint()))?;
-    let plan = input::plan(files.clone(), spec.format, spec.split_size, spec.reducers)
+    let plan = input::plan_with(files.clone(), PlanOptions::from(spec))
         .map_err(|error| ranges::refused(&error, error.hint()))?;
     let split_size = spec
         .split_size

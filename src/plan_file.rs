@@ -262,6 +262,8 @@ impl PlanFile {
             inputs: Vec::new(),
             format: self.format(),
             split_size: Some(ByteSize(self.split_size)),
+            // The splits are there.
+            split_per_file: false,
             reducers: Some(self.reducers),
             parts: self.parts,
             partitioning: self.partitioning(),

@@ -5,7 +5,7 @@
 
 use std::env;
 
-use mapfold_data::input;
+use mapfold_data::input::{self, PlanOptions};
 use mapfold_data::scratch::ScratchRoot;
 use mapfold_job::{Runner, SampleTask, TaskError};
 use mapfold_terms::{FailClass, Failure, JobSpec, Partitioning, Plan};
@@ -21,7 +21,7 @@ pub(crate) fn find(runner: &dyn Runner, spec: &mut JobSpec) -> Result<Option<Pla
         return Ok(None);
     }
     let found = input::discover(&spec.inputs).map_err(|error| refused(&error, error.hint()))?;
-    let plan = input::plan(found, spec.format, spec.split_size, spec.reducers)
+    let plan = input::plan_with(found, PlanOptions::from(&*spec))
         .map_err(|error| refused(&error, error.hint()))?;
     if !runner.info().total_order {
         return Ok(Some(plan));

@@ -424,6 +424,7 @@ fn spec(
         inputs,
         format: settings.format.unwrap_or(info.format),
         split_size: settings.split_size,
+        split_per_file: info.split_per_file,
         reducers: reducers(settings.reducers, info)?,
         parts: settings.parts,
         partitioning: Partitioning::Hash,

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use mapfold_data::input::{discover, plan};
+use mapfold_data::input::{PlanOptions, discover, plan_with};
 use mapfold_data::scratch::ScratchRoot;
 use mapfold_job::{Catalog, SequentialTask, TaskError};
 use mapfold_terms::{FailClass, Failure};
@@ -27,13 +27,13 @@ pub(crate) fn sequential(
         Problem::new(Exit::Input, "cannot read the input").because(error)
     };
     let files = discover(&names).map_err(|error| cannot_read(&error))?;
-    let plan = plan(
-        files,
-        args.format.unwrap_or(runner.info().format),
-        None,
-        None,
-    )
-    .map_err(|error| cannot_read(&error))?;
+    let info = runner.info();
+    let options = PlanOptions {
+        format: args.format.unwrap_or(info.format),
+        split_per_file: info.split_per_file,
+        ..PlanOptions::default()
+    };
+    let plan = plan_with(files, options).map_err(|error| cannot_read(&error))?;
     let root = ScratchRoot::open(&std::env::temp_dir()).map_err(|error| no_scratch(&error))?;
     let done = runner.sequential(&SequentialTask {
         splits: &plan.splits,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mapfold_data::input::{self, DiscoverError, PlanError};
+use mapfold_data::input::{self, DiscoverError, PlanError, PlanOptions};
 use mapfold_data::manifest::Inputs;
 use mapfold_protocol::codec::fits;
 use mapfold_terms::{
@@ -103,7 +103,7 @@ pub(crate) fn plan(
         output::check_holds_no_input(output, &spec.inputs, &found)?;
     }
     let inputs = Inputs::of(&found);
-    let plan = input::plan(found, spec.format, spec.split_size, spec.reducers)?;
+    let plan = input::plan_with(found, PlanOptions::from(spec))?;
     let split_size = spec
         .split_size
         .unwrap_or_else(|| input::split_size_for(ByteSize(plan.bytes)));

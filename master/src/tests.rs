@@ -75,6 +75,7 @@ impl Bench {
             // A map task a line, so that a small file makes many.
             format: Format::NLine(NonZeroU32::MIN),
             split_size: None,
+            split_per_file: false,
             reducers: Some(reducers),
             parts: Codec::Plain,
             partitioning: Partitioning::Hash,

@@ -183,3 +183,37 @@ fn without_reduce_tasks_what_the_mapper_prints_are_the_rows() {
         );
     }
 }
+
+#[test]
+fn each_file_has_a_program_of_its_own_and_an_empty_one_too() {
+    let sandbox = Sandbox::new();
+    let input = sandbox.work("in");
+    fs::create_dir(&input).unwrap();
+    for (name, text) in [("a", "x\ny\n"), ("b", ""), ("c", "z\n")] {
+        fs::write(input.join(name), text).unwrap();
+    }
+    let count = "sh -c 'echo $(wc -l)'";
+    let run = |how: &[&str], output: &str| {
+        let args = ["stream", "in", "-o", output, "--mapper", count];
+        let ended = sandbox.start(args.iter().chain(how).copied()).wait();
+        assert!(ended.status.success(), "{}", ended.stderr);
+    };
+    let want = [b"0\t", b"1\t", b"2\t"];
+    run(&["--reducer", "NONE"], "map-only");
+    let parts = parts_of(&sandbox.work("map-only"));
+    assert_eq!(parts.len(), 3);
+    assert_eq!(rows_of(&sandbox.work("map-only")), want);
+    run(&["--workers", "2"], "reduced");
+    assert_eq!(rows_of(&sandbox.work("reduced")), want);
+
+    // Without a file there is no map task.
+    for name in ["a", "b", "c"] {
+        fs::remove_file(input.join(name)).unwrap();
+    }
+    run(&["--reducer", "NONE"], "nothing");
+    assert_eq!(parts_of(&sandbox.work("nothing")).len(), 0);
+    run(&["--reducer", "cat", "-r", "2"], "no-rows");
+    let parts = parts_of(&sandbox.work("no-rows"));
+    assert_eq!(parts.len(), 2);
+    assert!(rows_of(&sandbox.work("no-rows")).is_empty());
+}

@@ -63,7 +63,8 @@ pub use failure::{CodecName, ReadSplitError};
 pub use fields::{FieldError, Fields};
 pub use header::Header;
 pub use plan::{
-    PlanError, REDUCERS_DEFAULT_MAX, REDUCERS_MAX, SPLITS_MAX, plan, reducers_for, split_size_for,
+    PlanError, PlanOptions, REDUCERS_DEFAULT_MAX, REDUCERS_MAX, SPLITS_MAX, plan, plan_with,
+    reducers_for, split_size_for,
 };
 pub use read_buffer::ReadBuffer;
 pub use reader::SplitReader;

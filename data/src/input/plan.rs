@@ -7,12 +7,12 @@
 //! | `files` | one piece | one piece |
 //! | `nline:N` | a split for every N lines | a split |
 //!
-//! Pieces that are smaller than a split share one, in input order. A function of the files and the options
+//! Pieces that are smaller than a split share one, in input order; those of one file alone, where a job wants that. A function of the files and the options
 //! alone: the same input gives the same splits, and so the same output, on every machine.
 
 use std::num::{NonZeroU32, NonZeroU64};
 
-use mapfold_terms::{ByteSize, Codec, Format, InputFile, Piece, Plan, RawPath};
+use mapfold_terms::{ByteSize, Codec, Format, InputFile, JobSpec, Piece, Plan, RawPath};
 use memchr::memchr_iter;
 
 use super::ReadSplitError;
@@ -45,6 +45,50 @@ pub fn plan(
     split_size: Option<ByteSize>,
     reducers: Option<u32>,
 ) -> Result<Plan, PlanError> {
+    let options = PlanOptions {
+        format,
+        split_size,
+        split_per_file: false,
+        reducers,
+    };
+    plan_with(files, options)
+}
+
+/// How inputs are divided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PlanOptions {
+    /// How they are cut into records.
+    pub format: Format,
+    /// Size of a split; by default [`split_size_for`].
+    pub split_size: Option<ByteSize>,
+    /// No split holds pieces of two files, and an empty file is a split.
+    pub split_per_file: bool,
+    /// Number of reduce tasks; by default [`reducers_for`].
+    pub reducers: Option<u32>,
+}
+
+impl From<&JobSpec> for PlanOptions {
+    fn from(spec: &JobSpec) -> Self {
+        Self {
+            format: spec.format,
+            split_size: spec.split_size,
+            split_per_file: spec.split_per_file,
+            reducers: spec.reducers,
+        }
+    }
+}
+
+/// The same, with all that may be chosen.
+///
+/// # Errors
+/// See [`PlanError`].
+pub fn plan_with(files: Vec<InputFile>, options: PlanOptions) -> Result<Plan, PlanError> {
+    let PlanOptions {
+        format,
+        split_size,
+        split_per_file,
+        reducers,
+    } = options;
     let count = files.len() as u64;
     let lens = files.iter().map(|file| file.fingerprint.len);
     let total = ByteSize(lens.fold(0, u64::saturating_add));
@@ -63,6 +107,9 @@ pub fn plan(
             _ if packed => packing.push_whole(file)?,
             Format::Lines | Format::Csv(_) => packing.push_cut(file, size.get())?,
             Format::Fixed(record) => push_fixed(&mut packing, file, record, size)?,
+        }
+        if split_per_file {
+            packing.seal()?;
         }
     }
     let splits = packing.finish()?;

@@ -209,6 +209,7 @@ fn info<J: Job>() -> JobInfo {
         folds: J::FOLD.is_some(),
         total_order: J::TOTAL_ORDER,
         map_only: J::MAP_ONLY,
+        split_per_file: J::SPLIT_PER_FILE,
     }
 }
 

@@ -149,6 +149,10 @@ pub trait Job: Sized + Send + Sync + 'static {
     /// # assert_eq!(trial.check().unwrap().rows(), ["a\t1", "an\t1", "ape\t1", "zoo\t1"]);
     /// ```
     const PARTITION: Option<Partition<Self>> = None;
+    /// Whether a map task reads one file at most, rather than many small ones, and an empty file has a map task too: for a job that keeps something of a file until
+    /// [`finish_map`](Job::finish_map). Many small files are many map tasks then. A file larger than a split has several all the same, unless its format
+    /// is [`Format::Files`].
+    const SPLIT_PER_FILE: bool = false;
     /// Whether there are no reduce tasks, and `map` writes the rows: [`map_only!`](crate::map_only) says so.
     const MAP_ONLY: bool = false;
     /// Secondary sort: whether keys are tuples whose first part alone makes a group. Keys are sorted whole, so the values of a group

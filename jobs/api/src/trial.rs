@@ -45,7 +45,7 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
-use mapfold_data::input::{discover, plan};
+use mapfold_data::input::{PlanOptions, discover, plan_with};
 use mapfold_data::run::Run;
 use mapfold_data::scratch::{Scratch, ScratchRoot};
 use mapfold_terms::{
@@ -332,7 +332,13 @@ impl<J: Job> Stage<J> {
     fn run(&self, how: How) -> Result<Tried<J>, TrialError> {
         let files = discover(&self.names).map_err(not_read)?;
         let reducers = if J::MAP_ONLY { 0 } else { how.reducers.get() };
-        let plan = plan(files, self.format, how.split_size, Some(reducers)).map_err(not_read)?;
+        let options = PlanOptions {
+            format: self.format,
+            split_size: how.split_size,
+            split_per_file: J::SPLIT_PER_FILE,
+            reducers: Some(reducers),
+        };
+        let plan = plan_with(files, options).map_err(not_read)?;
         self.runs.update(|count| count + 1);
         let scratch = self.root.scratch(&format!("trial-{}", self.runs.get()));
         let partitioning = self.partitioning(&plan, &scratch)?;

@@ -270,6 +270,7 @@ fn messages() -> String {
         folds: true,
         total_order: false,
         map_only: true,
+        split_per_file: true,
     }]);
     add(&About {
         api: name(),

@@ -64,6 +64,8 @@ impl Job for Streaming {
 
     const NAME: &'static str = "streaming";
     const SUMMARY: &'static str = "run programs as map and reduce (see `mapfold stream`)";
+    /// Programs ask which file they read (`mapreduce_map_input_file`), and some say something of an empty one.
+    const SPLIT_PER_FILE: bool = true;
     const PARTITION: Option<Partition<Self>> =
         Some(|job, (_, key), partitions| job.partitioner.of(key, partitions));
 

@@ -15,6 +15,8 @@ impl Job for StreamingMap {
 
     const NAME: &'static str = "streaming-map";
     const SUMMARY: &'static str = "run a program as map, without a reduce (see `mapfold stream`)";
+    /// Programs ask which file they read (`mapreduce_map_input_file`), and some say something of an empty one.
+    const SPLIT_PER_FILE: bool = true;
 
     fn new(params: StreamingParams) -> Result<Self, JobError> {
         Streaming::new(params).map(Self)

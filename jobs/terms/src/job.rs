@@ -112,6 +112,9 @@ pub struct JobSpec {
     pub format: Format,
     /// Size of a split; by default a function of the input's size.
     pub split_size: Option<ByteSize>,
+    /// No split holds pieces of two files, and an empty file is a split ([`JobInfo::split_per_file`]).
+    #[serde(default)]
+    pub split_per_file: bool,
     /// Number of reduce tasks, and so of part files; by default a function of the input's size. 0 for a job that has none: then each map
     /// task leaves a part.
     pub reducers: Option<u32>,
@@ -223,6 +226,9 @@ pub struct JobInfo {
     pub total_order: bool,
     /// Whether it has no reduce tasks: each map task leaves a part.
     pub map_only: bool,
+    /// Whether a map task reads one file at most, and an empty file has a map task too.
+    #[serde(default)]
+    pub split_per_file: bool,
 }
 
 /// One parameter of a job.

@@ -101,7 +101,7 @@ fields! {
     FileId { 0 }
     JobFile { kind, name, bytes, id, path }
     JobSpec {
-        key, job, params, inputs, files, format, split_size, reducers, parts, partitioning, output, overwrite,
+        key, job, params, inputs, files, format, split_size, split_per_file, reducers, parts, partitioning, output, overwrite,
         max_attempts, skip_bad, backup, task_timeout, row_key, row_value
     }
     Fingerprint { inode, len, modified_ns, changed_ns }

@@ -161,6 +161,7 @@ fn spec(job: JobId) -> JobSpec {
         }],
         format: Format::Fixed(NonZeroU32::MIN),
         split_size: Some(ByteSize(10)),
+        split_per_file: true,
         reducers: None,
         parts: Codec::Lz4,
         partitioning: Partitioning::Ranges([b"a".as_slice(), b"b"].into_iter().collect()),

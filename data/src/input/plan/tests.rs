@@ -139,6 +139,49 @@ fn every_so_many_lines_are_a_split() {
 }
 
 #[test]
+fn a_split_may_be_of_one_file_alone() {
+    let folder = Folder::new();
+    folder.write("a", b"1\n2\n3\n");
+    folder.write("b", b"");
+    folder.write("c", b"1\n2\n");
+    let check = |format: &str, size: u64, want: &[&[(u64, u64)]]| {
+        let options = PlanOptions {
+            format: format.parse().unwrap(),
+            split_size: Some(ByteSize(size)),
+            split_per_file: true,
+            reducers: None,
+        };
+        let files = folder.discover(&["b", "a", "b", "c", "c", "b"]).unwrap();
+        let plan = plan_with(files, options).unwrap();
+        assert_eq!(ranges(&plan), want, "{format}");
+    };
+    let whole: [&[_]; 6] = [
+        &[(0, 0)],
+        &[(0, 6)],
+        &[(0, 0)],
+        &[(0, 4)],
+        &[(0, 4)],
+        &[(0, 0)],
+    ];
+    for format in ["lines", "files", "fixed:2", "csv", "nline:3"] {
+        check(format, 100, &whole);
+    }
+    check(
+        "lines",
+        4,
+        &[
+            &[(0, 0)],
+            &[(0, 4)],
+            &[(4, 6)],
+            &[(0, 0)],
+            &[(0, 4)],
+            &[(0, 4)],
+            &[(0, 0)],
+        ],
+    );
+}
+
+#[test]
 fn a_file_that_changes_before_its_lines_are_counted_is_refused() {
     let folder = Folder::new();
     let path = folder.write("a", b"1\n2\n");

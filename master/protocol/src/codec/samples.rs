@@ -494,6 +494,7 @@ pub(super) fn job_spec() -> JobSpec {
         }],
         format: Format::Lines,
         split_size: Some(ByteSize::mib(64)),
+        split_per_file: true,
         reducers: Some(3),
         parts: Codec::Zstd,
         partitioning: Partitioning::Ranges([&b"g"[..], b"pq"].into_iter().collect()),

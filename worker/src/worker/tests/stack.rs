@@ -231,6 +231,7 @@ fn spec(folder: &Path) -> JobSpec {
             input: 0,
         }],
         format: Format::NLine(NonZeroU32::MIN),
+        split_per_file: false,
         split_size: None,
         reducers: Some(3),
         parts: Codec::Plain,

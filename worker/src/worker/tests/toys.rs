@@ -64,6 +64,7 @@ impl Catalog for ToyCatalog {
                 folds: false,
                 total_order: false,
                 map_only: false,
+                split_per_file: false,
             },
             toys: Arc::clone(&self.0),
         }))
