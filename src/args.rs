@@ -398,6 +398,14 @@ pub(crate) struct WorkArgs {
         help_heading = "Execution"
     )]
     pub(crate) skip_bad: Option<u32>,
+
+    /// Go on where the same command was interrupted
+    ///
+    /// Ctrl-C, a crash or a power cut then lose only the tasks that were running: what has ended is kept beside the output, in
+    /// .NAME.resume, until the job ends. Say it from the first time on.
+    #[arg(long, requires = "output", help_heading = "Execution")]
+    pub(crate) resume: bool,
+
     /// Do not start a second attempt of a task that is far behind the others
     ///
     /// Otherwise a straggler gets a backup attempt on another worker once no other task waits for its slot; what ends first counts.

@@ -44,6 +44,13 @@ pub(crate) fn stages(mut first: RunArgs, shown: &Shown) -> Result<Vec<RunSetting
         stages.extend(vec![settings; times as usize]);
     }
     let last = stages.len() - 1;
+    if whole.resume && last > 0 {
+        return Err(Problem::new(
+            Exit::Usage,
+            "--resume goes on with a job, not with a chain of jobs",
+        )
+        .hint("run them one by one, each with its own -o DIR --resume"));
+    }
     for stage in &mut stages[..last] {
         stage.parts = Codec::Plain;
         stage.last = false;

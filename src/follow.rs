@@ -26,6 +26,15 @@ pub(crate) struct Followed {
     pub(crate) cancelled: Option<Why>,
 }
 
+/// What becomes of a job that a signal interrupts, or that has no workers left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interrupted {
+    /// It is cancelled, and what it has begun is removed.
+    Cancel,
+    /// It is left as it is, for another command to go on with.
+    Leave,
+}
+
 /// Why we cancelled a job.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Why {
@@ -35,13 +44,14 @@ pub(crate) enum Why {
     NoWorkers(ExitStatus),
 }
 
-/// Follows a job to its end. The first signal cancels it, a second one soon after gives up waiting.
+/// Follows a job to its end. The first signal cancels it, unless it is to be left; a second one soon after gives up waiting.
 pub(crate) async fn follow(
     client: &Client,
     job: JobId,
     progress: &mut Progress,
     signals: &mut Signals,
     mut workers: Workers<'_>,
+    interrupted: Interrupted,
 ) -> Result<Followed, Problem> {
     let mut watch = Watch::new(client, job);
     let mut cancelled: Option<(Why, tokio::time::Instant)> = None;
@@ -50,6 +60,10 @@ pub(crate) async fn follow(
             biased;
             caught = signals.next() => match caught {
                 Caught::Again(exit) => return Err(Problem::silent(exit)),
+                Caught::Once(exit) if interrupted == Interrupted::Leave => {
+                    progress.warn("Leaving", "the job as it is; the same command goes on with it");
+                    return Err(Problem::silent(exit));
+                }
                 Caught::Once(exit) => {
                     progress.warn("Cancelling", "the job; once more within 2 s ends at once");
                     Why::Signal(exit)

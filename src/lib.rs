@@ -46,6 +46,7 @@ mod ranges;
 mod replay;
 mod report;
 mod resources;
+mod resume;
 mod rows;
 mod run;
 mod runtime;

@@ -70,7 +70,7 @@ fn reopen(state: &Path, args: &MasterArgs) -> Result<MasterHandle, Problem> {
 }
 
 /// Why a master cannot work with its state folder, or not any more.
-fn no_journal(error: &JournalError) -> Problem {
+pub(crate) fn no_journal(error: &JournalError) -> Problem {
     match error {
         JournalError::InUse { folder } => Problem::new(
             Exit::Usage,

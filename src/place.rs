@@ -11,7 +11,7 @@ use std::time::Duration;
 use mapfold_job::Catalog;
 use mapfold_master::{Master, MasterHandle};
 use mapfold_protocol::{Address, Connector, raise_open_files};
-use mapfold_terms::{ByteSize, JobSpec};
+use mapfold_terms::JobSpec;
 use mapfold_worker::{JobFilesAt, ServeAt, WorkerError};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -19,10 +19,11 @@ use tokio::time::timeout;
 use crate::client::Client;
 use crate::error::Problem;
 use crate::exit::Exit;
-use crate::follow::{Followed, follow};
+use crate::follow::{Followed, Interrupted, follow};
 use crate::local_workers::{LocalWorkerSettings, LocalWorkers};
+use crate::master::no_journal;
 use crate::progress::Progress;
-use crate::resources::Resources;
+use crate::resume::Resume;
 use crate::scratch::PrivateFolder;
 use crate::send;
 use crate::settings::{Place, RunSettings};
@@ -43,21 +44,39 @@ pub(crate) async fn work(
     signals: &mut Signals,
     verbose: u8,
 ) -> Result<Followed, Problem> {
+    let interrupted = match settings.resume {
+        true => Interrupted::Leave,
+        false => Interrupted::Cancel,
+    };
+    let job = Asked { spec, interrupted };
     match &settings.place {
         Place::Here(resources) => {
-            here(
-                *resources,
-                settings.temp_max,
-                catalog,
-                spec,
-                progress,
-                signals,
-            )
-            .await
+            let master = master(settings, spec, mapfold_master::Settings::default())?;
+            let worker = mapfold_worker::Settings {
+                name: process_name(std::process::id()),
+                slots: resources.slots,
+                memory: resources.memory,
+                scratch: std::env::temp_dir(),
+                temp_max: settings.temp_max,
+                files: JobFilesAt::Paths,
+                serve: ServeAt::InProcess,
+                patience: AWAY_MAX,
+            };
+            here(&master, worker, catalog, job, progress, signals).await
         }
         Place::Processes { count, each, lease } => {
             let folder = PrivateFolder::make_for_sockets()?;
-            let settings = LocalWorkerSettings {
+            let master = master(
+                settings,
+                spec,
+                match lease {
+                    Some(lease) => mapfold_master::Settings::new(
+                        mapfold_scheduler::Settings::with_lease(*lease),
+                    ),
+                    None => mapfold_master::Settings::default(),
+                },
+            )?;
+            let workers = LocalWorkerSettings {
                 master: Address::Unix(folder.path().join("master.sock")),
                 folder: folder.path().to_owned(),
                 resources: *each,
@@ -66,7 +85,7 @@ pub(crate) async fn work(
                 plugin: plugin.map(Path::to_owned),
                 verbose,
             };
-            processes(count.get(), *lease, &settings, spec, progress, signals).await
+            processes(&master, count.get(), &workers, job, progress, signals).await
         }
         Place::Cluster(address) => {
             let client = Client::connect(Connector::Net(address.clone())).await?;
@@ -74,45 +93,56 @@ pub(crate) async fn work(
                 sent = send::files(&client, &spec.files, progress) => sent?,
                 caught = signals.next() => return Err(Problem::silent(caught.exit())),
             }
-            submit(&client, spec, progress, signals, None).await
+            job.submit(&client, progress, signals, None).await
         }
     }
 }
 
-async fn submit(
-    client: &Client,
+/// A master of this process: one with a journal, if the job may be gone on with.
+fn master(
+    settings: &RunSettings,
     spec: &JobSpec,
-    progress: &mut Progress,
-    signals: &mut Signals,
-    workers: Option<(&mut LocalWorkers, &MasterHandle)>,
-) -> Result<Followed, Problem> {
-    let job = client.submit(spec).await?;
-    follow(client, job, progress, signals, workers).await
+    bounds: mapfold_master::Settings,
+) -> Result<MasterHandle, Problem> {
+    if !settings.resume {
+        return Ok(Master::start(bounds));
+    }
+    let state = Resume::of(spec.output.as_path()).state();
+    Master::open(bounds, &state).map_err(|error| no_journal(&error))
+}
+
+/// What is asked of a master.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    spec: &'a JobSpec,
+    interrupted: Interrupted,
+}
+
+impl Asked<'_> {
+    async fn submit(
+        self,
+        client: &Client,
+        progress: &mut Progress,
+        signals: &mut Signals,
+        workers: Option<(&mut LocalWorkers, &MasterHandle)>,
+    ) -> Result<Followed, Problem> {
+        let job = client.submit(self.spec).await?;
+        follow(client, job, progress, signals, workers, self.interrupted).await
+    }
 }
 
 /// Master and worker in this process; nothing listens.
 async fn here(
-    resources: Resources,
-    temp_max: Option<ByteSize>,
+    master: &MasterHandle,
+    worker: mapfold_worker::Settings,
     catalog: Arc<dyn Catalog>,
-    spec: &JobSpec,
+    job: Asked<'_>,
     progress: &mut Progress,
     signals: &mut Signals,
 ) -> Result<Followed, Problem> {
-    let master = Master::start(mapfold_master::Settings::default());
-    let settings = mapfold_worker::Settings {
-        name: process_name(std::process::id()),
-        slots: resources.slots,
-        memory: resources.memory,
-        scratch: std::env::temp_dir(),
-        temp_max,
-        files: JobFilesAt::Paths,
-        serve: ServeAt::InProcess,
-        patience: AWAY_MAX,
-    };
     // Never told to stop: the master does that.
     let worker = mapfold_worker::run(
-        settings,
+        worker,
         catalog,
         master.connector(),
         pending(),
@@ -121,7 +151,7 @@ async fn here(
     let mut worker = tokio::spawn(worker);
     let client = Client::connect(master.connector()).await?;
     let followed = tokio::select! {
-        followed = submit(&client, spec, progress, signals, None) => followed?,
+        followed = job.submit(&client, progress, signals, None) => followed?,
         ended = &mut worker => return Err(ended_alone(ended.ok())),
     };
     let ends = async {
@@ -143,20 +173,14 @@ fn ended_alone(ended: Option<Result<(), WorkerError>>) -> Problem {
 
 /// The master in this process, workers in processes of their own.
 async fn processes(
+    master: &MasterHandle,
     count: u32,
-    lease: Option<Duration>,
     settings: &LocalWorkerSettings,
-    spec: &JobSpec,
+    job: Asked<'_>,
     progress: &mut Progress,
     signals: &mut Signals,
 ) -> Result<Followed, Problem> {
     raise_open_files();
-    let master = Master::start(match lease {
-        Some(lease) => {
-            mapfold_master::Settings::new(mapfold_scheduler::Settings::with_lease(lease))
-        }
-        None => mapfold_master::Settings::default(),
-    });
     master
         .serve(&settings.master, false)
         .await
@@ -167,14 +191,8 @@ async fn processes(
         Problem::new(Exit::Internal, "cannot start local workers").because(&error)
     })?;
     let client = Client::connect(master.connector()).await?;
-    let followed = submit(
-        &client,
-        spec,
-        progress,
-        signals,
-        Some((&mut workers, &master)),
-    )
-    .await?;
+    let joined = Some((&mut workers, master));
+    let followed = job.submit(&client, progress, signals, joined).await?;
     let ends = async {
         master.shutdown().await;
         workers.leave().await;

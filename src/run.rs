@@ -25,6 +25,7 @@ use crate::place;
 use crate::plan::cannot_write;
 use crate::plugin::{Found, Settled, plain};
 use crate::progress::Progress;
+use crate::resume::Resume;
 use crate::runtime::block_on;
 use crate::scratch::PrivateFolder;
 use crate::settings::{Place, RunSettings, Shown, Target, reducers};
@@ -215,6 +216,12 @@ impl Stage<'_> {
             progress.warn("space", &warning);
         }
         drop(runner);
+        let resume = settings.resume.then(|| Resume::of(spec.output.as_path()));
+        if let Some(resume) = &resume
+            && resume.begin(&mut spec)?
+        {
+            progress.say("Resuming", "a job that was interrupted");
+        }
         let followed = place::work(
             settings,
             catalog,
@@ -225,6 +232,9 @@ impl Stage<'_> {
             shown.verbose,
         )
         .await?;
+        if let Some(resume) = resume {
+            resume.end();
+        }
         let ended = Ended {
             spec,
             followed,

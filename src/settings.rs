@@ -68,6 +68,8 @@ pub(crate) struct RunSettings {
     pub(crate) place: Place,
     pub(crate) progress: ProgressChoice,
     pub(crate) json: bool,
+    /// Whether the job goes on where it was interrupted.
+    pub(crate) resume: bool,
     pub(crate) top: Option<NonZeroU32>,
     /// Whether the output is this job's: it is alone, or the last of a chain.
     pub(crate) last: bool,
@@ -155,6 +157,7 @@ impl RunSettings {
             target,
             place,
             json: args.json,
+            resume: args.resume,
             top: args.top,
             last: true,
         })

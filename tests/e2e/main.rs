@@ -30,6 +30,7 @@ mod plugins;
 mod records;
 mod recovery;
 mod restart;
+mod resume;
 mod rogues;
 mod same_bytes;
 mod sandbox;
