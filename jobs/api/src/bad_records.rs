@@ -75,7 +75,7 @@ pub(crate) fn fails_alone<J: Job>(
         job.map(record, &mut emitter)
     });
     match guard::failure(mapped) {
-        Some(failure) => Ok(Some(failure)),
+        Some(failed) => Ok(Some(failed.failure)),
         None => match emitted.check().map_err(TaskError::from) {
             Ok(()) => Ok(None),
             Err(TaskError::Failed(failure)) if failure.class == FailClass::Job => {

@@ -14,7 +14,7 @@ use std::sync::Once;
 
 use mapfold_terms::{FailClass, Failure};
 
-use crate::JobError;
+use crate::{AttemptError, JobError};
 
 /// A panic that was caught.
 #[derive(Debug)]
@@ -89,11 +89,39 @@ impl Panicked {
 }
 
 /// How a job's function failed, if it did: with an error of its own or a panic.
-pub(crate) fn failure(result: Result<Result<(), JobError>, Panicked>) -> Option<Failure> {
+pub(crate) fn failure(result: Result<Result<(), JobError>, Panicked>) -> Option<Failed> {
     match result {
         Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(Failure::new(FailClass::Job, error.as_ref())),
-        Err(panic) => Some(panic.failure()),
+        Ok(Err(error)) => Some(Failed::with(&error)),
+        Err(panic) => Some(Failed {
+            failure: panic.failure(),
+            is_of_attempt: false,
+        }),
+    }
+}
+
+/// A failure of a job's function.
+pub(crate) struct Failed {
+    pub(crate) failure: Failure,
+    /// Whether it is told as it is: an [`AttemptError`].
+    pub(crate) is_of_attempt: bool,
+}
+
+impl Failed {
+    pub(crate) fn with(error: &JobError) -> Self {
+        Self {
+            failure: Failure::new(FailClass::Job, error.as_ref()),
+            is_of_attempt: error.is::<AttemptError>(),
+        }
+    }
+
+    /// With the words that say where it was, unless it says so itself.
+    pub(crate) fn at(self, place: impl FnOnce() -> String) -> Failure {
+        let mut failure = self.failure;
+        if !self.is_of_attempt {
+            failure.chain.insert(0, place());
+        }
+        failure
     }
 }
 

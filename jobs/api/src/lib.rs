@@ -53,6 +53,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
 mod attempt;
+mod attempt_error;
 mod bad_records;
 pub mod border;
 mod budget;
@@ -83,6 +84,7 @@ mod value;
 mod values;
 
 pub use attempt::{Attempt, FolderError};
+pub use attempt_error::AttemptError;
 pub use catalog::{BuildError, Catalog, JobTable, Maker};
 pub use coded::Coded;
 pub use emitter::Emitter;

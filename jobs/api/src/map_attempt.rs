@@ -164,11 +164,15 @@ pub(crate) fn map_block<J: Job>(
         let mut emitter = Emitter::new(job, budget, block.bytes(), emitted);
         job.map_block(block, &mut emitter)
     });
-    let Some(mut failure) = guard::failure(mapped) else {
+    let Some(failed) = guard::failure(mapped) else {
         return Ok(emitted.check()?);
     };
     if budget.attempt.cancelled() {
         return Err(TaskError::Cancelled);
+    }
+    let mut failure = failed.failure;
+    if failed.is_of_attempt {
+        return Err(failure.into());
     }
     failure.at = Some(if emitted.place() == whole && block.record_count() > 1 {
         first_to_fail(job, block, before, budget)
@@ -204,13 +208,14 @@ fn map_rest<J: Job>(
         }
         Ok(())
     });
-    let Some(mut failure) = guard::failure(mapped) else {
+    let Some(failed) = guard::failure(mapped) else {
         return Ok(emitted.check()?);
     };
     if budget.attempt.cancelled() {
         return Err(TaskError::Cancelled);
     }
-    failure.at = Some(record_at(block, before, emitted.place()));
+    let mut failure = failed.failure;
+    failure.at = (!failed.is_of_attempt).then(|| record_at(block, before, emitted.place()));
     Err(failure.into())
 }
 
@@ -259,15 +264,14 @@ pub(crate) fn end_records<J: Job>(
         emitted.drop_state();
         ended
     });
-    let Some(mut failure) = guard::failure(ended) else {
+    let Some(failed) = guard::failure(ended) else {
         return Ok(emitted.check()?);
     };
     if budget.attempt.cancelled() {
         return Err(TaskError::Cancelled);
     }
-    let what = "the end of the map attempt (`finish_map`) failed";
-    failure.chain.insert(0, what.to_owned());
-    Err(failure.into())
+    let what = || "the end of the map attempt (`finish_map`) failed".to_owned();
+    Err(failed.at(what).into())
 }
 
 /// The run of all that was emitted; a panic of the combiner becomes a failure of the job.

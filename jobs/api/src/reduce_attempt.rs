@@ -6,11 +6,11 @@
 use mapfold_data::merge::{self, Cursor, Merge};
 use mapfold_data::partition::Partitioner;
 use mapfold_data::run::{ReadRunError, Segment};
-use mapfold_terms::{ByteSize, Counters, FailClass, Failure, Format, RecordAt};
+use mapfold_terms::{ByteSize, Counters, Format, RecordAt};
 
 use crate::budget::Budget;
 use crate::combine::{JobMerge, MergeError, combine, fold_bucket};
-use crate::guard;
+use crate::guard::{self, Failed};
 use crate::job::{group_of, hash_partitions};
 use crate::key_order::KeyOrder;
 use crate::output::Output;
@@ -290,7 +290,7 @@ impl<'a, J: Job> Round<'a, J> {
         self.output.check()?;
         let end = values.finish()?;
         if let Err(error) = reduced {
-            return Err(self.stopped().unwrap_or_else(|| failed(error, key)));
+            return Err(self.stopped().unwrap_or_else(|| failed(&error, key)));
         }
         self.groups += 1;
         Ok(end)
@@ -312,8 +312,8 @@ impl<J: Job> Round<'_, J> {
         self.output.check()?;
         match guard::failure(ended) {
             None => Ok(()),
-            Some(mut failure) => {
-                failure.chain.insert(0, WHAT.to_owned());
+            Some(failed) => {
+                let failure = failed.at(|| WHAT.to_owned());
                 Err(self.stopped().unwrap_or(Stop::Task(failure.into())))
             }
         }
@@ -328,11 +328,10 @@ impl<J: Job> Round<'_, J> {
 }
 
 /// The job's own error, with the key at which it happened.
-fn failed(error: JobError, key: &[u8]) -> Stop {
-    let mut failure = Failure::new(FailClass::Job, error.as_ref());
-    let shown = &key[..key.len().min(RecordAt::EXCERPT_MAX)];
-    failure
-        .chain
-        .insert(0, format!("cannot reduce key `{}`", shown.escape_ascii()));
+fn failed(error: &JobError, key: &[u8]) -> Stop {
+    let failure = Failed::with(error).at(|| {
+        let shown = &key[..key.len().min(RecordAt::EXCERPT_MAX)];
+        format!("cannot reduce key `{}`", shown.escape_ascii())
+    });
     Stop::Task(failure.into())
 }

@@ -49,6 +49,12 @@ impl<'a> Rows<'a> {
         self.output.row(|out| row(key, value, out));
     }
 
+    /// Writes one row that is `row` as it stands: what ends it and what is between its columns is part of it.
+    #[inline]
+    pub fn raw(&mut self, row: impl Field) {
+        self.output.row(|out| row.write(out));
+    }
+
     /// Writes one record as the input's format has it: a line gets its line feed, all others go out as they are. So the output
     /// can be read again as the input was.
     #[inline]
