@@ -25,13 +25,22 @@ pub(crate) fn stream(
     catalog: &Arc<dyn Catalog>,
     shown: &Shown,
 ) -> Result<Exit, Problem> {
+    if args.work.skip_bad.is_some() {
+        let what = "--skip-bad is for jobs whose code is called for each record";
+        return Err(Problem::new(Exit::Usage, what)
+            .hint("a program is fed all records of a split, and passes over bad ones itself"));
+    }
     let conf = conf(&args)?;
+    let map_only = args.reducer.as_deref() == Some("NONE") || args.work.reducers == Some(0);
     // What is wrong with it is told in the words of this command.
-    Streaming::of(&conf).map_err(|error| Problem::new(Exit::Usage, error.to_string()))?;
+    let checked = match map_only {
+        true => StreamingMap::of(&conf).map(drop),
+        false => Streaming::of(&conf).map(drop),
+    };
+    checked.map_err(|error| Problem::new(Exit::Usage, error.to_string()))?;
     let json = serde_json::to_string(&conf).map_err(|error| {
         Problem::new(Exit::Internal, "cannot write down the job").because(&error)
     })?;
-    let map_only = args.reducer.as_deref() == Some("NONE") || args.work.reducers == Some(0);
     let job = JobArgs {
         named: match map_only {
             true => StreamingMap::NAME.to_owned(),

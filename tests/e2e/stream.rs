@@ -88,12 +88,27 @@ fn what_is_wrong_with_a_program_is_told() {
     fails(&["--reducer", "./map.py"], &["chmod +x ./map.py"], 2);
     fs::remove_file(sandbox.work("map.py")).unwrap();
     let nowhere = "sh -c 'exec no-such-program'";
-    fails(&["--mapper", nowhere], &["ended with code 127"], 1);
+    fails(
+        &["--mapper", nowhere],
+        &["subprocess failed with code 127"],
+        1,
+    );
     let loud = "sh -c 'cat >/dev/null; echo Traceback >&2; exit 42'";
-    fails(&["--mapper", loud], &["ended with code 42", "Traceback"], 1);
+    fails(
+        &["--mapper", loud],
+        &[
+            "the mapper `sh -c",
+            "bytes 0 to ",
+            "subprocess failed with code 42",
+            "Traceback",
+        ],
+        1,
+    );
     let loud = "sh -c 'head -c 100000000 /dev/zero >&2; exit 43'";
-    fails(&["--reducer", loud], &["ended with code 43"], 1);
+    fails(&["--reducer", loud], &["subprocess failed with code 43"], 1);
     fails(&["--mapper", ""], &["empty"], 2);
+    let skipping = ["--mapper", "cat", "--skip-bad", "1"];
+    fails(&skipping, &["passes over bad ones itself"], 2);
     fails(&["--mapper", "cat", "--sort-by", "-x"], &["`-x`"], 2);
     sandbox.assert_clean(&[".mapfold"]);
 }

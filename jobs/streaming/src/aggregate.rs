@@ -154,12 +154,22 @@ fn long(text: &str) -> Result<i64, AggregateError> {
         .map_err(|_| AggregateError::NoNumber(text.to_owned()))
 }
 
-/// Java takes blanks around it, and a `d` or `f` behind it.
+/// As Java reads it: with blanks around it, and a `d` or `f` behind it.
 fn number(text: &str) -> Result<f64, AggregateError> {
-    let plain = text.trim().trim_end_matches(['d', 'D', 'f', 'F']);
-    plain
-        .parse()
-        .map_err(|_| AggregateError::NoNumber(text.to_owned()))
+    let plain = text.trim_matches(|char| char <= ' ');
+    let digits = plain.trim_start_matches(['+', '-']);
+    let parsed = match digits {
+        "NaN" | "Infinity" => plain.parse(),
+        _ => {
+            let plain = plain.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(plain);
+            // Rust knows words that Java does not.
+            match digits.starts_with(|char: char| char.is_ascii_digit() || char == '.') {
+                true => plain.parse(),
+                false => "no number".parse(),
+            }
+        }
+    };
+    parsed.map_err(|_| AggregateError::NoNumber(text.to_owned()))
 }
 
 fn is_before(one: &str, other: &str) -> bool {
@@ -185,6 +195,8 @@ mod tests {
         check("LongValueMax", &["1", "12", "2"], "12");
         check("LongValueMin", &["1", "12", "-2"], "-2");
         check("DoubleValueSum", &["0.5", " 99.5 "], "100.0");
+        check("DoubleValueSum", &["1e3d", "-.5f", "+2."], "1001.5");
+        check("DoubleValueSum", &["-Infinity"], "-Infinity");
         check(
             "StringValueMax",
             &["a", "\u{ffff}", "\u{10000}"],
@@ -209,5 +221,9 @@ mod tests {
         ));
         let mut sum = Aggregate::of(b"LongValueSum").unwrap();
         assert_eq!(sum.add(b"1.5"), Err(AggregateError::NoNumber("1.5".into())));
+        let mut sum = Aggregate::of(b"DoubleValueSum").unwrap();
+        for bad in ["", "inf", "nan", "1dd", "1 2", "x"] {
+            assert!(sum.add(bad.as_bytes()).is_err(), "{bad}");
+        }
     }
 }

@@ -11,6 +11,14 @@ pub(crate) fn double(value: f64) -> String {
     pointed(&format!("{value:e}"), value.abs())
 }
 
+/// `Float.toString`, which has fewer digits.
+pub(crate) fn float(value: f32) -> String {
+    match value.is_finite() {
+        true => pointed(&format!("{value:e}"), f64::from(value.abs())),
+        false => double(f64::from(value)),
+    }
+}
+
 /// From `-1.2345e-5`, Rust's shortest digits.
 fn pointed(scientific: &str, size: f64) -> String {
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
@@ -66,5 +74,9 @@ mod tests {
         for (value, want) in known {
             assert_eq!(double(value), want);
         }
+        assert_eq!(float(0.1), "0.1");
+        assert_eq!(float(0.001), "0.001");
+        assert_eq!(float(-1e7), "-1.0E7");
+        assert_eq!(float(f32::INFINITY), "Infinity");
     }
 }

@@ -12,19 +12,28 @@
 mod aggregate;
 pub mod argv;
 mod conf;
+mod ear;
+mod feed;
 mod fields;
 mod gathered;
 pub mod guard;
+mod input;
 mod java_number;
 mod job;
 mod key_spec;
+mod kind;
 mod lines;
 mod map_only;
+mod mapper;
 mod order;
 mod partitioner;
 mod program;
 mod reporter;
+mod role;
+mod row;
 mod running;
+mod typed_bytes;
+mod xml;
 
 pub use conf::{Conf, Fed, Form, KeyClass, PartitionBy, Printed, Records, Reducer};
 pub use job::{Streaming, StreamingParams};

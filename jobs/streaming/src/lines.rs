@@ -66,6 +66,17 @@ impl Lines {
     }
 }
 
+/// The first line of a text without its end, and its length with it.
+pub(crate) fn first(text: &[u8]) -> (&[u8], usize) {
+    match memchr2(b'\n', b'\r', text) {
+        None => (text, text.len()),
+        Some(end) => {
+            let both = text[end..].starts_with(b"\r\n");
+            (&text[..end], end + 1 + usize::from(both))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
@@ -111,6 +122,13 @@ mod tests {
             cuts.sort_unstable();
             let pieces: Vec<&[u8]> = cuts.windows(2).map(|cut| &text[cut[0]..cut[1]]).collect();
             prop_assert_eq!(lines(&pieces), lines(&[text]));
+            let (mut rest, mut one_by_one) = (text, Vec::new());
+            while !rest.is_empty() {
+                let (line, length) = first(rest);
+                one_by_one.push(line.to_vec());
+                rest = &rest[length..];
+            }
+            prop_assert_eq!(one_by_one, lines(&[text]));
         }
     }
 }

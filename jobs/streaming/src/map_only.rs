@@ -1,13 +1,19 @@
 //! The job without reduce tasks: what the mapper prints are rows.
 
-use mapfold_job::{Block, Emitter, Job, JobError, Record, map_only};
+use mapfold_job::{Attempt, Block, Emitter, Format, Job, JobError, Record, map_only};
 
-use crate::job::{Streaming, StreamingParams, count, to_feed};
-use crate::running::{Out, Running};
+use crate::conf::Conf;
+use crate::job::{StreamingParams, count};
+use crate::mapper::{Mapper, Mapping};
+use crate::row::RowForm;
+use crate::running::Out;
 
 /// A job whose map is a program, and that has no reduce.
 #[derive(Debug)]
-pub struct StreamingMap(Streaming);
+pub struct StreamingMap {
+    mapper: Mapper,
+    rows: RowForm,
+}
 
 impl Job for StreamingMap {
     map_only!();
@@ -19,54 +25,61 @@ impl Job for StreamingMap {
     const SPLIT_PER_FILE: bool = true;
 
     fn new(params: StreamingParams) -> Result<Self, JobError> {
-        Streaming::new(params).map(Self)
+        Self::of(&params.read()?)
     }
 
     fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
-        self.feed(&[record.bytes, b"\n"].concat(), out)
+        let block = Block::new(record.file, record.offset, record.bytes, Format::Lines);
+        self.map_block(&block, out)
     }
 
     fn map_block(&self, block: &Block<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
-        self.feed(&to_feed(block)?, out)
+        let mut mapping = std::mem::take(out.state::<Mapping>());
+        self.mapper.map(&mut mapping, block, &mut self.out(out))?;
+        *out.state() = mapping;
+        Ok(())
     }
 
     fn finish_map(&self, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
-        let mut running: Running = out.take_state();
-        running.start(self.0.mapper())?;
-        running.finish(self.0.manners(), &mut self.out(out))
+        let mapping = out.take_state();
+        self.mapper.finish(mapping, &mut self.out(out))
     }
 }
 
 impl StreamingMap {
-    fn feed(&self, bytes: &[u8], out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
-        let mut running = std::mem::take(out.state::<Running>());
-        running.start(self.0.mapper())?;
-        running.feed(bytes, self.0.manners(), &mut self.out(out))?;
-        *out.state() = running;
-        Ok(())
+    /// The job that `conf` tells of, but for its reducer.
+    ///
+    /// # Errors
+    /// An empty command; what cannot be fed.
+    pub fn of(conf: &Conf) -> Result<Self, JobError> {
+        let mapper = Mapper::of(conf)?;
+        Ok(Self {
+            rows: RowForm::new(&conf.row_separator, mapper.kinds()),
+            mapper,
+        })
     }
 
     fn out<'a, 'e>(&'a self, out: &'a mut Emitter<'e, Self>) -> RowsOut<'a, 'e> {
-        RowsOut { job: &self.0, out }
+        RowsOut { job: self, out }
     }
 }
 
 struct RowsOut<'a, 'e> {
-    job: &'a Streaming,
+    job: &'a StreamingMap,
     out: &'a mut Emitter<'e, StreamingMap>,
 }
 
 impl Out for RowsOut<'_, '_> {
-    fn line(&mut self, line: &[u8]) {
-        let (key, value) = self.job.map_output().split(line);
-        self.out.rows().row(key, value);
+    fn pair(&mut self, key: &[u8], value: &[u8]) -> Result<(), JobError> {
+        self.job.rows.write(key, value, &mut self.out.rows());
+        Ok(())
     }
 
     fn count(&mut self, group: &str, name: &str, amount: i64) {
         count(group, name, amount, |name, n| self.out.count(name, n));
     }
 
-    fn stopped(&self) -> bool {
-        self.out.cancelled()
+    fn attempt(&self) -> &Attempt<'_> {
+        self.out.attempt()
     }
 }

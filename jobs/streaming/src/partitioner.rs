@@ -1,6 +1,7 @@
 //! Which partition a key belongs to, to the number as in Hadoop.
 
 use crate::key_spec::KeySpecs;
+use crate::kind::Kind;
 
 /// A partitioner.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,17 +14,32 @@ pub(crate) enum Partitioner {
 
 impl Partitioner {
     /// The partition of `key`, one of `partitions`.
-    pub(crate) fn of(&self, key: &[u8], partitions: u32) -> u32 {
+    pub(crate) fn of(&self, kind: Kind, key: &[u8], partitions: u32) -> u32 {
         let hash = match self {
+            Self::Hash if kind == Kind::Number => low_half(key),
             Self::Hash => hash(1, key),
-            Self::KeyFields(_) if key.is_empty() => 0,
-            Self::KeyFields(specs) if specs.is_empty() => java_string_hash(key),
-            Self::KeyFields(specs) => {
-                let parts = specs.parts(key).filter_map(|(_, part)| part);
-                parts.fold(0, hash)
-            }
+            Self::KeyFields(specs) => fields_hash(specs, &kind.shown(key)),
         };
         (hash & 0x7fff_ffff) % partitions
+    }
+}
+
+/// The hash of a number in eight bytes.
+fn low_half(number: &[u8]) -> u32 {
+    number
+        .last_chunk()
+        .map_or(0, |half| u32::from_be_bytes(*half))
+}
+
+/// Of what Java makes of the key when it makes a text of it.
+fn fields_hash(specs: &KeySpecs, key: &[u8]) -> u32 {
+    let text = String::from_utf8_lossy(key);
+    match specs.is_empty() || text.is_empty() {
+        true => java_string_hash(&text),
+        false => {
+            let parts = specs.parts(text.as_bytes());
+            parts.filter_map(|(_, part)| part).fold(0, hash)
+        }
     }
 }
 
@@ -35,9 +51,8 @@ fn hash(begin: u32, bytes: &[u8]) -> u32 {
     })
 }
 
-/// `String.hashCode` of the text that Java makes of the bytes.
-fn java_string_hash(bytes: &[u8]) -> u32 {
-    let text = String::from_utf8_lossy(bytes);
+/// `String.hashCode`.
+fn java_string_hash(text: &str) -> u32 {
     text.encode_utf16().fold(0, |hash, unit| {
         hash.wrapping_mul(31).wrapping_add(u32::from(unit))
     })
@@ -50,9 +65,9 @@ mod tests {
     #[test]
     fn hashes_are_those_of_java() {
         // `new Text("hello").hashCode()` is 31^5 more than `"hello".hashCode()`, as it begins with 1.
-        assert_eq!(java_string_hash(b"hello"), 99_162_322);
+        assert_eq!(java_string_hash("hello"), 99_162_322);
         assert_eq!(hash(1, b"hello"), 99_162_322 + 31_u32.pow(5));
-        assert_eq!(java_string_hash("\u{1f600}".as_bytes()), 1_772_899);
+        assert_eq!(java_string_hash("\u{1f600}"), 1_772_899);
         assert_eq!(hash(0, b"\xff"), u32::MAX);
     }
 
@@ -60,12 +75,24 @@ mod tests {
     fn an_empty_key_and_missing_fields_go_to_the_first() {
         let fields =
             |options: &str| Partitioner::KeyFields(KeySpecs::parse(options, b"\t").unwrap());
-        assert_eq!(fields("-k2").of(b"", 7), 0);
-        assert_eq!(fields("-k2").of(b"only", 7), 0);
+        assert_eq!(fields("-k2").of(Kind::Text, b"", 7), 0);
+        assert_eq!(fields("-k2").of(Kind::Text, b"only", 7), 0);
         assert_eq!(
-            fields("-k1,1").of(b"a\tb", 7),
-            fields("-k1,1").of(b"a\tc", 7)
+            fields("-k1,1").of(Kind::Text, b"a\tb", 7),
+            fields("-k1,1").of(Kind::Text, b"a\tc", 7)
         );
-        assert_eq!(Partitioner::Hash.of(b"", 7), 1);
+        assert_eq!(Partitioner::Hash.of(Kind::Text, b"", 7), 1);
+    }
+
+    #[test]
+    fn numbers_are_their_own_hashes() {
+        let number = ((1_u64 << 32) + 9).to_be_bytes();
+        assert_eq!(Partitioner::Hash.of(Kind::Number, &number, 7), 2);
+        let by_text = Partitioner::KeyFields(KeySpecs::parse("", b"\t").unwrap());
+        let text = (1_u64 << 32) + 9;
+        assert_eq!(
+            by_text.of(Kind::Number, &number, 7),
+            by_text.of(Kind::Text, text.to_string().as_bytes(), 7)
+        );
     }
 }

@@ -5,7 +5,8 @@
 //! exit code says, decides.
 
 use std::collections::VecDeque;
-use std::ffi::OsString;
+use std::env;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -27,6 +28,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Lines that are kept of what a program says on stderr, and bytes of each.
 const LINES_MAX: usize = 20;
 const LINE_MAX: usize = 1024;
+
+/// Codes above are those of programs that a signal has killed: this and its number, as shells have it.
+const SIGNALS: i32 = 128;
 
 /// How to start a program.
 #[derive(Clone, Debug)]
@@ -90,15 +94,11 @@ pub(crate) enum ProgramError {
         /// How.
         source: io::Error,
     },
-    /// It ended with another code than 0.
-    #[error("`{name}` {}{}", ending(*code, *signal), words(last_words))]
+    /// It ended with another code than 0. These are the words of Hadoop, which people and programs look for.
+    #[error("subprocess failed with code {code}{}{}", signal(*code), words(last_words))]
     Failed {
-        /// The program.
-        name: String,
-        /// Its code, if it ended by itself.
-        code: Option<i32>,
-        /// The signal that killed it.
-        signal: Option<i32>,
+        /// Its code; 128 and the signal, if it was killed by one.
+        code: i32,
         /// What it said last on stderr.
         last_words: Vec<String>,
     },
@@ -126,6 +126,12 @@ impl Program {
                 "the command is empty",
             )));
         };
+        if !is_there(program, start) {
+            return Err(failed(io::Error::new(
+                ErrorKind::NotFound,
+                "there is no such program",
+            )));
+        }
         let mut child = guard::command(program)
             .args(arguments)
             .envs(start.env.iter().map(|(name, value)| (name, value)))
@@ -310,10 +316,9 @@ impl Program {
     }
 
     fn failed(&mut self, status: ExitStatus) -> ProgramError {
+        let signal = status.signal().map(|signal| SIGNALS + signal);
         ProgramError::Failed {
-            name: self.name.clone(),
-            code: status.code(),
-            signal: status.signal(),
+            code: status.code().or(signal).unwrap_or(-1),
             last_words: self.last_words.drain(..).collect(),
         }
     }
@@ -332,6 +337,23 @@ impl Program {
             let _ = kill_process_group(group, Signal::KILL);
         }
     }
+}
+
+/// Whether there is such a program, in the folder or where programs are. Without a look its guard would be started, whose end is one of many
+/// that a program may have.
+fn is_there(program: &OsStr, start: &Start) -> bool {
+    if start.folder.join(program).is_file() {
+        return true;
+    }
+    let is_path = |(name, _): &&(OsString, OsString)| name == "PATH";
+    let search = start
+        .env
+        .iter()
+        .rfind(is_path)
+        .map(|(_, path)| path.clone());
+    let search = search.or_else(|| env::var_os("PATH")).unwrap_or_default();
+    !program.as_encoded_bytes().contains(&b'/')
+        && env::split_paths(&search).any(|folder| folder.join(program).is_file())
 }
 
 impl Drop for Program {
@@ -371,11 +393,10 @@ fn is_for_later(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
-fn ending(code: Option<i32>, signal: Option<i32>) -> String {
-    match (code, signal) {
-        (Some(code), _) => format!("ended with code {code}"),
-        (None, Some(signal)) => format!("was killed by signal {signal}"),
-        (None, None) => "has ended".to_owned(),
+fn signal(code: i32) -> String {
+    match code - SIGNALS {
+        signal @ 1..=64 => format!(" ({SIGNALS} and signal {signal}, which killed it)"),
+        _ => String::new(),
     }
 }
 

@@ -1,47 +1,40 @@
 //! The program of one attempt, and what becomes of what it prints.
 
-use mapfold_job::JobError;
+use mapfold_job::{Attempt, JobError};
 
-use crate::lines::Lines;
-use crate::program::{Listener, Program, ProgramError, Start};
+use crate::ear::Heard;
+use crate::program::{Listener, Program};
 use crate::reporter::{self, Said};
-
-/// A line of a program may be about as long as a record of a run.
-const LINE_MAX: usize = 1 << 30;
+use crate::role::Role;
 
 /// A program, started when it is first needed.
 #[derive(Debug, Default)]
 pub(crate) struct Running {
     program: Option<Program>,
-    lines: Lines,
+    heard: Heard,
 }
 
 /// Where what it tells goes.
 pub(crate) trait Out {
-    /// A line of stdout, without its end.
-    fn line(&mut self, line: &[u8]);
+    /// A key and its value that it has printed.
+    ///
+    /// # Errors
+    /// The attempt has failed.
+    fn pair(&mut self, key: &[u8], value: &[u8]) -> Result<(), JobError>;
 
     /// Adds to a counter.
     fn count(&mut self, group: &str, name: &str, amount: i64);
 
-    /// Whether the attempt was told to stop.
-    fn stopped(&self) -> bool;
-}
-
-/// How to understand a program.
-#[derive(Clone, Debug)]
-pub(crate) struct Manners {
-    /// Begins a line of stderr that is a report.
-    pub(crate) reporter: String,
-    /// Whether it fails its attempt by ending with another code than 0.
-    pub(crate) codes_matter: bool,
+    /// The attempt that it runs for.
+    fn attempt(&self) -> &Attempt<'_>;
 }
 
 impl Running {
     /// Starts it, if it is not running yet.
-    pub(crate) fn start(&mut self, start: &Start) -> Result<(), JobError> {
+    pub(crate) fn start(&mut self, role: &Role, out: &impl Out) -> Result<(), JobError> {
         if self.program.is_none() {
-            self.program = Some(Program::start(start)?);
+            let started = Program::start(&role.start);
+            self.program = Some(started.map_err(|error| role.failed(out.attempt(), error.into()))?);
         }
         Ok(())
     }
@@ -49,53 +42,40 @@ impl Running {
     /// Feeds it.
     pub(crate) fn feed(
         &mut self,
+        role: &Role,
         bytes: &[u8],
-        manners: &Manners,
         out: &mut impl Out,
     ) -> Result<(), JobError> {
-        let lines = &mut self.lines;
-        match &mut self.program {
-            Some(program) => program.feed(
-                bytes,
-                &mut Hearing {
-                    lines,
-                    manners,
-                    out,
-                },
-            ),
-            None => Ok(()),
-        }
+        let heard = &mut self.heard;
+        let Some(program) = &mut self.program else {
+            return Ok(());
+        };
+        let fed = program.feed(bytes, &mut Hearing { heard, role, out });
+        fed.map_err(|error| role.failed(out.attempt(), error))
     }
 
     /// Feeds it no more, and hears it to its end.
-    pub(crate) fn finish(mut self, manners: &Manners, out: &mut impl Out) -> Result<(), JobError> {
-        let lines = &mut self.lines;
+    pub(crate) fn finish(self, role: &Role, out: &mut impl Out) -> Result<(), JobError> {
+        let finished = self.hear_to_end(role, out);
+        finished.map_err(|error| role.failed(out.attempt(), error))
+    }
+
+    fn hear_to_end(mut self, role: &Role, out: &mut impl Out) -> Result<(), JobError> {
+        let heard = &mut self.heard;
         if let Some(program) = self.program.take() {
-            let ended = program.finish(&mut Hearing {
-                lines,
-                manners,
-                out,
-            });
-            match ended {
-                Err(error) if !manners.codes_matter && is_only_a_code(&error) => {}
+            match program.finish(&mut Hearing { heard, role, out }) {
+                Err(error) if role.bears(&error) => {}
                 ended => ended?,
             }
         }
-        self.lines.finish(|line| {
-            out.line(line);
-            Ok(())
-        })
+        let pair = |key: &[u8], value: &[u8]| out.pair(key, value);
+        role.ear.finish(self.heard, pair)
     }
 }
 
-fn is_only_a_code(error: &JobError) -> bool {
-    let error = error.downcast_ref::<ProgramError>();
-    matches!(error, Some(ProgramError::Failed { code: Some(_), .. }))
-}
-
 struct Hearing<'a, O> {
-    lines: &'a mut Lines,
-    manners: &'a Manners,
+    heard: &'a mut Heard,
+    role: &'a Role,
     out: &'a mut O,
 }
 
@@ -103,14 +83,8 @@ impl<O: Out> Listener for Hearing<'_, O> {
     type Error = JobError;
 
     fn printed(&mut self, piece: &[u8]) -> Result<(), JobError> {
-        self.lines.push(piece, |line| {
-            self.out.line(line);
-            Ok::<_, JobError>(())
-        })?;
-        if self.lines.open_bytes() > LINE_MAX {
-            return Err(format!("it prints a line of more than {LINE_MAX} bytes").into());
-        }
-        Ok(())
+        let pair = |key: &[u8], value: &[u8]| self.out.pair(key, value);
+        self.role.ear.hear(self.heard, piece, pair)
     }
 
     fn said(&mut self, line: &str) {
@@ -118,13 +92,13 @@ impl<O: Out> Listener for Hearing<'_, O> {
             group,
             name,
             amount,
-        } = reporter::read(&self.manners.reporter, line)
+        } = reporter::read(&self.role.reporter, line)
         {
             self.out.count(group, name, amount);
         }
     }
 
     fn stopped(&self) -> bool {
-        self.out.stopped()
+        self.out.attempt().cancelled()
     }
 }

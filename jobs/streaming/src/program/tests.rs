@@ -73,13 +73,13 @@ fn a_program_that_reads_no_further_decides_by_its_code() {
     let error = program.finish(&mut keep).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`sh` ended with code 7. It said last:\none\nreporter:x"
+        "subprocess failed with code 7. It said last:\none\nreporter:x"
     );
     assert_eq!(keep.said, 2);
     let error = shell("kill -9 $$").finish(&mut keep).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`sh` was killed by signal 9, and said nothing"
+        "subprocess failed with code 137 (128 and signal 9, which killed it), and said nothing"
     );
 }
 
@@ -99,6 +99,8 @@ fn much_on_stderr_is_read_and_little_is_kept() {
 fn a_program_that_cannot_be_started_is_named() {
     let error = start(&["/nowhere/x"]).unwrap_err();
     assert_eq!(error.to_string(), "cannot start `/nowhere/x`");
+    assert!(start(&["no-such-program-here"]).is_err());
+    assert!(start(&["etc/hostname"]).is_err());
     assert!(start(&[]).is_err());
 }
 

@@ -1,0 +1,135 @@
+//! A program of a job: what it is for, how it is started, and how it is understood.
+
+use std::ffi::OsString;
+use std::fmt;
+
+use mapfold_job::{Attempt, AttemptError, JobError};
+
+use crate::argv;
+use crate::conf::{Conf, Printed};
+use crate::ear::Ear;
+use crate::program::{ProgramError, Start};
+
+/// The mapper, the combiner or the reducer.
+#[derive(Clone, Debug)]
+pub(crate) struct Role {
+    name: &'static str,
+    command: String,
+    /// How to start it.
+    pub(crate) start: Start,
+    /// How what it prints is understood.
+    pub(crate) ear: Ear,
+    /// Begins a line of stderr that is a report.
+    pub(crate) reporter: String,
+    /// Whether it fails its attempt by ending with another code than 0.
+    codes_matter: bool,
+}
+
+/// An attempt fails by what a program does.
+#[derive(Debug, thiserror::Error)]
+#[error("the {name} `{command}` failed{place}")]
+pub(crate) struct RoleError {
+    name: &'static str,
+    command: String,
+    place: Place,
+    source: JobError,
+}
+
+/// What it was fed.
+#[derive(Debug)]
+enum Place {
+    /// Keys and values of all over.
+    Unknown,
+    /// A piece of a file, and pieces of so many others.
+    File {
+        name: String,
+        start: u64,
+        end: u64,
+        others: usize,
+    },
+}
+
+impl Role {
+    /// The program that `command` runs.
+    ///
+    /// # Errors
+    /// It is empty.
+    pub(crate) fn new(
+        name: &'static str,
+        command: &str,
+        printed: &Printed,
+        conf: &Conf,
+    ) -> Result<Self, JobError> {
+        let argv: Vec<OsString> = argv::split(command).into_iter().map(Into::into).collect();
+        if argv.is_empty() {
+            return Err(format!("the command of the {name} is empty").into());
+        }
+        let env = conf.env.iter();
+        Ok(Self {
+            name,
+            command: command.to_owned(),
+            start: Start {
+                argv,
+                env: env
+                    .map(|(name, value)| (name.into(), value.into()))
+                    .collect(),
+                folder: conf.folder.clone(),
+            },
+            ear: Ear::new(printed),
+            reporter: conf.reporter.clone(),
+            codes_matter: conf.codes_matter,
+        })
+    }
+
+    /// Whether that is an end as good as any: a code that does not matter.
+    pub(crate) fn bears(&self, error: &JobError) -> bool {
+        !self.codes_matter && matches!(error.downcast_ref(), Some(ProgramError::Failed { .. }))
+    }
+
+    /// What is told of an error in an attempt.
+    pub(crate) fn failed(&self, attempt: &Attempt<'_>, source: JobError) -> JobError {
+        let error = RoleError {
+            name: self.name,
+            command: self.command.clone(),
+            place: Place::of(attempt),
+            source,
+        };
+        AttemptError::new(error).into()
+    }
+}
+
+impl Place {
+    fn of(attempt: &Attempt<'_>) -> Self {
+        let pieces = attempt.split().map_or(&[][..], |split| &split.pieces);
+        match pieces {
+            [] => Self::Unknown,
+            [first, others @ ..] => Self::File {
+                name: first.file.name.display().to_string(),
+                start: first.start,
+                end: first.end,
+                others: others.len(),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => Ok(()),
+            Self::File {
+                name,
+                start,
+                end,
+                others,
+            } => {
+                write!(f, " on {name}, bytes {start} to {end}")?;
+                match others {
+                    0 => Ok(()),
+                    1 => f.write_str(", and another file"),
+                    more => write!(f, ", and {more} other files"),
+                }
+            }
+        }
+    }
+}
