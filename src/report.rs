@@ -15,7 +15,7 @@ mod remarks;
 use std::time::Duration;
 
 use mapfold_data::manifest::SKIPPED_NAME;
-use mapfold_terms::{ByteSize, JobReport, TaskKind, TaskTiming};
+use mapfold_terms::{ByteSize, Counters, JobReport, TaskKind, TaskTiming};
 
 pub(crate) use json::to_json;
 use remarks::remarks;
@@ -120,7 +120,11 @@ fn figures(report: &JobReport, text: &mut Lines) {
         text.good("Largest", &line);
     }
     for (name, count) in &report.counters.0 {
-        text.good("Counter", &format!("{name} = {}", grouped(*count)));
+        let (group, name) = Counters::split(name);
+        let group = group.map_or_else(String::new, |group| format!("{group}: "));
+        let sign = if *count < 0 { "-" } else { "" };
+        let count = grouped(count.unsigned_abs());
+        text.good("Counter", &format!("{group}{name} = {sign}{count}"));
     }
     if report.skipped > 0 {
         let records = counted(report.skipped, "record");

@@ -59,7 +59,10 @@ pub struct Manifest {
     /// What was read.
     pub inputs: Inputs,
     /// Counts that are the same on every run.
-    pub counters: BTreeMap<String, u64>,
+    pub counters: BTreeMap<String, i64>,
+    /// The same of counters that are in groups, by group; absent if there are none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counter_groups: BTreeMap<String, BTreeMap<String, i64>>,
     /// The records that were put aside; absent if there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped: Option<SkippedFile>,
@@ -315,7 +318,8 @@ impl Manifest {
             key: spec.row_key.clone(),
             value: spec.row_value.clone(),
             inputs: facts.inputs,
-            counters: facts.counters.0,
+            counters: facts.counters.alone(),
+            counter_groups: facts.counters.groups(),
             skipped: facts.skipped,
             root: root_hash(parts.iter().chain(named.values().flatten())),
             parts,

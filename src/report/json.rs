@@ -68,7 +68,9 @@ struct Object<'a> {
     differing: Vec<String>,
     slowest: Vec<Task<'a>>,
     largest: Vec<Partition>,
-    counters: &'a BTreeMap<String, u64>,
+    counters: BTreeMap<String, i64>,
+    /// Those that are in groups, by group.
+    counter_groups: BTreeMap<String, BTreeMap<String, i64>>,
     /// Records that were put aside.
     skipped: u64,
     /// Capsules for `mapfold replay`.
@@ -203,7 +205,8 @@ impl<'a> Object<'a> {
                     bytes: bytes.bytes(),
                 })
                 .collect(),
-            counters: &report.counters.0,
+            counters: report.counters.alone(),
+            counter_groups: report.counters.groups(),
             skipped: report.skipped,
             replays: Vec::new(),
             before: Vec::new(),

@@ -51,6 +51,7 @@ fn output_of(codec: Codec) -> (tempfile::TempDir, Manifest) {
         key: "text".to_owned(),
         value: "u64".to_owned(),
         inputs: Inputs::of(&[input("books/a.txt", 5), input("books/b.txt", 7)]),
+        counter_groups: BTreeMap::new(),
         counters: BTreeMap::from([("words".to_owned(), 12)]),
         skipped: None,
         root: root_hash(&parts),

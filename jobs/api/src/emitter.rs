@@ -200,9 +200,14 @@ impl<'a, J: Job> Emitter<'a, J> {
         self.budget.attempt
     }
 
-    /// Adds `n` to the job's counter `name`. Counters of the attempts that win are summed in the report.
-    pub fn count(&mut self, name: &str, n: u64) {
+    /// Adds `n` to the job's counter `name`. Counters of the attempts that win are summed in the report; beyond 64 bits they wrap around.
+    pub fn count(&mut self, name: &str, n: i64) {
         self.emitted.counters.add(name, n);
+    }
+
+    /// Adds `n` to the counter `name` of a group of counters, whose name has no line feed.
+    pub fn count_in(&mut self, group: &str, name: &str, n: i64) {
+        self.emitted.counters.add_in(group, name, n);
     }
 
     /// What the job keeps from record to record of this attempt: one value of each type, made when it is first asked for. See

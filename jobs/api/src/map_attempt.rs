@@ -59,7 +59,7 @@ pub(crate) fn map_attempt<J: Job>(
                 return Err(TaskError::Failed(failure));
             }
             let mut done = pass.run(&bad)?;
-            done.report.counters.add(SKIPPED_COUNTER, bad.len() as u64);
+            done.report.counters.add(SKIPPED_COUNTER, bad.len() as i64);
             done.report.skipped = bad;
             done
         }

@@ -143,8 +143,13 @@ impl<'a> Rows<'a> {
     }
 
     /// Adds `n` to the job's counter `name`.
-    pub fn count(&mut self, name: &str, n: u64) {
+    pub fn count(&mut self, name: &str, n: i64) {
         self.counters.add(name, n);
+    }
+
+    /// Adds `n` to the counter `name` of a group of counters.
+    pub fn count_in(&mut self, group: &str, name: &str, n: i64) {
+        self.counters.add_in(group, name, n);
     }
 }
 

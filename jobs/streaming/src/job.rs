@@ -329,7 +329,7 @@ impl Out for MapOut<'_, '_> {
     }
 
     fn count(&mut self, group: &str, name: &str, amount: i64) {
-        count(group, name, amount, |name, n| self.out.count(name, n));
+        self.out.count_in(group, name, amount);
     }
 
     fn attempt(&self) -> &Attempt<'_> {
@@ -354,17 +354,12 @@ impl Out for ReduceOut<'_, '_> {
     }
 
     fn count(&mut self, group: &str, name: &str, amount: i64) {
-        count(group, name, amount, |name, n| self.rows.count(name, n));
+        self.rows.count_in(group, name, amount);
     }
 
     fn attempt(&self) -> &Attempt<'_> {
         self.rows.attempt()
     }
-}
-
-/// The engine's counters have one name.
-pub(crate) fn count(group: &str, name: &str, amount: i64, add: impl FnOnce(&str, u64)) {
-    add(&format!("{group}: {name}"), amount.unsigned_abs());
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use mapfold_job::{Attempt, Block, Emitter, Format, Job, JobError, Record, map_only};
 
 use crate::conf::Conf;
-use crate::job::{StreamingParams, count};
+use crate::job::StreamingParams;
 use crate::mapper::{Mapper, Mapping};
 use crate::row::RowForm;
 use crate::running::Out;
@@ -76,7 +76,7 @@ impl Out for RowsOut<'_, '_> {
     }
 
     fn count(&mut self, group: &str, name: &str, amount: i64) {
-        count(group, name, amount, |name, n| self.out.count(name, n));
+        self.out.count_in(group, name, amount);
     }
 
     fn attempt(&self) -> &Attempt<'_> {

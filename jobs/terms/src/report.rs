@@ -8,18 +8,55 @@ use serde::{Deserialize, Serialize};
 use crate::{AttemptId, ByteSize, Failure, JobId, RawPath, TaskId, WorkerId};
 
 /// A job's own counts, by name. Sums over the winning attempts, so repeatable.
+///
+/// A counter may belong to a group: its name is then that of the group, a line feed, and its own. Sums wrap around beyond 64 bits, as those of
+/// Hadoop do: so they do not depend on the order in which attempts are added up.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counters(pub BTreeMap<String, u64>);
+pub struct Counters(pub BTreeMap<String, i64>);
 
 impl Counters {
+    /// Between the names of a group and of a counter in it.
+    const IN: char = '\n';
+
     /// Adds `n` to `name`.
-    pub fn add(&mut self, name: &str, n: u64) {
+    pub fn add(&mut self, name: &str, n: i64) {
         match self.0.get_mut(name) {
-            Some(count) => *count += n,
+            Some(count) => *count = count.wrapping_add(n),
             None => {
                 self.0.insert(name.to_owned(), n);
             }
         }
+    }
+
+    /// Adds `n` to `name` of `group`, which has no line feed.
+    pub fn add_in(&mut self, group: &str, name: &str, n: i64) {
+        self.add(&format!("{group}{}{name}", Self::IN), n);
+    }
+
+    /// The group of a counter, if it has one, and its own name.
+    pub fn split(name: &str) -> (Option<&str>, &str) {
+        match name.split_once(Self::IN) {
+            Some((group, name)) => (Some(group), name),
+            None => (None, name),
+        }
+    }
+
+    /// The counters that have no group.
+    pub fn alone(&self) -> BTreeMap<String, i64> {
+        let alone = self.0.iter().filter(|(name, _)| !name.contains(Self::IN));
+        alone.map(|(name, n)| (name.clone(), *n)).collect()
+    }
+
+    /// The others, by group and name.
+    pub fn groups(&self) -> BTreeMap<String, BTreeMap<String, i64>> {
+        let mut groups: BTreeMap<String, BTreeMap<String, i64>> = BTreeMap::new();
+        for (name, n) in &self.0 {
+            if let (Some(group), name) = Self::split(name) {
+                let group = groups.entry(group.to_owned()).or_default();
+                group.insert(name.to_owned(), *n);
+            }
+        }
+        groups
     }
 
     /// Adds all counts of `other`.
@@ -359,5 +396,29 @@ impl JobState {
                 JobEnd::Cancelled => JobStage::Cancelled,
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_have_signs_and_groups_and_wrap_around() {
+        let mut counters = Counters::default();
+        counters.add("lines", 2);
+        counters.add("lines", -5);
+        counters.add_in("g", "", 1);
+        counters.add_in("", "lines", i64::MAX);
+        counters.add_in("", "lines", 1);
+        let mut all = Counters::default();
+        all.merge(&counters);
+        assert_eq!(all.alone(), BTreeMap::from([("lines".to_owned(), -3)]));
+        let group = |name: &str, n| BTreeMap::from([(name.to_owned(), n)]);
+        let want = [
+            (String::new(), group("lines", i64::MIN)),
+            ("g".to_owned(), group("", 1)),
+        ];
+        assert_eq!(all.groups(), BTreeMap::from(want));
     }
 }

@@ -68,7 +68,7 @@ macro_rules! numbers {
     )*};
 }
 
-numbers!(u8, u32, u64, u128, i128);
+numbers!(u8, u32, u64, i64, u128, i128);
 
 /// Newtypes and structs: the fields in order.
 macro_rules! fields {

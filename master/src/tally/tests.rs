@@ -64,7 +64,7 @@ impl Bench {
 
 fn map_report(records: u64) -> MapReport {
     let mut counters = Counters::default();
-    counters.add("records", records);
+    counters.add("records", records.cast_signed());
     MapReport {
         records_in: records,
         bytes_in: 100 * records,

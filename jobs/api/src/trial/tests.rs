@@ -111,13 +111,13 @@ impl Job for SortedAtTheEnd {
         _: &mut Values<'_, Self>,
         rows: &mut Rows<'_>,
     ) -> Result<(), JobError> {
-        *rows.state::<u64>() += 1;
+        *rows.state::<i64>() += 1;
         rows.row(line, "");
         Ok(())
     }
 
     fn finish_reduce(&self, rows: &mut Rows<'_>) -> Result<(), JobError> {
-        let rows_before = *rows.state::<u64>();
+        let rows_before = *rows.state::<i64>();
         rows.count("rows", rows_before);
         rows.count("parts", 1);
         Ok(())

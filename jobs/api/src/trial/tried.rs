@@ -99,7 +99,7 @@ impl<J: Job> Tried<J> {
     }
 
     /// The job's counter `name`; 0, if it was never counted.
-    pub fn counter(&self, name: &str) -> u64 {
+    pub fn counter(&self, name: &str) -> i64 {
         self.counters.0.get(name).copied().unwrap_or(0)
     }
 

@@ -85,7 +85,7 @@ Customers have the columns `id` and `name`, orders `customer`, `cents` and perha
             }
         }
         if names.is_empty() {
-            rows.count("orders of nobody", count);
+            rows.count("orders of nobody", count.cast_signed());
         }
         for name in names {
             rows.row(name, (count, sum));

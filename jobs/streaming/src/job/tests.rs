@@ -87,7 +87,7 @@ fn programs_report_counters_and_their_last_words_when_they_fail() {
         ..cat()
     };
     let tried = trial(&conf, "a\nb\n").run().unwrap();
-    assert_eq!(tried.counter("g: lines"), 2);
+    assert_eq!(tried.counter("g\nlines"), 2);
     let conf = Conf {
         mapper: Some("sh -c 'cat >/dev/null; echo no luck >&2; exit 3'".to_owned()),
         ..cat()
