@@ -123,6 +123,35 @@ Examples:
     Verify(VerifyArgs),
     Gen(GenArgs),
     Bench(Box<BenchArgs>),
+    /// Do what `hadoop ARGS` does: streaming jobs and `fs` commands
+    ///
+    /// Called as `hadoop`, `mapred`, `yarn` or `hdfs`, this program does so by itself: see `mapfold hadoop-home`.
+    #[command(disable_help_flag = true)]
+    Hadoop {
+        /// What stands behind `hadoop`, such as jar, fs or version
+        #[arg(
+            value_name = "ARGS",
+            trailing_var_arg = true,
+            allow_hyphen_values = true
+        )]
+        args: Vec<OsString>,
+    },
+    /// Make a folder that stands for an installation of Hadoop
+    ///
+    /// It has bin/hadoop, which is this program, and a streaming jar without anything in it. With HADOOP_HOME set to it, tools that run Hadoop Streaming
+    /// (mrjob, scripts) run here.
+    #[command(
+        arg_required_else_help = true,
+        after_long_help = "\
+Examples:
+  mapfold hadoop-home ~/hadoop
+  HADOOP_HOME=~/hadoop python3 job.py -r hadoop books/"
+    )]
+    HadoopHome {
+        /// The folder; what is in it and not of Hadoop stays
+        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+        folder: PathBuf,
+    },
     #[command(hide = true)]
     Sequential(SequentialArgs),
     /// Run a program until it ends, or until the process that wants it does

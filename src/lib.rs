@@ -26,6 +26,7 @@ mod exit;
 mod follow;
 mod foreground;
 mod generate;
+mod hadoop;
 mod inputs;
 mod isolate;
 mod job;
@@ -65,6 +66,7 @@ mod top;
 mod verify;
 mod worker;
 
+use std::ffi::OsString;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -82,7 +84,14 @@ use settings::Shown;
 /// Does what the process's arguments say, with the jobs of `catalog`, and says how it ended.
 pub fn main(catalog: JobTable) -> ExitCode {
     heap::give_back_what_is_freed();
-    let args = Args::parse();
+    let typed: Vec<OsString> = std::env::args_os().collect();
+    if hadoop::called_as(&typed) {
+        stream::start_guards();
+        let catalog = with_streaming(catalog);
+        let ended = panic::catch_unwind(AssertUnwindSafe(|| hadoop::launch(&typed[1..], &catalog)));
+        return ExitCode::from(ended.unwrap_or_else(|_| Exit::Internal.code()));
+    }
+    let args = Args::parse_from(typed);
     let shown = Shown::new(&args.shown);
     // A panic is our own bug; it has printed what it knows.
     let ended = panic::catch_unwind(AssertUnwindSafe(|| command(args.command, catalog, &shown)));
@@ -97,11 +106,7 @@ pub fn main(catalog: JobTable) -> ExitCode {
 
 fn command(command: Command, catalog: JobTable, shown: &Shown) -> Result<Exit, Problem> {
     stream::start_guards();
-    let catalog: Arc<dyn Catalog> = Arc::new(
-        catalog
-            .with(Maker::of::<Streaming>())
-            .with(Maker::of::<StreamingMap>()),
-    );
+    let catalog = with_streaming(catalog);
     match command {
         Command::Run(args) => run::run(&chain::stages(*args, shown)?, &catalog, shown),
         Command::Stream(args) => stream::stream(*args, &catalog, shown),
@@ -117,6 +122,9 @@ fn command(command: Command, catalog: JobTable, shown: &Shown) -> Result<Exit, P
         Command::Verify(args) => verify::verify(&args, shown.quiet),
         Command::Gen(args) => generate::generate(&args, shown),
         Command::Bench(args) => bench::bench(*args, &catalog, shown),
+        // Its codes are Hadoop's, which are not all among ours.
+        Command::Hadoop { args } => std::process::exit(hadoop::launch(&args, &catalog).into()),
+        Command::HadoopHome { folder } => hadoop::make_home(&folder),
         Command::Sequential(args) => sequential::sequential(&args, &catalog),
         Command::Replay { file } => replay::replay(&file, &catalog, shown),
         Command::Plan(args) => plan::plan(*args, &catalog),
@@ -134,4 +142,12 @@ fn command(command: Command, catalog: JobTable, shown: &Shown) -> Result<Exit, P
         Command::Drain { worker, cluster } => cluster::drain(worker, &cluster),
         Command::Completions { shell } => completions::completions(shell),
     }
+}
+
+fn with_streaming(catalog: JobTable) -> Arc<dyn Catalog> {
+    Arc::new(
+        catalog
+            .with(Maker::of::<Streaming>())
+            .with(Maker::of::<StreamingMap>()),
+    )
 }

@@ -20,6 +20,7 @@ use mapfold_terms::{ByteSize, JobState, JobStatus, Notice, NoticeKind};
 
 use crate::args::ProgressChoice;
 use crate::count::counted;
+use crate::hadoop::JobLog;
 use crate::paint::Paint;
 use crate::stderr::say;
 use bars::Bars;
@@ -48,6 +49,8 @@ enum View {
     None,
     Plain(Plain),
     Bars(Bars),
+    /// Lines of a log in Hadoop's form.
+    Log(JobLog),
 }
 
 impl Progress {
@@ -62,6 +65,17 @@ impl Progress {
         Self {
             view,
             paint,
+            about,
+            planned: false,
+            awaiting: about.workers > 0,
+        }
+    }
+
+    /// Tells in a log.
+    pub(crate) fn in_log(log: JobLog, about: About) -> Self {
+        Self {
+            view: View::Log(log),
+            paint: Paint::Plain,
             about,
             planned: false,
             awaiting: about.workers > 0,
@@ -84,6 +98,7 @@ impl Progress {
                 }
             }
             View::Bars(bars) => bars.update(now, status),
+            View::Log(log) => log.update(now, status),
         }
     }
 
@@ -100,6 +115,9 @@ impl Progress {
 
     /// A line of its own, above bars: a word in the left column and a text.
     pub(crate) fn say(&self, word: &str, text: &str) {
+        if let View::Log(log) = &self.view {
+            return log.note(word, text);
+        }
         self.line(&format!(
             "{} {text}",
             self.paint.good(&format!("{word:>10}"))
@@ -108,6 +126,9 @@ impl Progress {
 
     /// As [`Progress::say`], for what is not as it should be.
     pub(crate) fn warn(&self, word: &str, text: &str) {
+        if let View::Log(log) = &self.view {
+            return log.warn(word, text);
+        }
         self.line(&format!(
             "{} {text}",
             self.paint.warning(&format!("{word:>10}"))
@@ -116,7 +137,8 @@ impl Progress {
 
     fn line(&self, line: &str) {
         match &self.view {
-            View::None => {}
+            // A log has lines of its own.
+            View::None | View::Log(_) => {}
             View::Plain(_) => say(&format!("{line}\n")),
             View::Bars(bars) => bars.line(line),
         }

@@ -109,7 +109,7 @@ fn within(stages: &[RunSettings], number: usize, problem: Problem) -> Problem {
 }
 
 /// A job that was found and made.
-struct Ready {
+pub(crate) struct Ready {
     found: Found,
     /// As typed; of a later job of a chain there are none.
     inputs: Vec<Input>,
@@ -120,7 +120,7 @@ struct Ready {
 }
 
 impl Ready {
-    fn new(
+    pub(crate) fn new(
         settings: &RunSettings,
         first: bool,
         catalog: &Arc<dyn Catalog>,
@@ -155,6 +155,30 @@ impl Ready {
             runner,
         })
     }
+}
+
+/// A job of files that is not one of several.
+pub(crate) struct Alone {
+    pub(crate) spec: JobSpec,
+    pub(crate) runner: Arc<dyn Runner>,
+    /// Where its attempts find it.
+    pub(crate) catalog: Arc<dyn Catalog>,
+}
+
+/// What such a job is to do. Standard input is not read.
+pub(crate) fn alone(settings: &RunSettings, job: Ready, output: &Path) -> Result<Alone, Problem> {
+    let inputs = job.inputs.into_iter().filter_map(|input| match input {
+        Input::Named(name) => Some(name),
+        Input::Stdin { .. } => None,
+    });
+    let (name, inputs) = (&job.found.name, inputs.collect());
+    let info = job.runner.info();
+    let spec = spec(settings, name, inputs, job.settled, info, output.to_owned())?;
+    Ok(Alone {
+        spec,
+        runner: job.runner,
+        catalog: job.catalog,
+    })
 }
 
 /// A job that has ended, well or not.

@@ -54,6 +54,8 @@ pub struct Conf {
     pub codes_matter: bool,
     /// Begins a line of stderr that is a report.
     pub reporter: String,
+    /// Whether other lines of stderr also go to that of the process that runs the program.
+    pub passes_stderr: bool,
 }
 
 /// What the input consists of. Keys are numbers in the first case, else texts; values are always texts.
@@ -164,6 +166,7 @@ impl Default for Conf {
             folder: PathBuf::from("."),
             codes_matter: true,
             reporter: crate::reporter::PREFIX.to_owned(),
+            passes_stderr: false,
         }
     }
 }

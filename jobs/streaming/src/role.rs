@@ -21,6 +21,8 @@ pub(crate) struct Role {
     pub(crate) ear: Ear,
     /// Begins a line of stderr that is a report.
     pub(crate) reporter: String,
+    /// Whether other lines also go to our own.
+    pub(crate) passes_stderr: bool,
     /// Whether it fails its attempt by ending with another code than 0.
     codes_matter: bool,
 }
@@ -77,6 +79,7 @@ impl Role {
             },
             ear: Ear::new(printed),
             reporter: conf.reporter.clone(),
+            passes_stderr: conf.passes_stderr,
             codes_matter: conf.codes_matter,
         })
     }

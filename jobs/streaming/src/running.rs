@@ -1,5 +1,7 @@
 //! The program of one attempt, and what becomes of what it prints.
 
+use std::io::{self, Write as _};
+
 use mapfold_job::{Attempt, JobError};
 
 use crate::ear::Heard;
@@ -88,13 +90,17 @@ impl<O: Out> Listener for Hearing<'_, O> {
     }
 
     fn said(&mut self, line: &str) {
-        if let Said::Counter {
-            group,
-            name,
-            amount,
-        } = reporter::read(&self.role.reporter, line)
-        {
-            self.out.count(group, name, amount);
+        match reporter::read(&self.role.reporter, line) {
+            Said::Counter {
+                group,
+                name,
+                amount,
+            } => self.out.count(group, name, amount),
+            Said::Log if self.role.passes_stderr => {
+                // Work goes on if nobody reads it.
+                let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+            }
+            Said::Status(_) | Said::NotUnderstood | Said::Log => {}
         }
     }
 
