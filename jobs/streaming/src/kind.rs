@@ -81,7 +81,15 @@ impl Kind {
     }
 
     /// Appends what stands in a row, which is what Java's `toString` makes of it.
+    #[inline]
     pub(crate) fn put_shown(self, bytes: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Self::Text => out.extend_from_slice(bytes),
+            other => other.put_java_text(bytes, out),
+        }
+    }
+
+    fn put_java_text(self, bytes: &[u8], out: &mut Vec<u8>) {
         match self {
             Self::Text | Self::Nothing => out.extend_from_slice(bytes),
             Self::Number => number(bytes).write(out),
@@ -100,7 +108,7 @@ impl Kind {
             Self::Text => Cow::Borrowed(bytes),
             other => {
                 let mut out = Vec::new();
-                other.put_shown(bytes, &mut out);
+                other.put_java_text(bytes, &mut out);
                 Cow::Owned(out)
             }
         }

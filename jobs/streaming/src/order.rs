@@ -149,6 +149,33 @@ mod tests {
         check("-k1,1", "a\tz", Ordering::Equal, "a\tb");
     }
 
+    /// Keys are in the order that Hadoop has put them in, without those that it puts anywhere.
+    #[track_caller]
+    fn check_sorted(options: &str, keys: &[&str]) {
+        for pair in keys.windows(2) {
+            check(options, pair[0], Ordering::Less, pair[1]);
+        }
+    }
+
+    #[test]
+    fn keys_are_in_the_order_of_hadoop() {
+        let numbers = [
+            "-3.5", "-3", "0.001", "2.45", "2.5", "9", "10", "100", "1000000",
+        ];
+        check_sorted("-n", &numbers);
+        check_sorted("-r", &["\u{fc}", "c", "b", "ab", "a", "B"]);
+        check_sorted("-k2,2nr", &["d\t200", "b\t30", "c\t4", "a\t1"]);
+        check_sorted("-k2,2 -k1,1r", &["d\tw", "b\tx", "a\tx", "c\ty", "a\ty"]);
+        check_sorted(
+            "-k1,1 -k2,2n",
+            &["a\t-1", "a\t9", "a\t10", "b\t9", "b\t10", "b\t100"],
+        );
+        check_sorted("-k1.2,1.3", &["x", "xaz", "xba", "xbb", "xcz"]);
+        check_sorted("-k2,2 -k1,1", &["d", "b\tx", "c\tx", "a\ty"]);
+        check_sorted("-k2,2r -k1,1", &["c\ty", "a\tx", "b\tx", "d"]);
+        check_sorted("-n", &["abc", "9", "10"]);
+    }
+
     proptest! {
         #[test]
         fn text_is_in_the_order_of_its_bytes(one: Vec<u8>, other: Vec<u8>) {

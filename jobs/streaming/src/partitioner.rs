@@ -95,4 +95,52 @@ mod tests {
             by_text.of(Kind::Text, text.to_string().as_bytes(), 7)
         );
     }
+
+    /// As Hadoop has put them: keys in the order of their partitions, with `|` before each next one.
+    #[track_caller]
+    fn check(partitioner: &Partitioner, partitions: u32, want: &str) {
+        for (partition, keys) in (0..).zip(want.split('|')) {
+            for key in keys.split(' ').filter(|key| !key.is_empty()) {
+                let got = partitioner.of(Kind::Text, key.as_bytes(), partitions);
+                assert_eq!(got, partition, "{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn keys_go_where_hadoop_has_put_them() {
+        let hashed = "-1|0 \u{fc}|1|2 \u{65e5}\u{672c}\u{8a9e}|3 hello world|4|10 5|6";
+        check(&Partitioner::Hash, 13, hashed);
+        let fields =
+            |options: &str| Partitioner::KeyFields(KeySpecs::parse(options, b".").unwrap());
+        check(&fields(""), 13, "4 A,B|-1 5|6|7|8|9 \u{fc}|a|10 b");
+        check(
+            &fields("-k1,1"),
+            5,
+            "a\u{fc}cb.a.a\u{65e5} ced.de\u{65e5}a|aaa \u{65e5}..|ad cb.\u{65e5}.cad.\u{fc}ab\u{fc}|b.c.b\u{fc}c\u{fc}|c. \u{fc}.d",
+        );
+        check(
+            &fields("-k1,2"),
+            7,
+            "b bb|ad.|cbb|e|\u{65e5}dc.\u{65e5}\u{fc}|c.da.de|a",
+        );
+        check(
+            &fields("-k2"),
+            6,
+            "a adb beb|b\u{fc}d\u{65e5}.d.a. beb.d.bc|ea.debc|c.c a..\u{fc}ce|a\u{fc}d.baa|dc.c.ebc",
+        );
+        // Characters are bytes, of the field and of what comes after it.
+        check(
+            &fields("-k1.2,1.3"),
+            8,
+            "d..c|c\u{65e5}b\u{65e5}.cce.e|abdc.a|ac|d.b bead.cd\u{fc}||\u{65e5}b|\u{fc}\u{fc}",
+        );
+        let fields =
+            |options: &str| Partitioner::KeyFields(KeySpecs::parse(options, b",").unwrap());
+        check(
+            &fields("-k1,1 -k3,3"),
+            9,
+            "ce,cec,ded|d,\u{65e5},,\u{fc}\u{65e5}dd ccd|e,dc\u{fc},ab\u{fc},dd bed||eaa,\u{fc}eba,\u{fc}cc\u{fc}|bc|d,a,cb,e|a\u{fc},, e\u{fc}e",
+        );
+    }
 }

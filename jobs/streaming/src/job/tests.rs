@@ -115,7 +115,7 @@ fn a_reducer_without_keys_is_run_and_not_heard() {
     };
     let tried = trial(&conf, "a\n").run().unwrap();
     assert!(tried.rows().is_empty());
-    assert_eq!(tried.counter("g: ran"), 1);
+    assert_eq!(tried.counter("g\nran"), 1);
     let conf = Conf {
         mapper: Some("cat".to_owned()),
         ..conf

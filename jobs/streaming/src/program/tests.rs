@@ -105,6 +105,24 @@ fn a_program_that_cannot_be_started_is_named() {
 }
 
 #[test]
+fn one_that_goes_on_after_it_has_closed_all_is_stopped() {
+    let keep = Keep {
+        stop: true,
+        ..Keep::default()
+    };
+    let mut program = shell("exec <&- >&- 2>&-; sleep 1000");
+    let (mut unheard, mut pieces) = (Keep::default(), 0);
+    // It reads nothing, and all that it is fed is dropped once its stdin is closed.
+    while program.stdin.is_some() {
+        program.feed(&[b'x'; 1 << 10], &mut unheard).unwrap();
+        pieces += 1;
+    }
+    assert!(pieces > 0);
+    let error = program.wait_for_end::<Keep>(&keep).unwrap_err();
+    assert!(matches!(error, ProgramError::Stopped));
+}
+
+#[test]
 fn one_that_is_stopped_is_killed_with_its_children() {
     let mut keep = Keep::default();
     let folder = tempfile::tempdir().unwrap();
