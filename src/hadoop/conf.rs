@@ -87,6 +87,11 @@ pub(super) fn describe(
         separator: text("stream.map.output.field.separator").unwrap_or_else(tab),
         keys: keys(properties, "stream.num.map.output.key.fields")?,
     };
+    let reduce_output = Printed {
+        form: form(properties, "stream.reduce.output"),
+        separator: text("stream.reduce.output.field.separator").unwrap_or_else(tab),
+        keys: keys(properties, "stream.num.reduce.output.key.fields")?,
+    };
     let is_text = text("mapreduce.job.output.key.class").is_some_and(|it| class::is_text(&it));
     let conf = Conf {
         records,
@@ -107,14 +112,11 @@ pub(super) fn describe(
         ignore_key: properties
             .flag("stream.map.input.ignoreKey")
             .unwrap_or(is_plain_text),
-        combiner_output: map_output.clone(),
         map_output,
         reduce_input: fed("stream.reduce.input", "stream.reduce.input.field.separator"),
-        reduce_output: Printed {
-            form: form(properties, "stream.reduce.output"),
-            separator: text("stream.reduce.output.field.separator").unwrap_or_else(tab),
-            keys: keys(properties, "stream.num.reduce.output.key.fields")?,
-        },
+        // To Hadoop a combiner is a reducer that runs early.
+        combiner_output: reduce_output.clone(),
+        reduce_output,
         row_separator: text("mapreduce.output.textoutputformat.separator").unwrap_or_else(tab),
         partitioner: partitioner(options, properties)?,
         key_separator: text("mapreduce.map.output.key.field.separator").unwrap_or_else(tab),
