@@ -68,7 +68,8 @@ pub enum Records {
         /// The separator.
         separator: String,
     },
-    /// What is in a file from `begin` to the next `end`, with both: a key with an empty value. What is between the records is passed over.
+    /// What is in a file from `begin` to the next `end`, with both: a key with an empty value. What is between the records is passed over. `begin` is within
+    /// a line.
     Xml {
         /// Begins a record.
         begin: String,

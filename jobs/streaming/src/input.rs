@@ -1,6 +1,6 @@
 //! The records of a block: what is a key and what is a value.
 
-use mapfold_job::{Block, JobError};
+use mapfold_job::{Block, JobError, Piece};
 use memchr::memchr;
 
 use crate::conf::Records;
@@ -76,7 +76,7 @@ impl Input {
     /// Gives each record of a block to `record`: its key and its value. `open` is what earlier blocks of the file have left.
     ///
     /// # Errors
-    /// The first of `record`; records that are not lines are read from whole files only.
+    /// The first of `record`; one is too long.
     pub(crate) fn each(
         &self,
         block: &Block<'_>,
@@ -92,6 +92,26 @@ impl Input {
             Cut::Xml(xml) => xml.push(open, block.offset(), block.bytes(), |text| {
                 record(text, &[])
             }),
+        }
+    }
+
+    /// After the last block of a split, of which `last` is the last piece: gives what has begun in it and ends behind it.
+    ///
+    /// # Errors
+    /// The file cannot be read; of `record`.
+    pub(crate) fn finish(
+        &self,
+        open: Open,
+        last: Option<&Piece>,
+        mut record: impl FnMut(&[u8], &[u8]) -> Result<(), JobError>,
+    ) -> Result<(), JobError> {
+        match (&self.cut, last) {
+            // A packed file is one split, so nothing is behind it.
+            (Cut::Xml(xml), Some(piece)) if piece.end < piece.file.fingerprint.len => {
+                let path = piece.file.path.as_path();
+                xml.finish(open, path, |text| record(text, &[]))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -123,8 +123,7 @@ impl Job for Streaming {
                 while let Some(value) = values.next() {
                     self.feed.put(key, value, fed);
                     if fed.len() >= FEED_BYTES {
-                        running.feed(role, fed, &mut out)?;
-                        fed.clear();
+                        running.feed_all(role, fed, &mut out)?;
                     }
                 }
                 *rows.state() = reducing;
@@ -302,11 +301,10 @@ impl MapOut<'_, '_> {
         let mut fed = Vec::new();
         gathered.drain_sorted(|key, value| {
             self.job.feed.put(key, value, &mut fed);
-            if fed.len() >= FEED_BYTES {
-                running.feed(combiner, &fed, &mut out)?;
-                fed.clear();
+            match fed.len() >= FEED_BYTES {
+                true => running.feed_all(combiner, &mut fed, &mut out),
+                false => Ok(()),
             }
-            Ok::<_, JobError>(())
         })?;
         running.feed(combiner, &fed, &mut out)?;
         running.finish(combiner, &mut out)

@@ -82,15 +82,12 @@ impl Mapper {
         }
         self.input.each(block, open, |key, value| {
             feed.put(key, value, fed);
-            if fed.len() >= FEED_BYTES {
-                running.feed(role, fed, out)?;
-                fed.clear();
+            match fed.len() >= FEED_BYTES {
+                true => running.feed_all(role, fed, out),
+                false => Ok(()),
             }
-            Ok(())
         })?;
-        running.feed(role, fed, out)?;
-        fed.clear();
-        Ok(())
+        running.feed_all(role, fed, out)
     }
 
     /// After the last block. A program that was fed nothing is run all the same.
@@ -98,11 +95,24 @@ impl Mapper {
     /// # Errors
     /// As [`map`](Self::map).
     pub(crate) fn finish(&self, mapping: Mapping, out: &mut impl Out) -> Result<(), JobError> {
-        let Some((role, _)) = &self.program else {
-            return Ok(());
+        let Mapping {
+            mut running,
+            mut fed,
+            open,
+        } = mapping;
+        let pieces = out.attempt().split().map(|split| &split.pieces);
+        let last = pieces.and_then(|pieces| pieces.last().cloned());
+        let Some((role, feed)) = &self.program else {
+            return self
+                .input
+                .finish(open, last.as_ref(), |key, value| out.pair(key, value));
         };
-        let mut running = mapping.running;
         running.start(role, out)?;
+        self.input.finish(open, last.as_ref(), |key, value| {
+            feed.put(key, value, &mut fed);
+            Ok(())
+        })?;
+        running.feed_all(role, &mut fed, out)?;
         running.finish(role, out)
     }
 }

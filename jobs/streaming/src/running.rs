@@ -56,6 +56,18 @@ impl Running {
         fed.map_err(|error| role.failed(out.attempt(), error))
     }
 
+    /// Feeds it all that was gathered for it.
+    pub(crate) fn feed_all(
+        &mut self,
+        role: &Role,
+        gathered: &mut Vec<u8>,
+        out: &mut impl Out,
+    ) -> Result<(), JobError> {
+        self.feed(role, gathered, out)?;
+        gathered.clear();
+        Ok(())
+    }
+
     /// Feeds it no more, and hears it to its end.
     pub(crate) fn finish(self, role: &Role, out: &mut impl Out) -> Result<(), JobError> {
         let finished = self.hear_to_end(role, out);

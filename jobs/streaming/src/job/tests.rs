@@ -357,3 +357,36 @@ fn failures_name_the_command_and_what_it_was_fed() {
     };
     check(&conf, "a\n", &[]);
 }
+
+#[test]
+fn records_between_marks_are_the_same_however_files_are_cut() {
+    let conf = Conf {
+        records: Records::Xml {
+            begin: "<d>".to_owned(),
+            end: "</d>".to_owned(),
+        },
+        ignore_key: false,
+        mapper: Some("sed -n p".to_owned()),
+        ..Conf::default()
+    };
+    let text = "<x><d>one</d> mid <d>two</d></x>\nno\n<d>th\nr\nee</d>\n<d>four</d>";
+    let tried = trial(&conf, text).check().unwrap();
+    let want = [
+        "<d>four</d>\t",
+        "<d>one</d>\t",
+        "<d>th\t",
+        "<d>two</d>\t",
+        "ee</d>\t",
+        "r\t",
+    ];
+    assert_eq!(tried.rows(), want);
+    let without_mapper = Conf {
+        mapper: None,
+        key_class: KeyClass::Text,
+        ..conf
+    };
+    assert_eq!(
+        trial(&without_mapper, text).check().unwrap().rows().len(),
+        6
+    );
+}
