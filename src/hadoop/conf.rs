@@ -4,7 +4,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mapfold_data::input::REDUCERS_MAX;
+use mapfold_data::input::{REDUCERS_MAX, split_size_for};
 use mapfold_streaming::{Conf, Fed, Form, KeyClass, PartitionBy, Printed, Records, Reducer};
 use mapfold_terms::{ByteSize, Codec, Format};
 
@@ -314,23 +314,22 @@ fn attempts_max(properties: &Properties) -> Result<NonZeroU32, PropertyError> {
     Ok(map.into_iter().chain(reduce).min().unwrap_or(ATTEMPTS))
 }
 
-/// The size of splits, if properties tell of one: as Hadoop's, for `total` bytes of input.
+/// The size of splits for `total` bytes of input: as Hadoop's, of a block or less, but larger for much input.
 pub(super) fn split_size(
     properties: &Properties,
     typed_maps: bool,
     total: u64,
-) -> Result<Option<ByteSize>, PropertyError> {
-    /// A block of HDFS.
-    const BLOCK: u64 = 128 << 20;
-    let min = properties.number::<u64>("mapreduce.input.fileinputformat.split.minsize")?;
+) -> Result<ByteSize, PropertyError> {
+    /// Of local files in Hadoop. Scripts may hold that a small file is one split.
+    const BLOCK: u64 = 32 << 20;
+    let min = properties.number("mapreduce.input.fileinputformat.split.minsize")?;
     let maps = properties.number::<NonZeroU32>("mapreduce.job.maps")?;
-    let maps = maps.filter(|_| typed_maps);
-    if min.is_none() && maps.is_none() {
-        return Ok(None);
-    }
-    let goal = total / maps.map_or(1, |maps| u64::from(maps.get()));
-    let size = goal.min(BLOCK).max(min.unwrap_or(1)).max(1);
-    Ok(Some(ByteSize(size)))
+    let block = BLOCK.max(split_size_for(ByteSize(total)).bytes());
+    let goal = match maps.filter(|_| typed_maps) {
+        Some(maps) => block.min(total / u64::from(maps.get())),
+        None => block,
+    };
+    Ok(ByteSize(goal.max(min.unwrap_or(1)).max(1)))
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub(super) struct StreamJob {
     pub(super) described: Described,
     /// Files, absolute.
     pub(super) inputs: Vec<PathBuf>,
-    pub(super) split_size: Option<ByteSize>,
+    pub(super) split_size: ByteSize,
     /// Is not there yet.
     pub(super) output: Located,
     /// On a cluster it is enough that the job is submitted.
@@ -120,7 +120,7 @@ fn settings(job: &StreamJob, environment: &Environment) -> Result<RunSettings, P
         params: BTreeMap::from([("conf".to_owned(), json)]),
         inputs: job.inputs.clone(),
         format: Some(*format),
-        split_size: job.split_size,
+        split_size: Some(job.split_size),
         reducers: Some(*reducers),
         parts: *parts,
         max_attempts: *attempts_max,

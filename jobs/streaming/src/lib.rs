@@ -13,6 +13,7 @@ mod aggregate;
 pub mod argv;
 mod conf;
 mod ear;
+mod environment;
 mod feed;
 mod fields;
 mod gathered;

@@ -2,12 +2,14 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::path::PathBuf;
 
 use mapfold_job::{Attempt, AttemptError, JobError};
 
 use crate::argv;
 use crate::conf::{Conf, Printed};
 use crate::ear::Ear;
+use crate::environment::Environment;
 use crate::program::{ProgramError, Start};
 
 /// The mapper, the combiner or the reducer.
@@ -15,8 +17,11 @@ use crate::program::{ProgramError, Start};
 pub(crate) struct Role {
     name: &'static str,
     command: String,
-    /// How to start it.
-    pub(crate) start: Start,
+    /// The program and its arguments.
+    argv: Vec<OsString>,
+    /// Its working folder.
+    folder: PathBuf,
+    environment: Environment,
     /// How what it prints is understood.
     pub(crate) ear: Ear,
     /// Begins a line of stderr that is a report.
@@ -66,21 +71,28 @@ impl Role {
         if argv.is_empty() {
             return Err(format!("the command of the {name} is empty").into());
         }
-        let env = conf.env.iter();
         Ok(Self {
             name,
             command: command.to_owned(),
-            start: Start {
-                argv,
-                env: env
-                    .map(|(name, value)| (name.into(), value.into()))
-                    .collect(),
-                folder: conf.folder.clone(),
-            },
+            argv,
+            folder: conf.folder.clone(),
+            environment: Environment::of(conf),
             ear: Ear::new(printed),
             reporter: conf.reporter.clone(),
             passes_stderr: conf.passes_stderr,
             codes_matter: conf.codes_matter,
+        })
+    }
+
+    /// How to start it for an attempt.
+    ///
+    /// # Errors
+    /// The attempt can have no folder.
+    pub(crate) fn start(&self, attempt: &Attempt<'_>) -> Result<Start, JobError> {
+        Ok(Start {
+            argv: self.argv.clone(),
+            env: self.environment.of_attempt(attempt)?,
+            folder: self.folder.clone(),
         })
     }
 

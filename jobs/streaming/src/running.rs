@@ -35,8 +35,11 @@ impl Running {
     /// Starts it, if it is not running yet.
     pub(crate) fn start(&mut self, role: &Role, out: &impl Out) -> Result<(), JobError> {
         if self.program.is_none() {
-            let started = Program::start(&role.start);
-            self.program = Some(started.map_err(|error| role.failed(out.attempt(), error.into()))?);
+            let attempt = out.attempt();
+            let started = role
+                .start(attempt)
+                .and_then(|start| Ok(Program::start(&start)?));
+            self.program = Some(started.map_err(|error| role.failed(attempt, error))?);
         }
         Ok(())
     }

@@ -138,19 +138,22 @@ fn empty_separators_are_none() {
 
 #[test]
 fn splits_are_as_large_as_properties_say() {
-    let check = |pairs: &[(&str, &str)], typed_maps, want: Option<u64>| {
+    const MIB: u64 = 1 << 20;
+    let check = |pairs: &[(&str, &str)], typed_maps, total: u64, want: u64| {
         let mut properties = Properties::default();
         for (name, value) in pairs {
             properties.set(name, *value);
         }
-        let size = split_size(&properties, typed_maps, 1000).unwrap();
-        assert_eq!(size.map(ByteSize::bytes), want, "{pairs:?}");
+        let size = split_size(&properties, typed_maps, total).unwrap();
+        assert_eq!(size.bytes(), want, "{pairs:?}");
     };
     let maps = ("mapred.map.tasks", "4");
     let min = ("mapred.min.split.size", "300");
-    check(&[], true, None);
-    check(&[maps], false, None);
-    check(&[maps], true, Some(250));
-    check(&[maps, min], true, Some(300));
-    check(&[min], true, Some(1000));
+    check(&[], true, 1000, 32 * MIB);
+    check(&[maps], false, 1000, 32 * MIB);
+    check(&[maps], true, 1000, 250);
+    check(&[maps, min], true, 1000, 300);
+    check(&[min], true, 1000, 32 * MIB);
+    check(&[], false, 64 << 30, 256 * MIB);
+    check(&[], false, 0, 32 * MIB);
 }

@@ -390,3 +390,23 @@ fn records_between_marks_are_the_same_however_files_are_cut() {
         6
     );
 }
+
+#[test]
+fn programs_are_told_of_their_job_and_task() {
+    let conf = Conf {
+        mapper: Some(
+            "sh -c 'cat >/dev/null; echo \"$my_own $mapreduce_job_id $map_input_length $mapred_task_is_map $A\"; test -d \"$TMPDIR\" || echo none'"
+                .to_owned(),
+        ),
+        properties: [
+            ("my.own".to_owned(), "x".to_owned()),
+            ("a".to_owned(), "of a property".to_owned()),
+            ("mapreduce.job.id".to_owned(), "job_17_0001".to_owned()),
+        ]
+        .into(),
+        env: [("A".to_owned(), "added".to_owned())].into(),
+        ..cat()
+    };
+    let tried = trial(&conf, "a\nb\n").run().unwrap();
+    assert_eq!(tried.rows(), ["x job_17_0001 4 true added\t"]);
+}
