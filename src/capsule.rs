@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use mapfold_terms::{FailedAttempt, Failure, JobSpec, TaskId};
+use mapfold_terms::{FailedAttempt, Failure, JobSpec, TaskId, excerpt};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Problem;
@@ -113,7 +113,7 @@ impl Capsule {
             file: at.file.display().to_string(),
             offset: at.offset,
             record: at.record,
-            excerpt: at.excerpt.escape_ascii().to_string(),
+            excerpt: excerpt(&at.excerpt),
         });
         Self {
             mapfold_replay: VERSION,

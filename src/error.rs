@@ -11,7 +11,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::io;
 
-use mapfold_terms::{Failure, RecordAt};
+use mapfold_terms::{Failure, RecordAt, excerpt};
 
 use crate::exit::Exit;
 use crate::paint::Paint;
@@ -147,14 +147,14 @@ impl Problem {
     }
 }
 
-/// `books/moby.txt, byte 512, record 9 of its split: "Call me Ishmael"`.
+/// `books/moby.txt, byte 512: "Call me Ishmael" (record 9 of the map task)`. The last tells nothing of the file, as a map task may read several.
 fn place(at: &RecordAt) -> String {
     let mut text = format!("{}, byte {}", at.file.display(), at.offset);
-    if at.record > 0 {
-        let _ = write!(text, ", record {} of its split", at.record);
-    }
     if !at.excerpt.is_empty() {
-        let _ = write!(text, ": \"{}\"", at.excerpt.escape_ascii());
+        let _ = write!(text, ": \"{}\"", excerpt(&at.excerpt));
+    }
+    if at.record > 0 {
+        let _ = write!(text, " (record {} of the map task)", at.record);
     }
     text
 }
@@ -194,7 +194,7 @@ mod tests {
             "error: job failed: map task m7 failed 4 of 4 attempts\n\
              \x20 caused by: job panicked: index out of bounds\n\
              \x20 caused by: inner\n\
-             \x20        at: logs/a.csv, byte 88213004, record 412991 of its split: \"GET /a\\t\\xff\"\n\
+             \x20        at: logs/a.csv, byte 88213004: \"GET /a\\t\\xff\" (record 412991 of the map task)\n\
              \x20      hint: look there\n"
         );
     }

@@ -1,5 +1,6 @@
 //! The job that was asked for, looked up before anything runs.
 
+use mapfold_data::side_file::SideFileError;
 use mapfold_job::{BuildError, ParamError};
 use mapfold_terms::{FailClass, Failure};
 
@@ -64,6 +65,13 @@ fn param_problem(job: &str, typed: &str, error: &ParamError) -> Problem {
             format!("add -p {name}=...; {describe}"),
         ),
         ParamError::Bad { .. } => (format!("job `{job}`: {error}"), describe),
+        ParamError::File {
+            name,
+            source: SideFileError::Unnamed,
+        } => (
+            format!("job `{job}`: parameter `{name}` names no file"),
+            format!("write -p {name}=FILE; {describe}"),
+        ),
         ParamError::File { name, source } => {
             let what = format!("job `{job}` cannot use the file of parameter `{name}`");
             return Problem::new(Exit::Input, what)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mapfold_data::side_file;
 use mapfold_job::border::About;
-use mapfold_job::{BuildError, Catalog, ParamError, Runner};
+use mapfold_job::{BuildError, Catalog, ParamError, ParamInfo, ParamValue, Runner};
 use mapfold_terms::{ByteSize, InputName, JobFile, JobFileKind, JobInfo, ParamFile, RawPath};
 use mapfold_worker::{PluginCatalog, PluginJob, Probed, TryJob};
 
@@ -14,7 +14,7 @@ use crate::args::JobArgs;
 use crate::error::Problem;
 use crate::exit::Exit;
 use crate::inputs::Input;
-use crate::settings::{Place, Shown, absolute};
+use crate::settings::{Place, Shown};
 use crate::{crate_build, inputs, isolate, job, stderr};
 
 /// The job that was named, and where it is found.
@@ -35,9 +35,9 @@ pub(crate) struct Found {
 /// What the job is given beside its input.
 #[derive(Default)]
 pub(crate) struct Settled {
-    /// As typed, but for those that name files.
+    /// All but those that have no value.
     pub(crate) params: BTreeMap<String, String>,
-    /// These.
+    /// Those that they name.
     pub(crate) files: Vec<JobFile>,
 }
 
@@ -162,32 +162,45 @@ impl Found {
         self.catalog.info(&self.name)
     }
 
-    /// Looks at the files that parameters name: from here on the job is known by what is in them.
+    /// What the job is given, however it was typed: parameters by the names and in the words that the job has for them, with those that were not typed,
+    /// and files by what is in them. So equal jobs have equal manifests.
     pub(crate) fn settled(&self, typed: &BTreeMap<String, String>) -> Result<Settled, Problem> {
         let members = self.info().map(|info| info.params).unwrap_or_default();
-        let names_file = |name: &str| {
-            let member = members.iter().find(|member| member.name == name);
-            member.is_some_and(|member| member.kind == ParamFile::KIND)
-        };
-        let mut settled = Settled {
-            params: typed.clone(),
-            files: Vec::new(),
-        };
-        for (name, value) in &mut settled.params {
-            if !names_file(name) {
-                continue;
+        let mut settled = Settled::default();
+        for (name, value) in typed {
+            let (name, value) = match ParamInfo::find(&members, name) {
+                Some(member) if member.kind == ParamFile::KIND => {
+                    let file = self.side_file(&member.name, value)?;
+                    let value = ParamFile::from(&file).to_string();
+                    settled.files.push(file);
+                    (&member.name, value)
+                }
+                Some(member) => (&member.name, in_its_words(&member.kind, value)),
+                // Refused when the job is made.
+                None => (name, value.clone()),
+            };
+            if settled.params.insert(name.clone(), value).is_some() {
+                let what = format!("parameter `{name}` is given twice");
+                return Err(Problem::new(Exit::Usage, what));
             }
-            let path = absolute(Path::new(value))?;
-            let file = side_file::look(name, &path).map_err(|source| {
-                let name = name.clone();
-                let job = plain(&self.name).to_owned();
-                let source = ParamError::File { name, source };
-                job::problem(BuildError::Param { job, source }, &self.typed)
-            })?;
-            *value = ParamFile::from(&file).to_string();
-            settled.files.push(file);
+        }
+        for member in members {
+            // An empty one is none: a parameter that need not be given.
+            if let Some(default) = member.default.filter(|default| !default.is_empty()) {
+                settled.params.entry(member.name).or_insert(default);
+            }
         }
         Ok(settled)
+    }
+
+    fn side_file(&self, name: &str, typed: &str) -> Result<JobFile, Problem> {
+        let file = side_file::look(name, Path::new(typed));
+        file.map_err(|source| {
+            let name = name.to_owned();
+            let job = plain(&self.name).to_owned();
+            let source = ParamError::File { name, source };
+            job::problem(BuildError::Param { job, source }, &self.typed)
+        })
     }
 
     /// Makes the job ready to run in this process.
@@ -220,6 +233,24 @@ impl Found {
             stderr::say(&note);
         }
     }
+}
+
+/// A value of this kind as the job would show it: `yes` is `true`. As it was typed, where it is not known how.
+fn in_its_words(kind: &str, typed: &str) -> String {
+    fn shown<T: ParamValue>(typed: &str) -> Option<String> {
+        T::parse(typed).map(|value| value.show())
+    }
+    let known = [
+        (bool::KIND, shown::<bool> as fn(&str) -> Option<String>),
+        (u32::KIND, shown::<u32>),
+        (u64::KIND, shown::<u64>),
+        (i64::KIND, shown::<i64>),
+        (f64::KIND, shown::<f64>),
+        (ByteSize::KIND, shown::<ByteSize>),
+    ];
+    let known = known.into_iter().find(|(known, _)| *known == kind);
+    let value = known.and_then(|(_, shown)| shown(typed));
+    value.unwrap_or_else(|| typed.to_owned())
 }
 
 /// Whether a job was named by a file, or by the folder of its crate.
@@ -269,5 +300,21 @@ pub(crate) fn plain(job: &str) -> &str {
     match job.parse::<PluginJob>() {
         Ok(_) => job.rsplit_once('@').map_or(job, |(name, _)| name),
         Err(_) => job,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_settled_in_the_words_of_their_kind() {
+        let check = |kind, typed, want| assert_eq!(in_its_words(kind, typed), want);
+        check("bool", "Yes", "true");
+        check("bool", "maybe", "maybe");
+        check("u64", "007", "7");
+        check("f64", "1e3", "1000");
+        check("size", "64M", "64.0 MiB");
+        check("text", "007", "007");
     }
 }

@@ -26,7 +26,7 @@ pub enum SideFileError {
         /// The file.
         path: String,
     },
-    /// It is a folder, a pipe or a device.
+    /// It is a pipe or a device.
     #[error("{path} is no regular file")]
     Irregular {
         /// What was named.
@@ -54,20 +54,30 @@ pub enum SideFileError {
         /// The file.
         path: String,
     },
+    /// It is a folder.
+    #[error("{path} is a folder, and no file")]
+    Folder {
+        /// The folder.
+        path: String,
+    },
+    /// Its path is empty.
+    #[error("no file is named")]
+    Unnamed,
 }
 
-/// Reads and hashes the file that is given for the parameter `name`; `path` is absolute.
+/// Reads and hashes the file that is given for the parameter `name`. Errors name it as `path` does; the description has it absolute.
 ///
 /// # Errors
 /// See [`SideFileError`].
 pub fn look(name: &str, path: &Path) -> Result<JobFile, SideFileError> {
     let bytes = read(path)?;
+    let absolute = std::path::absolute(path).map_err(|error| unreadable(path, &error))?;
     Ok(JobFile {
         kind: JobFileKind::Side,
         name: name.to_owned(),
         bytes: ByteSize(bytes.len() as u64),
         id: id_of(&bytes),
-        path: RawPath::from(path),
+        path: RawPath::from(absolute),
     })
 }
 
@@ -93,19 +103,16 @@ fn id_of(bytes: &[u8]) -> FileId {
 /// # Errors
 /// See [`SideFileError`].
 pub fn read(path: &Path) -> Result<Vec<u8>, SideFileError> {
+    if path.as_os_str().is_empty() {
+        return Err(SideFileError::Unnamed);
+    }
     let name = || path.display().to_string();
-    let unreadable = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-            SideFileError::Missing { path: name() }
-        }
-        _ => SideFileError::Unreadable {
-            path: name(),
-            elsewhere: is_workers(&error),
-            reason: error.to_string(),
-        },
-    };
+    let unreadable = |error: io::Error| unreadable(path, &error);
     // Before it is opened: that of a pipe waits for a writer.
     let metadata = path.metadata().map_err(unreadable)?;
+    if metadata.is_dir() {
+        return Err(SideFileError::Folder { path: name() });
+    }
     if !metadata.is_file() {
         return Err(SideFileError::Irregular { path: name() });
     }
@@ -123,6 +130,20 @@ pub fn read(path: &Path) -> Result<Vec<u8>, SideFileError> {
     Ok(bytes)
 }
 
+fn unreadable(path: &Path, error: &io::Error) -> SideFileError {
+    let name = path.display().to_string();
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            SideFileError::Missing { path: name }
+        }
+        _ => SideFileError::Unreadable {
+            path: name,
+            elsewhere: is_workers(error),
+            reason: error.to_string(),
+        },
+    }
+}
+
 impl SideFileError {
     /// Whose fault it is where an attempt meets it: the input's, or that of a worker that cannot read it now.
     pub const fn class(&self) -> FailClass {
@@ -138,15 +159,15 @@ impl SideFileError {
     pub const fn hint(&self) -> &'static str {
         match self {
             Self::Missing { .. } => {
-                "a relative path is looked up in the working folder of `mapfold`; every worker must see the file under the same path"
+                "a relative path is looked up in the folder in which `mapfold` is started"
             }
+            Self::Folder { .. } => "name a file in it",
+            Self::Unnamed => "write -p NAME=FILE",
             Self::Irregular { .. } => "write its contents to a file, and name that",
             Self::TooLong { .. } => {
                 "make it a second input of the job, rather than a file that every process holds in memory"
             }
-            Self::Unreadable { .. } => {
-                "whoever runs the job, and every worker, must be allowed to read the file"
-            }
+            Self::Unreadable { .. } => "whoever runs the job must be allowed to read the file",
             Self::Changed { .. } => {
                 "run the job again once nothing writes to the file, or give it a copy"
             }
@@ -189,8 +210,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(matches!(
             look("x", folder.path()),
-            Err(SideFileError::Irregular { .. })
+            Err(SideFileError::Folder { .. })
         ));
+        assert_eq!(look("x", Path::new("")), Err(SideFileError::Unnamed));
         assert!(matches!(
             look("x", &folder.path().join("none")),
             Err(SideFileError::Missing { .. })

@@ -61,7 +61,7 @@ pub(crate) fn bench(
 ) -> Result<Exit, Problem> {
     // What is wrong is better told now than by the first program that fails.
     let found = plugin::find(&args.job, catalog)?;
-    let runner = found.build(&params(args.params.clone())?)?;
+    let runner = found.build(&found.settled(&params(args.params.clone())?)?.params)?;
     let format = args.format.unwrap_or(runner.info().format);
     drop(runner);
     if let Some(built) = &found.plugin {

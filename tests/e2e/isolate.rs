@@ -50,7 +50,7 @@ fn what_ends_a_process_fails_the_attempt_and_says_why() {
         assert!(ended.stderr.len() < 10_000, "{does}: {}", ended.stderr);
         // Two attempts, and what it took to find the record.
         assert!(sandbox.signs("deed").len() >= 2, "{does}");
-        let place = "at: in.txt, byte 8, record 2 of its split: \"here it is\"";
+        let place = "at: in.txt, byte 8: \"here it is\" (record 2 of the map task)";
         assert!(ended.stderr.contains(place), "{does}: {}", ended.stderr);
         assert!(!sandbox.work("out").exists());
     }

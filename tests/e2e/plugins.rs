@@ -291,7 +291,7 @@ fn a_panic_in_a_plugin_is_told_with_its_record_however_it_was_built() {
         assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
         for text in [
             "a word that it does not like",
-            "at: bad.txt, byte 14, record 3 of its split: \"four panic five\"",
+            "at: bad.txt, byte 14: \"four panic five\" (record 3 of the map task)",
         ] {
             assert!(ended.stderr.contains(text), "{place:?}: {}", ended.stderr);
         }

@@ -164,7 +164,7 @@ fn the_same_failure_on_the_same_record_fails_the_job_at_the_second_try() {
             let said = [
                 "map task m0 fails on the same record each time (2 attempts)".to_owned(),
                 format!(
-                    "at: in.txt, byte {offset}, record 51 of its split: \"lost50 panic after50\""
+                    "at: in.txt, byte {offset}: \"lost50 panic after50\" (record 51 of the map task)"
                 ),
                 "hint: `--skip-bad N` puts such records aside, up to N of them".to_owned(),
             ];
@@ -208,7 +208,7 @@ fn a_failed_attempt_can_be_run_again() {
             again.stderr
         );
         let said = match more.contains(&"--skip-bad") {
-            false => "record 51 of its split: \"lost50 panic after50\"",
+            false => "\"lost50 panic after50\" (record 51 of the map task)",
             true => "a key that it does not like",
         };
         let said = if more.contains(&"--split-size") {

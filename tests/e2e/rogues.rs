@@ -92,7 +92,7 @@ fn input(sandbox: &Sandbox) -> PathBuf {
 }
 
 /// Where the line is.
-const PLACE: &str = "at: in.txt, byte 23883, record 2500 of its split: \"here it is\"";
+const PLACE: &str = "at: in.txt, byte 23883: \"here it is\" (record 2500 of the map task)";
 
 /// A worker whose environment asks for backtraces.
 fn add_worker(sandbox: &Sandbox, cluster: &mut Cluster, variable: &str) {

@@ -3,7 +3,7 @@
 //! A line of JSON for each, in the order of the input, so that the file is the same bytes on every run. Its name begins with `_`: it is no part,
 //! and whoever reads the folder as input passes it by.
 
-use mapfold_terms::Skipped;
+use mapfold_terms::{Skipped, excerpt};
 use serde::{Deserialize, Serialize};
 
 use super::B3;
@@ -48,7 +48,7 @@ pub fn quarantine<'a>(
             offset: record.offset,
             record: record.record,
             bytes: record.bytes,
-            excerpt: record.excerpt.escape_ascii().to_string(),
+            excerpt: excerpt(&record.excerpt),
             error: &record.error,
         };
         serde_json::to_writer(&mut out, &line).expect("texts and numbers always serialize");

@@ -17,6 +17,12 @@
 use std::str;
 
 /// A type of key. `Ref` is what a job handles: borrowed where that saves a copy.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no type of a key",
+    label = "not a key",
+    note = "keys are `String`, `Vec<u8>`, whole numbers of up to 64 bits, `f64`, `bool`, `()`, and tuples of two to four of these",
+    note = "write a struct as a tuple of its fields: their order is that of the rows; what need not be in order can travel in the value, as `Coded<T>`"
+)]
 pub trait Key: 'static {
     /// The borrowed form: `&[u8]` for `Vec<u8>`, `&str` for `String`, numbers themselves, tuples of these.
     type Ref<'a>: Copy;
@@ -51,6 +57,11 @@ pub trait Key: 'static {
 }
 
 /// A key that can stand in a tuple, where it must tell its own end.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a part of a key",
+    label = "not a part of a key",
+    note = "parts are `String`, `Vec<u8>`, whole numbers of up to 64 bits, `f64`, `bool`, `()`, and tuples of two to four of these"
+)]
 pub trait KeyPart: Key {
     /// The key that is before all others.
     fn least<'a>() -> Self::Ref<'a>;

@@ -117,5 +117,5 @@ pub mod macro_support {
     //! What the [`params!`](crate::params) macro expands to.
     pub use std::collections::BTreeMap;
 
-    pub use crate::param::{refuse_unknown, take};
+    pub use crate::param::{named, take};
 }

@@ -22,7 +22,7 @@ pub trait Params: Sized {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum ParamError {
     /// No parameter has this name.
-    #[error("there is no parameter `{name}`")]
+    #[error("there is no parameter `{name}`: {}", there_are(known))]
     Unknown {
         /// As typed.
         name: String,
@@ -67,12 +67,25 @@ impl Params for NoParams {
     }
 
     fn parse(typed: &BTreeMap<String, String>) -> Result<Self, ParamError> {
-        refuse_unknown(typed, &Self::describe())?;
+        named(typed, &Self::describe())?;
         Ok(Self)
     }
 }
 
+fn there_are(known: &[String]) -> String {
+    match known {
+        [] => "the job takes none".to_owned(),
+        known => format!("the job takes {}", known.join(", ")),
+    }
+}
+
 /// A type that a parameter can have.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no type of a parameter",
+    label = "not a parameter",
+    note = "parameters are `bool`, `u32`, `u64`, `i64`, `f64`, `String`, `ByteSize`, `SideFile`, or an `Option` of these",
+    note = "another type can implement `mapfold_job::ParamValue`; a list can be a `String` that `Job::new` splits"
+)]
 pub trait ParamValue: Sized {
     /// For `describe`: `text`, `bool`, `u64`. (`file` is [`SideFile`](crate::SideFile)'s alone.)
     const KIND: &'static str;
@@ -99,7 +112,7 @@ pub trait ParamValue: Sized {
 
 impl ParamValue for bool {
     const KIND: &'static str = "bool";
-    const EXPECTED: &'static str = "true or false";
+    const EXPECTED: &'static str = "true or false (nor yes or no, on or off, 1 or 0)";
 
     fn parse(typed: &str) -> Option<Self> {
         match typed.to_ascii_lowercase().as_str() {
@@ -137,7 +150,24 @@ from_str! {
     u64, "u64", "a whole number, zero or more";
     i64, "i64", "a whole number";
     f64, "f64", "a number";
-    ByteSize, "size", "a size such as 64MiB";
+}
+
+impl ParamValue for ByteSize {
+    const KIND: &'static str = "size";
+    const EXPECTED: &'static str = "a size such as 64MiB";
+
+    fn parse(typed: &str) -> Option<Self> {
+        typed.parse().ok()
+    }
+
+    /// With a unit where that is exact.
+    fn show(&self) -> String {
+        let shown = self.to_string();
+        match shown.parse() {
+            Ok(same) if self == &same => shown,
+            _ => self.bytes().to_string(),
+        }
+    }
 }
 
 /// A parameter that need not be given: `pub limit: Option<u64> = None`.
@@ -158,20 +188,24 @@ impl<T: ParamValue> ParamValue for Option<T> {
     }
 }
 
-/// The name of the first typed parameter that no member has, as an error.
+/// What was typed by the names of the members: in those a `-` may be typed for a `_`.
+///
+/// # Errors
+/// A name that no member has.
 #[doc(hidden)]
-pub fn refuse_unknown(
+pub fn named(
     typed: &BTreeMap<String, String>,
     members: &[ParamInfo],
-) -> Result<(), ParamError> {
-    let known = |name: &String| members.iter().any(|member| member.name == *name);
-    match typed.keys().find(|name| !known(name)) {
-        None => Ok(()),
-        Some(name) => Err(ParamError::Unknown {
+) -> Result<BTreeMap<String, String>, ParamError> {
+    let mut named = BTreeMap::new();
+    for (name, value) in typed {
+        let member = ParamInfo::find(members, name).ok_or_else(|| ParamError::Unknown {
             name: name.clone(),
             known: members.iter().map(|member| member.name.clone()).collect(),
-        }),
+        })?;
+        named.insert(member.name.clone(), value.clone());
     }
+    Ok(named)
 }
 
 /// One member from what was typed.
@@ -243,10 +277,10 @@ macro_rules! params {
             fn parse(
                 typed: &$crate::macro_support::BTreeMap<String, String>,
             ) -> Result<Self, $crate::ParamError> {
-                $crate::macro_support::refuse_unknown(typed, &Self::describe())?;
+                let typed = $crate::macro_support::named(typed, &Self::describe())?;
                 Ok(Self {
                     $($member: $crate::macro_support::take::<$type>(
-                        typed,
+                        &typed,
                         stringify!($member),
                         concat!($($doc),+).trim(),
                         None$(.or_else(|| Some($default)))?,
@@ -254,6 +288,17 @@ macro_rules! params {
                 })
             }
         }
+    };
+    // Any other struct: what it lacks is what is most easily forgotten.
+    (
+        $(#[$outer:meta])*
+        $vis:vis struct $name:ident $($rest:tt)*
+    ) => {
+        ::core::compile_error!(concat!(
+            "`params!` takes a struct with named members, each of which has a doc comment, what `mapfold describe` says of it:\n",
+            "    /// Leave out pairs that occur less often.\n",
+            "    pub count_min: u64 = 1,"
+        ));
     };
 }
 
@@ -272,6 +317,8 @@ mod tests {
             range: f64 = 1.5,
             /// Who.
             who: Option<u32> = None,
+            /// The others.
+            the_rest: ByteSize = ByteSize::mib(1),
         }
     }
 
@@ -280,6 +327,7 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let sample = Sample::parse(&typed.collect())?;
+        assert!(sample.the_rest.bytes() > 0);
         Ok((sample.count, sample.loud, sample.range, sample.who))
     }
 
@@ -301,7 +349,7 @@ mod tests {
         assert_eq!(message(&[]), "parameter `count` must be given (How many.)");
         assert_eq!(
             message(&[("count", "3"), ("lod", "1")]),
-            "there is no parameter `lod`"
+            "there is no parameter `lod`: the job takes count, loud, range, the_rest, who"
         );
         assert_eq!(
             message(&[("count", "-3")]),
@@ -309,8 +357,22 @@ mod tests {
         );
         assert_eq!(
             message(&[("count", "3"), ("loud", "maybe")]),
-            "parameter `loud`: `maybe` is not true or false"
+            "parameter `loud`: `maybe` is not true or false (nor yes or no, on or off, 1 or 0)"
         );
+    }
+
+    #[test]
+    fn a_hyphen_may_be_typed_for_an_underscore() {
+        assert!(parse(&[("count", "3"), ("the-rest", "5.01 GiB")]).is_ok());
+        let refused = parse(&[("count", "3"), ("the-rest", "much")]).unwrap_err();
+        assert!(refused.to_string().starts_with("parameter `the_rest`"));
+    }
+
+    #[test]
+    fn sizes_are_shown_as_they_are() {
+        let shown = |bytes| ByteSize(bytes).show();
+        assert_eq!(shown(64 << 20), "64.0 MiB");
+        assert_eq!(shown((64 << 20) + 1), "67108865");
     }
 
     #[test]
@@ -335,6 +397,12 @@ mod tests {
                     text("f64"),
                     Some(text("1.5")),
                     text("How far.")
+                ),
+                (
+                    text("the_rest"),
+                    text("size"),
+                    Some(text("1.00 MiB")),
+                    text("The others.")
                 ),
                 (text("who"), text("u32"), Some(text("")), text("Who.")),
             ]

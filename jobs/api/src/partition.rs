@@ -1,7 +1,7 @@
 //! Jobs that share out their keys themselves.
 
 use mapfold_data::partition;
-use mapfold_terms::{PartitionId, RecordAt};
+use mapfold_terms::{PartitionId, RecordAt, excerpt};
 
 use crate::{Job, Key, KeyRef, Partition};
 
@@ -50,7 +50,7 @@ fn none<J: Job>(key: KeyRef<'_, J>, partition: u32, partitions: u32) -> NoPartit
     let encoded = J::Key::encode(key, &mut encoded);
     let shown = &encoded[..encoded.len().min(RecordAt::EXCERPT_MAX)];
     NoPartition {
-        key: shown.escape_ascii().to_string(),
+        key: excerpt(shown),
         partition,
         partitions,
     }

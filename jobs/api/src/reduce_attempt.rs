@@ -6,7 +6,7 @@
 use mapfold_data::merge::{self, Cursor, Merge};
 use mapfold_data::partition::Partitioner;
 use mapfold_data::run::{ReadRunError, Segment};
-use mapfold_terms::{ByteSize, Counters, Format, RecordAt};
+use mapfold_terms::{ByteSize, Counters, Format, RecordAt, excerpt};
 
 use crate::budget::Budget;
 use crate::combine::{JobMerge, MergeError, combine, fold_bucket};
@@ -331,7 +331,7 @@ impl<J: Job> Round<'_, J> {
 fn failed(error: &JobError, key: &[u8]) -> Stop {
     let failure = Failed::with(error).at(|| {
         let shown = &key[..key.len().min(RecordAt::EXCERPT_MAX)];
-        format!("cannot reduce key `{}`", shown.escape_ascii())
+        format!("cannot reduce key `{}`", excerpt(shown))
     });
     Stop::Task(failure.into())
 }

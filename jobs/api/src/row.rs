@@ -184,6 +184,12 @@ fn write_record(record: impl Field, format: Format, out: &mut Vec<u8>) {
 }
 
 /// What can stand in a row.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot stand in a row",
+    label = "not a field",
+    note = "fields are text, bytes, `bool`, `f64`, whole numbers of up to 64 bits (`usize` as `u64`), and tuples of two to four of these, a column each",
+    note = "anything else as text: `value.to_string()`, `format!(...)`"
+)]
 pub trait Field {
     /// Appends what a person reads.
     fn write(&self, out: &mut Vec<u8>);

@@ -6,6 +6,11 @@
 use std::str;
 
 /// A type of value. `Ref` is what a job handles, `Owned` what a combiner accumulates in.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no type of a value",
+    label = "not a value",
+    note = "values are numbers, `String`, `Vec<u8>`, `()`, and any other type that serde can write and read, such as a tuple or a struct of yours, as `mapfold_job::Coded<{Self}>`"
+)]
 pub trait Value: 'static {
     /// The borrowed form: `&[u8]` for `Vec<u8>`, `&str` for `String`, numbers themselves.
     type Ref<'a>;

@@ -102,7 +102,7 @@ pub struct JobSpec {
     pub key: JobKey,
     /// Name of the job in the catalog, for example `wordcount`.
     pub job: String,
-    /// Parameters as typed (`-p KEY=VALUE`), already checked by the client against the catalog.
+    /// Parameters (`-p KEY=VALUE`), settled by the client: by their declared names, with defaults, and already checked against the catalog.
     pub params: BTreeMap<String, String>,
     /// What to read: one input of the job after the other, each in the order given.
     pub inputs: Vec<InputName>,
@@ -148,7 +148,7 @@ pub struct JobBrief {
     pub job: JobId,
     /// Name in the catalog.
     pub name: String,
-    /// Parameters as typed.
+    /// Parameters of the job.
     pub params: BTreeMap<String, String>,
     /// Files that go with the job; a worker has them at hand before an attempt begins.
     pub files: Vec<JobFile>,
@@ -242,6 +242,14 @@ pub struct ParamInfo {
     pub default: Option<String>,
     /// One line.
     pub help: String,
+}
+
+impl ParamInfo {
+    /// The one that was typed: in its name a `-` may stand for a `_`.
+    pub fn find<'i>(infos: &'i [Self], typed: &str) -> Option<&'i Self> {
+        let same = |a: &str| a == typed || a.replace('_', "-") == typed.replace('_', "-");
+        infos.iter().find(|info| same(&info.name))
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod digest;
+mod excerpt;
 mod id;
 mod job;
 mod job_file;
@@ -19,6 +20,7 @@ mod report;
 mod size;
 
 pub use digest::{Digest, InputsDigest};
+pub use excerpt::excerpt;
 pub use id::{AttemptId, JobId, MasterEpoch, PartitionId, TaskId, TaskKind, Token, WorkerId};
 pub use job::{
     Format, FormatError, InputName, JobBrief, JobInfo, JobKey, JobSpec, Order, ParamInfo,

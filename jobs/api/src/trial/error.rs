@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use mapfold_data::run::ReadRunError;
 use mapfold_data::scratch::ScratchError;
-use mapfold_terms::{FailClass, Failure};
+use mapfold_terms::{FailClass, Failure, excerpt};
 
 use crate::{BuildError, TaskError};
 
@@ -94,7 +94,7 @@ fn told(failure: &Failure) -> String {
             at.file.display(),
             at.offset,
             at.record,
-            at.excerpt.escape_ascii()
+            excerpt(&at.excerpt)
         ),
         None => what,
     }

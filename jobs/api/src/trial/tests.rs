@@ -241,7 +241,14 @@ fn a_record_that_the_job_cannot_handle_is_told_with_its_place() {
 fn parameters_that_there_are_not_are_refused() {
     let trial = Trial::<Folded<SUM>>::of(LINES).param("colour", "blue");
     let why = format!("{:?}", trial.run().map(drop).unwrap_err());
-    assert!(why.contains("there is no parameter `colour`"), "{why}");
+    let want = "there is no parameter `colour`: the job takes none";
+    assert!(why.contains(want), "{why}");
+}
+
+#[test]
+fn what_was_left_can_be_shown_of_a_job_that_cannot() {
+    let tried = Trial::<Folded<SUM>>::of("a 1\n").run().unwrap();
+    assert!(format!("{tried:?}").contains(r#"rows: ["a\t1"]"#));
 }
 
 /// Tells what its attempts know.
