@@ -1,6 +1,6 @@
 //! Rows of an output folder on standard output: part after part, or merged by key.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use mapfold_data::codec::Decoder;
 use mapfold_data::manifest::Manifest;
 use mapfold_data::part::open_part;
+use mapfold_job::KeyPart as _;
 
 use crate::error::Problem;
 use crate::exit::Exit;
@@ -42,24 +43,16 @@ pub(crate) fn print_sorted(folder: &Path, manifest: &Manifest) -> Result<(), Pro
     for (index, part) in manifest.parts.iter().enumerate() {
         let mut rows = Rows::open(&folder.join(&part.name))?;
         if let Some(row) = rows.next()? {
-            heads.push(Reverse(Head {
-                row,
-                index,
-                order: &order,
-            }));
+            heads.push(Reverse(Head::new(row, index, &order)));
         }
         parts.push(rows);
     }
     let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    while let Some(Reverse(Head { row, index, .. })) = heads.pop() {
+    while let Some(Reverse(Head { index, row, .. })) = heads.pop() {
         out.write_all(&row)
             .map_err(|error| Problem::stdout(&error))?;
         if let Some(row) = parts[index].next()? {
-            heads.push(Reverse(Head {
-                row,
-                index,
-                order: &order,
-            }));
+            heads.push(Reverse(Head::new(row, index, &order)));
         }
     }
     out.flush().map_err(|error| Problem::stdout(&error))
@@ -106,39 +99,26 @@ impl Rows {
     }
 }
 
-/// The first row of a part that is not printed yet.
-struct Head<'a> {
-    row: Vec<u8>,
+/// The first row of a part that is not printed yet. Compares by key, then by part.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Head {
+    key: Vec<u8>,
     index: usize,
-    order: &'a KeyOrder,
+    row: Vec<u8>,
 }
 
-impl Ord for Head<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.order
-            .compare(&self.row, &other.row)
-            .then(self.index.cmp(&other.index))
+impl Head {
+    fn new(row: Vec<u8>, index: usize, order: &KeyOrder) -> Self {
+        let mut key = Vec::new();
+        order.append_key(row.strip_suffix(b"\n").unwrap_or(&row), &mut key);
+        Self { key, index, row }
     }
 }
-
-impl PartialOrd for Head<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Head<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Head<'_> {}
 
 /// How rows compare: by their first columns, each by its kind. The engine compares encoded keys; this
 /// is the same order on what they look like in a row.
 #[derive(Debug, PartialEq, Eq)]
-struct KeyOrder {
+pub(crate) struct KeyOrder {
     columns: Vec<Kind>,
 }
 
@@ -150,48 +130,56 @@ enum Kind {
 }
 
 impl KeyOrder {
-    /// From the manifest's text, such as `text` or `(text, u64)`. An unknown kind compares as bytes.
-    fn of(key: &str) -> Self {
-        let inner = key.trim().trim_start_matches('(').trim_end_matches(')');
-        let columns = inner
-            .split(',')
-            .map(|kind| match kind.trim() {
-                "u8" | "u16" | "u32" | "u64" | "i8" | "i16" | "i32" | "i64" => Kind::Integer,
-                "f32" | "f64" => Kind::Float,
-                _ => Kind::Bytes,
-            })
-            .collect();
-        Self { columns }
+    /// From the manifest's text, such as `text` or `(text, u64)`. `None` if a kind is unknown.
+    pub(crate) fn known(key: &str) -> Option<Self> {
+        let kinds = kinds(key).map(Kind::of);
+        let columns = kinds.collect::<Option<_>>()?;
+        Some(Self { columns })
     }
 
-    fn compare(&self, a: &[u8], b: &[u8]) -> Ordering {
-        let mut a = a
-            .strip_suffix(b"\n")
-            .unwrap_or(a)
-            .split(|&byte| byte == b'\t');
-        let mut b = b
-            .strip_suffix(b"\n")
-            .unwrap_or(b)
-            .split(|&byte| byte == b'\t');
-        for kind in &self.columns {
-            let order = kind.compare(a.next().unwrap_or_default(), b.next().unwrap_or_default());
-            if order.is_ne() {
-                return order;
-            }
+    /// The same, where an unknown kind compares as bytes.
+    fn of(key: &str) -> Self {
+        let kinds = kinds(key).map(|kind| Kind::of(kind).unwrap_or(Kind::Bytes));
+        Self {
+            columns: kinds.collect(),
         }
-        Ordering::Equal
+    }
+
+    /// Appends the key of a row without its line end; such keys compare as bytes.
+    pub(crate) fn append_key(&self, row: &[u8], key: &mut Vec<u8>) {
+        let mut columns = row.split(|&byte| byte == b'\t');
+        for kind in &self.columns {
+            kind.append(columns.next().unwrap_or_default(), key);
+        }
     }
 }
 
+/// Those of a key's columns; tuples within a tuple are columns as all others.
+fn kinds(key: &str) -> impl Iterator<Item = &str> {
+    key.split(',')
+        .map(|kind| kind.trim_matches(|letter: char| matches!(letter, '(' | ')' | ' ')))
+}
+
 impl Kind {
-    fn compare(self, a: &[u8], b: &[u8]) -> Ordering {
+    fn of(kind: &str) -> Option<Self> {
+        match kind {
+            "bytes" | "text" | "bool" => Some(Self::Bytes),
+            "u8" | "u16" | "u32" | "u64" | "i8" | "i16" | "i32" | "i64" => Some(Self::Integer),
+            "f32" | "f64" => Some(Self::Float),
+            _ => None,
+        }
+    }
+
+    fn append(self, column: &[u8], key: &mut Vec<u8>) {
         match self {
-            Self::Bytes => a.cmp(b),
-            Self::Integer => number::<i128>(a).cmp(&number(b)).then_with(|| a.cmp(b)),
-            Self::Float => {
-                let (a, b) = (number::<f64>(a), number::<f64>(b));
-                a.unwrap_or_default().total_cmp(&b.unwrap_or_default())
+            Self::Bytes => <Vec<u8>>::encode_part(column, key),
+            Self::Integer => {
+                // What is no number comes first.
+                let number = number::<i128>(column);
+                key.push(u8::from(number.is_some()));
+                key.extend_from_slice(&(number.unwrap_or_default() ^ i128::MIN).to_be_bytes());
             }
+            Self::Float => f64::encode_part(number(column).unwrap_or_default(), key),
         }
     }
 }
@@ -204,41 +192,38 @@ fn number<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
 mod tests {
     use super::*;
 
+    fn key(kinds: &str, row: &str) -> Vec<u8> {
+        let mut key = Vec::new();
+        KeyOrder::of(kinds).append_key(row.as_bytes(), &mut key);
+        key
+    }
+
     #[track_caller]
-    fn check(key: &str, sorted: &[&str]) {
-        let order = KeyOrder::of(key);
+    fn check(kinds: &str, sorted: &[&str]) {
         for pair in sorted.windows(2) {
-            assert_eq!(
-                order.compare(pair[0].as_bytes(), pair[1].as_bytes()),
-                Ordering::Less,
-                "{pair:?}"
-            );
-            assert_eq!(
-                order.compare(pair[1].as_bytes(), pair[0].as_bytes()),
-                Ordering::Greater
-            );
-            assert_eq!(
-                order.compare(pair[0].as_bytes(), pair[0].as_bytes()),
-                Ordering::Equal
-            );
+            assert!(key(kinds, pair[0]) < key(kinds, pair[1]), "{pair:?}");
         }
     }
 
     #[test]
     fn rows_compare_by_key_and_kind() {
-        check("text", &["a\t9\n", "a\u{1}\t1\n", "a b\t1\n", "b\t0\n"]);
-        check("u64", &["9\tx\n", "10\ta\n", "18446744073709551615\ta\n"]);
-        check("i64", &["-10\tx\n", "-9\tx\n", "0\tx\n"]);
-        check(
-            "f64",
-            &["-inf\t\n", "-0\t\n", "0\t\n", "1e3\t\n", "NaN\t\n"],
-        );
-        check("(text, u64)", &["a\t9\tx\n", "a\t10\tx\n", "b\t1\tx\n"]);
+        check("text", &["a\t9", "a\u{1}\t1", "a b\t1", "b\t0"]);
+        check("u64", &["9\tx", "10\ta", "18446744073709551615\ta"]);
+        check("i64", &["-10\tx", "-9\tx", "0\tx"]);
+        check("f64", &["-inf\t", "-0\t", "0\t", "1e3\t", "NaN\t"]);
+        check("(text, u64)", &["a\t9\tx", "a\t10\tx", "b\t1\tx"]);
+        check("((text, u64), text)", &["a\t9\tx", "a\t10\tw", "a\t10\tx"]);
+        check("(text, text)", &["a\tb", "a\u{1}\ta", "b\ta"]);
     }
 
     #[test]
     fn the_value_does_not_matter() {
-        let order = KeyOrder::of("text");
-        assert_eq!(order.compare(b"a\t1\n", b"a\t2\n"), Ordering::Equal);
+        assert_eq!(key("text", "a\t1"), key("text", "a\t2"));
+    }
+
+    #[test]
+    fn keys_of_unknown_kinds_are_not_known() {
+        assert!(KeyOrder::known("(text, none)").is_none());
+        assert!(KeyOrder::known("(text, (f64, bool))").is_some());
     }
 }

@@ -11,14 +11,14 @@ use mapfold_terms::{Format, FormatError, InputName};
 use crate::count::counted;
 use crate::error::Problem;
 use crate::exit::Exit;
+use crate::rows::KeyOrder;
 use crate::settings::input_name;
 
 /// Checks the order of the rows in `dir`; returns what to say of them.
 pub(crate) fn check_order(dir: &Path, manifest: &Manifest) -> Result<String, Problem> {
     let by = order(manifest)?;
     let across = manifest.job == SORT;
-    let key = |row: &[u8], key: &mut Vec<u8>| by.append_key(row, key);
-    let order = Order { key: &key, across };
+    let order = Order { key: &by, across };
     let census = census(&parts(dir, manifest)?, row_format(manifest)?, Some(&order))?;
     let place = if across { "" } else { " within each part" };
     Ok(format!(
@@ -61,23 +61,23 @@ pub(crate) fn check_records(
     )))
 }
 
-/// What the rows are sorted by.
-fn order(manifest: &Manifest) -> Result<RecordOrder, Problem> {
+/// What rows are sorted by: appends their keys.
+type AppendKey = Box<dyn Fn(&[u8], &mut Vec<u8>)>;
+
+fn order(manifest: &Manifest) -> Result<AppendKey, Problem> {
     if manifest.job == SORT {
-        return RecordOrder::of_params(&manifest.params).map_err(|error| {
+        let order = RecordOrder::of_params(&manifest.params).map_err(|error| {
             let what = "the manifest's parameters are none of `sort`";
             Problem::new(Exit::Input, what).cause(error.to_string())
-        });
+        })?;
+        return Ok(Box::new(move |row, key| order.append_key(row, key)));
     }
-    match manifest.key.as_str() {
-        "bytes" | "text" => Ok(RecordOrder::of_first_column(false)),
-        "u8" | "u16" | "u32" | "u64" | "i8" | "i16" | "i32" | "i64" => {
-            Ok(RecordOrder::of_first_column(true))
-        }
-        kind => {
+    match KeyOrder::known(&manifest.key) {
+        Some(order) => Ok(Box::new(move |row, key| order.append_key(row, key))),
+        None => {
             let what = format!(
-                "rows of `{}` have keys of type {kind}, whose order cannot be told from rows",
-                manifest.job
+                "rows of `{}` have keys of type {}, whose order cannot be told from rows",
+                manifest.job, manifest.key
             );
             Err(Problem::new(Exit::Usage, what))
         }
