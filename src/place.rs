@@ -30,8 +30,12 @@ use crate::settings::{Place, RunSettings};
 use crate::signals::Signals;
 use crate::worker::{AWAY_MAX, process_name, worker_problem};
 
-/// A master or worker of this process that does not end within this time is left behind.
+/// A master or worker of this process that does not end within this time is left behind: one that does not end has a job's code that
+/// loops, and the process ends all the same.
 const END_MAX: Duration = Duration::from_secs(5);
+
+/// After this time it is told what is waited for.
+const END_TOLD: Duration = Duration::from_secs(1);
 
 /// Runs a job to its end. Where it runs in this process, `catalog` has it; worker processes find it among the stock jobs, or in
 /// `plugin`.
@@ -156,11 +160,28 @@ async fn here(
     };
     let ends = async {
         master.shutdown().await;
-        worker.await
+        let _ = worker.await;
     };
-    // One that does not end has a job's code that loops; the process ends all the same.
-    let _ = timeout(END_MAX, ends).await;
+    end(ends, progress, signals).await;
     Ok(followed)
+}
+
+/// Waits for the end of a job's workers, but not for ever, and not if a signal comes.
+async fn end(ends: impl Future<Output = ()>, progress: &Progress, signals: &mut Signals) {
+    tokio::pin!(ends);
+    if timeout(END_TOLD, &mut ends).await.is_ok() {
+        return;
+    }
+    let most = END_MAX - END_TOLD;
+    let text = format!(
+        "up to {} s for tasks whose code does not look up",
+        most.as_secs()
+    );
+    progress.warn("Waiting", &text);
+    tokio::select! {
+        _ = timeout(most, ends) => {}
+        _ = signals.next() => {}
+    }
 }
 
 /// The only worker has ended before its job; `None`: it panicked.
@@ -197,6 +218,6 @@ async fn processes(
         master.shutdown().await;
         workers.leave().await;
     };
-    let _ = timeout(END_MAX, ends).await;
+    end(ends, progress, signals).await;
     Ok(followed)
 }

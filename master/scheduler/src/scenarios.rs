@@ -273,6 +273,13 @@ fn the_same_failure_on_the_same_record_fails_the_job_at_once_but_on_two_workers(
          failed w1 m0.1 at 9 bad -> (retry), launch m0.2 w1
          failed w1 m0.2 at 9 bad -> end TaskFailed: map task m0 fails on the same record each time (2 attempts): attempt m0.1 on worker w1: bad",
     );
+    // A thread or a process has another number each time.
+    check(
+        "join w1 1
+         plan j1 1x1          -> launch m0.1 w1
+         failed w1 m0.1 at 9 thread-17 -> (retry), launch m0.2 w1
+         failed w1 m0.2 at 9 thread-19 -> end TaskFailed: map task m0 fails on the same record each time (2 attempts): attempt m0.1 on worker w1: thread-17",
+    );
 }
 
 #[test]
@@ -730,6 +737,16 @@ fn an_attempt_that_stands_still_fails_and_its_task_goes_elsewhere() {
          mapped w2 m0.2 7     -> won m0.2
          mapped w1 m1.1 7     -> won m1.1, launch r0.1 w1",
     );
+    // It is told of long before, once.
+    check(
+        "join w1 1
+         plan j1 1x1          -> launch m0.1 w1
+         at w1 m0.1 0/100
+         wait 31000 w1
+         at w1 m0.1 0/100     -> (waiting)
+         wait 31000 w1
+         at w1 m0.1 0/100",
+    );
     // There is nobody else to try it.
     check_with(
         settings,
@@ -797,9 +814,11 @@ fn an_attempt_is_not_blamed_for_the_silence_of_its_worker_nor_for_a_beat_that_wa
     let start = "join w1 1
          plan j1 1x1          -> launch m0.1 w1
          at w1 m0.1 1/100\n";
-    let silences = "wait 11000
-         at w1 m0.1 =/100\n"
-        .repeat(200);
+    let silence = "wait 11000
+         at w1 m0.1 =/100\n";
+    let told = "wait 11000
+         at w1 m0.1 =/100     -> (waiting)\n";
+    let silences = [&silence.repeat(12), told, &silence.repeat(187)].concat();
     check_with(settings.clone(), &format!("{start}{silences}"));
     // It was watched for 200 times 2.5 s.
     check_with(

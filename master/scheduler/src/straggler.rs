@@ -40,6 +40,9 @@ const BACKUP_SHARE: usize = 10;
 /// some attempts cannot tell.
 const OVERDUE_TIMES: u32 = 3;
 
+/// An attempt that stands still for so long is told of, once: what its code loops in should be known before `--task-timeout` is over.
+const STILL_TOLD: Duration = Duration::from_secs(30);
+
 /// A straggler and where it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Straggler {
@@ -116,11 +119,11 @@ impl Scheduler {
         })
     }
 
-    /// A worker tells how far its attempts are. Those that have stood still for too long fail.
+    /// A worker tells how far its attempts are. Those that have stood still for too long fail; before that they are told of.
     pub(crate) fn progressed(&mut self, id: WorkerId, progress: &[Progress]) {
         let jobs = &self.jobs;
-        let stuck = self.workers.edit(id, |worker| {
-            let mut stuck = Vec::new();
+        let found = self.workers.edit(id, |worker| {
+            let (mut stuck, mut still) = (Vec::new(), Vec::new());
             let watched = worker.watched;
             for told in progress {
                 let Some(launched) = worker.running.get_mut(&told.attempt) else {
@@ -134,16 +137,38 @@ impl Scheduler {
                 let limit = jobs
                     .get(&told.attempt.job)
                     .map_or(Duration::ZERO, |job| job.task_timeout);
-                if !limit.is_zero() && told.steps > 0 && watched - launched.stepped > limit {
+                let since = watched - launched.stepped;
+                if told.steps == 0 {
+                    // It waits for its slot.
+                } else if !limit.is_zero() && since > limit {
                     stuck.push((told.attempt, limit));
+                } else if since > STILL_TOLD && !launched.still_told {
+                    launched.still_told = true;
+                    still.push((told.attempt, since, limit));
                 }
             }
-            stuck
+            (stuck, still)
         });
-        for (attempt, limit) in stuck.unwrap_or_default() {
+        let (stuck, still) = found.unwrap_or_default();
+        for (attempt, since, limit) in still {
+            self.tell_still(id, attempt, since, limit);
+        }
+        for (attempt, limit) in stuck {
             self.stands_still(id, attempt, limit);
         }
         self.look_for_lingering(id, progress);
+    }
+
+    fn tell_still(&mut self, id: WorkerId, attempt: AttemptId, since: Duration, limit: Duration) {
+        let text = format!(
+            "{attempt} on {id} has made no progress for {}; {}",
+            roughly(since),
+            match limit {
+                Duration::ZERO => "no --task-timeout ends it".to_owned(),
+                limit => format!("--task-timeout ends it after {}", roughly(limit)),
+            }
+        );
+        self.notice(Some(attempt.job), NoticeKind::Waiting, text);
     }
 
     /// Attempts that should have stopped long ago: code that never comes back has their slots.

@@ -53,8 +53,15 @@ impl Trouble {
     /// Whether the job's code failed as it did the time before: on the same record, with the same words.
     pub(crate) fn fails_alike(&self, failure: &Failure) -> bool {
         let last = self.last.as_ref().filter(|_| failure.at.is_some());
-        last.is_some_and(|last| last.at == failure.at && last.chain == failure.chain)
+        last.is_some_and(|last| last.at == failure.at && words(last).eq(words(failure)))
     }
+}
+
+/// What was said, without what is another number each time: of a thread, a process, an address.
+fn words(failure: &Failure) -> impl Iterator<Item = &str> {
+    let lines = failure.chain.iter();
+    let words = lines.flat_map(|line| line.split(|letter: char| !letter.is_alphanumeric()));
+    words.filter(|word| !word.contains(|letter: char| letter.is_ascii_digit()))
 }
 
 /// Workers that a task avoids while there are others; sorted.

@@ -85,6 +85,8 @@ pub(crate) struct Launched {
     /// Its steps as told last, and for how long its worker had been watched when they grew.
     pub(crate) steps: Option<u64>,
     pub(crate) stepped: Duration,
+    /// It was told that it stands still.
+    pub(crate) still_told: bool,
     /// It was started beside another attempt of its task.
     pub(crate) backup: bool,
 }
@@ -109,6 +111,7 @@ impl Launched {
             bytes_total: 0,
             steps: None,
             stepped: watched,
+            still_told: false,
             backup,
         }
     }
