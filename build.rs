@@ -1,5 +1,6 @@
 //! Packs the sources that a job's crate depends on into the binary, so that `mapfold new` and `mapfold run DIR` need no copy of this repository.
-//! What is unpacked is a workspace of the three crates, without their tests' dependencies and benchmarks.
+//! What is unpacked is a workspace of the three crates, without their tests' dependencies and benchmarks; beside it the documentation and the examples,
+//! for authors who have the binary alone.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,17 @@ use std::{env, fs, io};
 
 /// The crates, bottom first.
 const CRATES: [&str; 3] = ["jobs/terms", "data", "jobs/api"];
+
+/// To be read: folders whose documentation and source is packed as it is.
+const READING: [&str; 7] = [
+    "docs",
+    "jobs/examples/bigrams",
+    "jobs/examples/classics",
+    "jobs/examples/inverted-index",
+    "jobs/examples/orders",
+    "jobs/examples/outputs",
+    "jobs/examples/word-count",
+];
 
 fn main() -> io::Result<()> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").unwrap_or_default());
@@ -33,8 +45,18 @@ fn main() -> io::Result<()> {
         )?;
         add(&format!("{name}/Cargo.toml"), &manifest);
         let mut files = Vec::new();
-        sources(&folder.join("src"), &mut files)?;
+        find(&folder.join("src"), &["rs"], &mut files)?;
         files.extend(Some(folder.join("build.rs")).filter(|file| file.exists()));
+        files.sort();
+        for file in files {
+            let inside = file.strip_prefix(&root).map_err(io::Error::other)?;
+            add(&inside.display().to_string(), &file);
+        }
+    }
+    for name in READING {
+        println!("cargo::rerun-if-changed={name}");
+        let mut files = Vec::new();
+        find(&root.join(name), &["md", "rs", "toml"], &mut files)?;
         files.sort();
         for file in files {
             let inside = file.strip_prefix(&root).map_err(io::Error::other)?;
@@ -45,12 +67,14 @@ fn main() -> io::Result<()> {
     fs::write(out.join("api_files.rs"), table)
 }
 
-fn sources(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+/// The files whose names end so; not what an example was built into.
+fn find(folder: &Path, endings: &[&str], files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        if path.is_dir() {
-            sources(&path, files)?;
-        } else if path.extension().is_some_and(|it| it == "rs") {
+        let ends = |ending: &&str| path.extension().is_some_and(|it| it == *ending);
+        if path.is_dir() && !path.ends_with("target") && !path.ends_with(".mapfold") {
+            find(&path, endings, files)?;
+        } else if endings.iter().any(ends) {
             files.push(path);
         }
     }
@@ -60,7 +84,9 @@ fn sources(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
 /// The sections that crates inherit from, without our other crates.
 fn workspace_manifest(manifest: &str) -> String {
     let members = CRATES.map(|name| format!("{name:?}")).join(", ");
-    let mut text = format!("[workspace]\nresolver = \"3\"\nmembers = [{members}]\n\n");
+    let mut text = format!(
+        "[workspace]\nresolver = \"3\"\nmembers = [{members}]\nexclude = [\"jobs/examples\"]\n\n"
+    );
     let is_ours = |line: &str| {
         let path = line
             .split_once("path = \"")

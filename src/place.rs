@@ -174,7 +174,7 @@ async fn end(ends: impl Future<Output = ()>, progress: &Progress, signals: &mut 
     }
     let most = END_MAX - END_TOLD;
     let text = format!(
-        "up to {} s for tasks whose code does not look up",
+        "up to {} s for tasks that have not stopped yet",
         most.as_secs()
     );
     progress.warn("Waiting", &text);

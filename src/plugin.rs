@@ -125,8 +125,9 @@ pub(crate) fn of_plan(
     let found = find(&named, catalog)?;
     if found.name != job {
         let what = format!("{} has changed since the plan was made", found.typed);
-        return Err(Problem::new(Exit::Usage, what)
-            .hint("a plan is for one build of a plugin: make it anew with `mapfold plan`"));
+        return Err(Problem::new(Exit::Usage, what).hint(
+            "what was recorded is for one build of a plugin: run the job, or `mapfold plan`, again",
+        ));
     }
     Ok(found)
 }

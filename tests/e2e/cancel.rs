@@ -41,6 +41,28 @@ fn check(place: &[&str]) {
     }
 }
 
+/// Code that never looks up keeps its thread; what is waited for is told, and another signal ends the wait.
+#[test]
+fn code_that_does_not_look_up_is_left() {
+    let sandbox = Sandbox::new();
+    std::fs::write(sandbox.work("in.txt"), "here it is\n").unwrap();
+    let trace = format!("trace={}", sandbox.trace().display());
+    let args = ["run", "lab-rogue", "in.txt", "-o", "out", "-p", "does=loop"];
+    let client = sandbox.start(args.iter().chain(&["-p", &trace]));
+    wait_for("the loop", || {
+        (!sandbox.signs("deed").is_empty()).then_some(())
+    });
+    signal(client.pid(), Signal::INT);
+    wait_for("what is waited for", || {
+        let told = "for tasks that have not stopped yet";
+        client.said().contains(told).then_some(())
+    });
+    signal(client.pid(), Signal::INT);
+    let ended = client.wait();
+    assert_eq!(ended.status.code(), Some(130), "{}", ended.stderr);
+    assert!(!sandbox.work("out").exists());
+}
+
 /// Whether a process is gone, or waits for nothing but its parent.
 fn has_ended(pid: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));

@@ -84,6 +84,13 @@ fn cargo_understands_a_new_crate_and_the_api_that_is_unpacked() {
     let sandbox = Sandbox::new();
     mapfold(&sandbox, Path::new("cargo"), &["new", "word-lengths"]);
     let folder = sandbox.work("word-lengths");
+    for reading in [
+        "docs/ARCHITECTURE.md",
+        "jobs/examples/bigrams/tests/rows.rs",
+    ] {
+        let path = folder.join(".mapfold/api").join(reading);
+        assert!(path.exists(), "{}", path.display());
+    }
     let read = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["metadata", "--offline", "--format-version=1"])
         .current_dir(&folder)

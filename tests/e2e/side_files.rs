@@ -15,10 +15,10 @@ fn want() -> Vec<Vec<u8>> {
     for file in crate::oracle::files(&books()) {
         for line in fs::read_to_string(file).unwrap().lines() {
             let line = line.to_lowercase();
-            let words = line.split(|letter: char| !letter.is_alphabetic());
-            let words = words.filter(|word| !word.is_empty() && !stop_words.contains(word));
-            let words: Vec<&str> = words.collect();
-            for pair in words.windows(2) {
+            let words = line.split(|letter: char| !letter.is_alphanumeric());
+            let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+            let counted = |pair: &&[&str]| !pair.iter().any(|word| stop_words.contains(word));
+            for pair in words.windows(2).filter(counted) {
                 *counts.entry(pair.join("\t")).or_default() += 1;
             }
         }
@@ -40,7 +40,7 @@ fn run(sandbox: &Sandbox, list: &str, more: &[&str]) -> Ended {
         "-p",
         &list,
         "-p",
-        "count_min=5",
+        "count-min=05",
         "-r",
         "3",
         "--split-size",
@@ -60,8 +60,12 @@ fn a_side_file_gives_the_same_folder_wherever_the_job_runs_and_the_file_lies() {
     let mut first = None;
     for (list, place) in [
         ("stop.txt", &["--slots", "2"][..]),
-        ("stop.txt", &["--slots", "2", "--isolate"]),
-        ("other/list", &["--workers", "2"]),
+        // Typed, or left at its default; by one of its names, in some of its words.
+        (
+            "stop.txt",
+            &["--slots", "2", "--isolate", "-p", "across=no"],
+        ),
+        ("other/list", &["--workers", "2", "-p", "across=false"]),
         (absolute.to_str().unwrap(), &["--workers", "2", "--isolate"]),
     ] {
         let ended = run(&sandbox, list, &[&["-o", "out"][..], place].concat());
@@ -77,7 +81,12 @@ fn a_side_file_gives_the_same_folder_wherever_the_job_runs_and_the_file_lies() {
         content.starts_with("blake3:") && content.len() == 7 + 64,
         "{content}"
     );
-    assert!(manifest["counters"]["words left out"].as_u64().unwrap() > 1000);
+    assert!(
+        manifest["counters"]["pairs with a stop word"]
+            .as_u64()
+            .unwrap()
+            > 1000
+    );
     sandbox.assert_clean(&["other", "stop.txt"]);
 }
 
@@ -89,9 +98,8 @@ fn a_side_file_that_is_missing_is_refused_before_anything_runs() {
         assert_eq!(ended.status.code(), Some(3), "{}", ended.stderr);
         for said in [
             "job `bigrams` cannot use the file of parameter `stop_words`",
-            "there is no file",
-            "stop.txt",
-            "hint: a relative path is looked up in the working folder",
+            "caused by: there is no file stop.txt",
+            "hint: a relative path is looked up in the folder in which `mapfold` is started",
         ] {
             assert!(
                 ended.stderr.contains(said),
@@ -102,10 +110,15 @@ fn a_side_file_that_is_missing_is_refused_before_anything_runs() {
     }
     let folder = run(&sandbox, ".", &["-o", "out"]);
     assert!(
-        folder.stderr.contains("is no regular file"),
+        folder.stderr.contains(". is a folder, and no file"),
         "{}",
         folder.stderr
     );
+    for place in [&[][..], &["--isolate"]] {
+        let none = run(&sandbox, "", &[&["-o", "out"][..], place].concat());
+        let want = "job `bigrams`: parameter `stop_words` names no file";
+        assert!(none.stderr.contains(want), "{}", none.stderr);
+    }
     assert!(!sandbox.work("out").exists());
 }
 

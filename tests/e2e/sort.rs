@@ -161,7 +161,7 @@ fn verify_finds_rows_in_the_wrong_order_and_records_of_another_input() {
     );
     // A manifest that promises another order.
     let manifest = fs::read_to_string(sandbox.work("out/_SUCCESS")).unwrap();
-    let reversed = manifest.replace("\"params\": {}", "\"params\": {\"reverse\": \"true\"}");
+    let reversed = manifest.replace("\"reverse\": \"false\"", "\"reverse\": \"true\"");
     assert_ne!(manifest, reversed);
     fs::write(sandbox.work("out/_SUCCESS"), reversed).unwrap();
     let ended = verify("out --sorted");

@@ -242,6 +242,15 @@ pub fn take<T: ParamValue>(
 /// let params = SearchParams::parse(&typed).expect("valid");
 /// assert_eq!((params.needle.as_str(), params.ignore_case), ("whale", false));
 /// ```
+///
+/// A member without a doc comment is refused:
+/// ```compile_fail
+/// mapfold_job::params! {
+///     pub struct SearchParams {
+///         pub needle: String,
+///     }
+/// }
+/// ```
 #[macro_export]
 macro_rules! params {
     (

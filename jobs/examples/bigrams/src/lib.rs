@@ -1,7 +1,7 @@
-//! How often two words follow each other, without those of a list: a job with a side file, typed parameters and a counter.
+//! How often two words follow each other, stop words apart: a job with a key of two parts, a side file, typed parameters and a counter.
 //!
 //! ```text
-//! cargo build --release && mapfold run target/release/libbigrams.so -p stop_words=stop.txt books/
+//! mapfold run jobs/examples/bigrams -p stop-words=stop.txt books/
 //! ```
 
 use std::collections::HashSet;
@@ -10,11 +10,16 @@ use mapfold_job::{Emitter, Fold, Job, JobError, Record, Rows, SideFile, Values, 
 
 mapfold_job::plugin!(Bigrams);
 
+/// Counts the pairs that were left out for a stop word.
+const STOPPED: &str = "pairs with a stop word";
+
 params! {
     /// Parameters of `bigrams`.
     pub struct BigramsParams {
-        /// Words to leave out, one a line, in lower case.
+        /// Stop words, one a line. A pair with one is not counted.
         pub stop_words: Option<SideFile> = None,
+        /// Let pairs reach over stop words, which are left out first.
+        pub across: bool = false,
         /// Leave out pairs that occur less often.
         pub count_min: u64 = 1,
     }
@@ -23,6 +28,7 @@ params! {
 /// Counts pairs of words of one line, in lower case.
 pub struct Bigrams {
     stop_words: HashSet<String>,
+    across: bool,
     count_min: u64,
 }
 
@@ -34,38 +40,43 @@ impl Job for Bigrams {
     const NAME: &'static str = "bigrams";
     const SUMMARY: &'static str = "how often two words follow each other";
     const HELP: &'static str = "\
-A row for each pair of words that follow each other in a line, with the number of times they do. Words of the list in `stop_words` are left out before \
-pairs are made. Records that are not UTF-8 are refused.";
+A row for each pair of words that follow each other in a line, with the number of times they do. Words are runs of letters and digits, in lower case; bytes \
+that are no text part words.";
     const FOLD: Option<Fold<Self>> = Some(|_, _, sum, n| *sum += n);
 
     fn new(params: BigramsParams) -> Result<Self, JobError> {
+        if params.count_min == 0 {
+            return Err("count_min is at least 1".into());
+        }
         let stop_words = match &params.stop_words {
-            Some(file) => file.text()?.lines().map(str::to_owned).collect(),
+            Some(file) => file.text()?.lines().map(str::to_lowercase).collect(),
+            None if params.across => return Err("across=true needs stop_words".into()),
             None => HashSet::new(),
         };
         Ok(Self {
             stop_words,
+            across: params.across,
             count_min: params.count_min,
         })
     }
 
     fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
-        let text = str::from_utf8(record.bytes)?.to_lowercase();
+        let line = record.text().to_lowercase();
+        let words = line.split(|letter: char| !letter.is_alphanumeric());
         let mut before = None;
-        let mut left_out = 0;
-        for word in text.split(|letter: char| !letter.is_alphabetic()) {
-            if word.is_empty() {
+        for word in words.filter(|word| !word.is_empty()) {
+            let stopped = self.stop_words.contains(word);
+            if stopped && self.across {
                 continue;
             }
-            if self.stop_words.contains(word) {
-                left_out += 1;
-                continue;
-            }
-            if let Some(before) = before.replace(word) {
-                out.emit((before, word), 1);
+            if let Some((first, first_stopped)) = before.replace((word, stopped)) {
+                if stopped || first_stopped {
+                    out.count(STOPPED, 1);
+                } else {
+                    out.emit((first, word), 1);
+                }
             }
         }
-        out.count("words left out", left_out);
         Ok(())
     }
 
@@ -75,46 +86,10 @@ pairs are made. Records that are not UTF-8 are refused.";
         counts: &mut Values<'_, Self>,
         rows: &mut Rows<'_>,
     ) -> Result<(), JobError> {
-        let count: u64 = counts.owned().sum();
+        let count = counts.owned().sum::<u64>();
         if count >= self.count_min {
             rows.row((first, second), count);
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use mapfold_job::Trial;
-
-    use super::*;
-
-    #[test]
-    fn words_of_the_list_are_as_if_they_were_not_there() {
-        let text = "the cat and the hat\nThe cat in the hat\n";
-        let trial = Trial::<Bigrams>::of(text)
-            .side_file("stop_words", "the\r\nand\n")
-            .param("count_min", 1);
-        let tried = trial.check().expect("it is a plain job");
-        assert_eq!(tried.rows(), ["cat\that\t1", "cat\tin\t1", "in\that\t1"]);
-        assert_eq!(tried.counter("words left out"), 5);
-        let often = Trial::<Bigrams>::of(text).param("count_min", 2).run();
-        assert_eq!(
-            often.expect("it runs").rows(),
-            ["the\tcat\t2", "the\that\t2"]
-        );
-    }
-
-    #[test]
-    fn a_list_that_is_no_text_is_refused() {
-        let trial = Trial::<Bigrams>::of("a b").side_file("stop_words", b"\xff");
-        let error = trial
-            .run()
-            .map(|tried| tried.rows())
-            .expect_err("it is no text");
-        assert!(
-            error.to_string().contains("is not UTF-8 at byte 0"),
-            "{error}"
-        );
     }
 }
