@@ -353,7 +353,7 @@ pub(crate) struct WorkArgs {
     /// Files, folders or globs to read; `-` is standard input
     ///
     /// Folders are read with all that is below them; names that begin with `_` or `.` are skipped.
-    /// Files that end in .gz, .zst or .lz4 are unpacked on the fly.
+    /// Files that end in .gz, .zst, .lz4, .bz2 or .deflate are unpacked on the fly.
     #[arg(required = true, value_name = "INPUT", value_hint = ValueHint::AnyPath)]
     pub(crate) inputs: Vec<PathBuf>,
 
@@ -393,7 +393,7 @@ pub(crate) struct WorkArgs {
     #[arg(long, value_name = "SIZE")]
     pub(crate) split_size: Option<ByteSize>,
 
-    /// Pack the part files: zstd, gz, lz4
+    /// Pack the part files: zstd, gz, lz4, bz2, deflate
     ///
     /// zstd packs best for its speed, gz is read everywhere, lz4 is the fastest. `mapfold cat`, `mapfold verify` and
     /// later jobs read packed part files as they are.
@@ -404,6 +404,10 @@ pub(crate) struct WorkArgs {
         hide_possible_values = true
     )]
     pub(crate) compress: Option<CompressChoice>,
+
+    /// Leave out part files without a row
+    #[arg(long, requires = "output")]
+    pub(crate) no_empty_parts: bool,
 
     /// Failed attempts of one task that fail the job
     #[arg(
@@ -876,7 +880,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", value_parser = parse_count::<WORKERS_MAX>)]
     pub(crate) workers: Option<NonZeroU32>,
 
-    /// Pack the part files: zstd, gz, lz4
+    /// Pack the part files: zstd, gz, lz4, bz2, deflate
     ///
     /// One thread packs its rows as well.
     #[arg(long, value_name = "CODEC", hide_possible_values = true)]
@@ -968,7 +972,7 @@ pub(crate) struct PlanArgs {
     #[arg(long, value_name = "SIZE")]
     pub(crate) split_size: Option<ByteSize>,
 
-    /// Pack the part files: zstd, gz, lz4
+    /// Pack the part files: zstd, gz, lz4, bz2, deflate
     #[arg(long, value_name = "CODEC", hide_possible_values = true)]
     pub(crate) compress: Option<CompressChoice>,
 
@@ -1128,6 +1132,8 @@ pub(crate) enum CompressChoice {
     Zstd,
     Gz,
     Lz4,
+    Bz2,
+    Deflate,
 }
 
 /// When to use colour.

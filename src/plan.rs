@@ -44,6 +44,7 @@ fn spec(args: &PlanArgs, found: &Found) -> Result<JobSpec, Problem> {
         split_per_file: info.split_per_file,
         reducers: reducers(args.reducers, info)?,
         parts: codec(args.compress),
+        lazy_parts: false,
         partitioning: Partitioning::Hash,
         output: RawPath::from(PathBuf::new()),
         overwrite: false,

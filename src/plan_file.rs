@@ -266,6 +266,7 @@ impl PlanFile {
             split_per_file: false,
             reducers: Some(self.reducers),
             parts: self.parts,
+            lazy_parts: false,
             partitioning: self.partitioning(),
             output: RawPath::from(output),
             overwrite,

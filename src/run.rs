@@ -461,6 +461,7 @@ fn spec(
         split_per_file: info.split_per_file,
         reducers: reducers(settings.reducers, info)?,
         parts: settings.parts,
+        lazy_parts: settings.lazy_parts,
         partitioning: Partitioning::Hash,
         output: RawPath::from(output),
         overwrite: settings.last && overwrites,

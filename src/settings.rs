@@ -58,6 +58,7 @@ pub(crate) struct RunSettings {
     pub(crate) split_size: Option<ByteSize>,
     pub(crate) reducers: Option<u32>,
     pub(crate) parts: Codec,
+    pub(crate) lazy_parts: bool,
     pub(crate) max_attempts: NonZeroU32,
     pub(crate) skip_bad: u32,
     pub(crate) isolate: bool,
@@ -148,6 +149,7 @@ impl RunSettings {
             split_size: args.split_size.map(positive).transpose()?,
             reducers: args.reducers,
             parts: codec(args.compress),
+            lazy_parts: args.no_empty_parts,
             max_attempts: args.max_attempts,
             skip_bad: args.skip_bad.unwrap_or(0),
             isolate: args.isolate,
@@ -239,6 +241,8 @@ pub(crate) fn codec(typed: Option<CompressChoice>) -> Codec {
         Some(CompressChoice::Zstd) => Codec::Zstd,
         Some(CompressChoice::Gz) => Codec::Gzip,
         Some(CompressChoice::Lz4) => Codec::Lz4,
+        Some(CompressChoice::Bz2) => Codec::Bzip2,
+        Some(CompressChoice::Deflate) => Codec::Deflate,
     }
 }
 

@@ -226,21 +226,39 @@ pub struct Listed {
     pub parts: Vec<Part>,
     /// Those of named outputs, each in the order of the parts.
     pub named: BTreeMap<String, Vec<Part>>,
+    /// Parts without a row are left out.
+    lazy_parts: bool,
 }
 
 impl Listed {
-    /// Adds what one attempt has staged, which is the part `partition`; returns the names of these files, as [`Staged::files`] has them.
-    pub fn add(&mut self, partition: PartitionId, codec: Codec, staged: &Staged) -> Vec<String> {
-        let part = Part::new(partition, codec, &staged.part);
-        let mut names = vec![part.name.clone()];
-        self.parts.push(part);
+    /// Nothing yet. A part without a row will be left out, if the job wants that.
+    pub fn new(lazy_parts: bool) -> Self {
+        Self {
+            lazy_parts,
+            ..Self::default()
+        }
+    }
+
+    /// Adds what one attempt has staged, which is the part `partition`; returns the names of these files, and what was told of them.
+    pub fn add(
+        &mut self,
+        partition: PartitionId,
+        codec: Codec,
+        staged: &Staged,
+    ) -> Vec<(String, PartSummary)> {
+        let mut files = Vec::with_capacity(1 + staged.named.len());
+        if staged.part.rows > 0 || !self.lazy_parts {
+            let part = Part::new(partition, codec, &staged.part);
+            files.push((part.name.clone(), staged.part));
+            self.parts.push(part);
+        }
         for (name, summary) in &staged.named {
             let file = named_part_name(name, partition, codec);
-            names.push(file.clone());
+            files.push((file.clone(), *summary));
             let of_name = self.named.entry(name.clone()).or_default();
             of_name.push(Part::called(file, codec, summary));
         }
-        names
+        files
     }
 }
 
@@ -305,7 +323,7 @@ impl Manifest {
     /// The manifest of an output folder that this engine makes.
     pub fn of(facts: Facts<'_>) -> Self {
         let spec = facts.spec;
-        let Listed { parts, named } = facts.listed;
+        let Listed { parts, named, .. } = facts.listed;
         Self {
             manifest_version: MANIFEST_VERSION,
             engine: concat!("mapfold ", env!("CARGO_PKG_VERSION")).to_owned(),

@@ -78,6 +78,7 @@ impl Bench {
             split_per_file: false,
             reducers: Some(reducers),
             parts: Codec::Plain,
+            lazy_parts: false,
             partitioning: Partitioning::Hash,
             output: RawPath::from(self.path("out")),
             overwrite: false,

@@ -96,13 +96,12 @@ impl Files<'_> {
     /// What an attempt has left in a folder of its own.
     fn add(&mut self, attempt: AttemptId, folder: &Path, staged: &Staged) {
         let partition = PartitionId(attempt.task.index);
-        let names = self.listed.add(partition, self.plan.parts, staged);
-        for (name, summary) in names.into_iter().zip(staged.files()) {
+        for (name, summary) in self.listed.add(partition, self.plan.parts, staged) {
             self.parts.push(FinishedPart {
                 attempt,
                 path: folder.join(attempt_file_name(attempt.token, &name)),
                 name,
-                summary: *summary,
+                summary,
             });
         }
     }

@@ -232,3 +232,42 @@ fn each_file_has_a_program_of_its_own_and_an_empty_one_too() {
     assert_eq!(parts.len(), 2);
     assert!(rows_of(&sandbox.work("no-rows")).is_empty());
 }
+
+#[test]
+fn a_program_that_reports_is_not_taken_for_dead() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.work("in"), "x\n").unwrap();
+    let run = |says: &str, output: &str| {
+        let mapper =
+            format!("sh -c 'for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.5; {says}; done; cat'");
+        let args = ["stream", "in", "-o", output, "--mapper", &mapper];
+        let how = ["--task-timeout", "3s", "--max-attempts", "1", "--isolate"];
+        sandbox.start(args.iter().chain(&how).copied()).wait()
+    };
+    let ended = run("echo reporter:status:$i >&2", "told");
+    assert!(ended.status.success(), "{}", ended.stderr);
+    let ended = run("echo $i >&2", "silent");
+    assert!(ended.stderr.contains("no progress"), "{}", ended.stderr);
+}
+
+#[test]
+fn packed_files_go_in_and_out_and_empty_parts_need_not_be() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.work("in"), "b\t1\na\t2\n").unwrap();
+    let run = |args: &[&str]| {
+        let ended = sandbox.start(["stream"].iter().chain(args).copied()).wait();
+        assert!(ended.status.success(), "{}", ended.stderr);
+    };
+    for codec in ["bz2", "deflate", "gz"] {
+        run(&["in", "-o", codec, "-r", "1", "--compress", codec]);
+        let again = format!("{codec}-again");
+        run(&[codec, "-o", &again, "-r", "40", "--no-empty-parts"]);
+        let parts = parts_of(&sandbox.work(&again));
+        assert!(parts.len() <= 2 && parts.values().all(|it| !it.is_empty()));
+        let verified = sandbox.start(["verify", &again]).wait();
+        assert!(verified.status.success(), "{}", verified.stderr);
+    }
+    fs::write(sandbox.work("empty.gz"), "").unwrap();
+    let ended = sandbox.start(["stream", "empty.gz", "-o", "none"]).wait();
+    assert_eq!(ended.status.code(), Some(3), "{}", ended.stderr);
+}

@@ -196,6 +196,12 @@ impl Monitor for Running {
         self.steps.fetch_add(1, Ordering::Relaxed);
     }
 
+    fn status(&self, text: &str) {
+        self.progress(0, 0);
+        // The span of the attempt tells which it is.
+        tracing::info!(text, "status");
+    }
+
     fn cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }

@@ -2,10 +2,12 @@
 
 use std::io::{self, BufRead, Read};
 
+use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
 use mapfold_terms::Codec;
 
 use super::lz4::Lz4Decoder;
+use super::zlib::ZlibDecoder;
 
 /// Unpacks what it reads from `R`, through all members or frames.
 ///
@@ -19,6 +21,10 @@ pub enum Decoder<R: BufRead> {
     Zstd(zstd::stream::read::Decoder<'static, R>),
     /// Frames of LZ4.
     Lz4(Box<Lz4Decoder<R>>),
+    /// Members of bzip2.
+    Bzip2(Box<MultiBzDecoder<R>>),
+    /// Streams of zlib.
+    Deflate(Box<ZlibDecoder<R>>),
 }
 
 impl<R: BufRead> Decoder<R> {
@@ -29,6 +35,8 @@ impl<R: BufRead> Decoder<R> {
             Codec::Gzip => Self::Gzip(Box::new(MultiGzDecoder::new(from))),
             Codec::Zstd => Self::Zstd(zstd::stream::read::Decoder::with_buffer(from)?),
             Codec::Lz4 => Self::Lz4(Box::new(Lz4Decoder::new(from))),
+            Codec::Bzip2 => Self::Bzip2(Box::new(MultiBzDecoder::new(from))),
+            Codec::Deflate => Self::Deflate(Box::new(ZlibDecoder::new(from))),
         })
     }
 
@@ -39,6 +47,8 @@ impl<R: BufRead> Decoder<R> {
             Self::Gzip(decoder) => decoder.get_ref(),
             Self::Zstd(decoder) => decoder.get_ref(),
             Self::Lz4(decoder) => decoder.get_ref(),
+            Self::Bzip2(decoder) => decoder.get_ref(),
+            Self::Deflate(decoder) => decoder.get_ref(),
         }
     }
 }
@@ -50,6 +60,8 @@ impl<R: BufRead> Read for Decoder<R> {
             Self::Gzip(decoder) => decoder.read(room),
             Self::Zstd(decoder) => decoder.read(room),
             Self::Lz4(decoder) => decoder.read(room),
+            Self::Bzip2(decoder) => decoder.read(room),
+            Self::Deflate(decoder) => decoder.read(room),
         }
     }
 }

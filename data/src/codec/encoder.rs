@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use flate2::write::GzEncoder;
+use bzip2::write::BzEncoder;
+use flate2::write::{GzEncoder, ZlibEncoder};
 use lz4_flex::frame::{BlockSize, FrameEncoder, FrameInfo};
 use mapfold_terms::Codec;
 
@@ -23,6 +24,10 @@ pub enum Encoder<W: Write> {
     Zstd(zstd::stream::write::Encoder<'static, W>),
     /// An LZ4 frame with a checksum.
     Lz4(Box<FrameEncoder<W>>),
+    /// A bzip2 member.
+    Bzip2(BzEncoder<W>),
+    /// A zlib stream.
+    Deflate(ZlibEncoder<W>),
 }
 
 impl<W: Write> Encoder<W> {
@@ -43,6 +48,10 @@ impl<W: Write> Encoder<W> {
                     .content_checksum(true);
                 Self::Lz4(Box::new(FrameEncoder::with_frame_info(info, out)))
             }
+            Codec::Bzip2 => Self::Bzip2(BzEncoder::new(out, bzip2::Compression::best())),
+            Codec::Deflate => {
+                Self::Deflate(ZlibEncoder::new(out, flate2::Compression::new(GZIP_LEVEL)))
+            }
         })
     }
 
@@ -53,6 +62,8 @@ impl<W: Write> Encoder<W> {
             Self::Gzip(encoder) => encoder.finish(),
             Self::Zstd(encoder) => encoder.finish(),
             Self::Lz4(encoder) => Ok(encoder.finish()?),
+            Self::Bzip2(encoder) => encoder.finish(),
+            Self::Deflate(encoder) => encoder.finish(),
         }
     }
 }
@@ -64,6 +75,8 @@ impl<W: Write> Write for Encoder<W> {
             Self::Gzip(encoder) => encoder.write(bytes),
             Self::Zstd(encoder) => encoder.write(bytes),
             Self::Lz4(encoder) => encoder.write(bytes),
+            Self::Bzip2(encoder) => encoder.write(bytes),
+            Self::Deflate(encoder) => encoder.write(bytes),
         }
     }
 
@@ -73,6 +86,8 @@ impl<W: Write> Write for Encoder<W> {
             Self::Gzip(encoder) => encoder.flush(),
             Self::Zstd(encoder) => encoder.flush(),
             Self::Lz4(encoder) => encoder.flush(),
+            Self::Bzip2(encoder) => encoder.flush(),
+            Self::Deflate(encoder) => encoder.flush(),
         }
     }
 }

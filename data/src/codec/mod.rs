@@ -1,4 +1,4 @@
-//! Packed streams: gzip, Zstandard and LZ4 frames, for inputs and part files alike.
+//! Packed streams: gzip, Zstandard, LZ4, bzip2 and zlib, for inputs and part files alike.
 //!
 //! What is written depends on the rows alone: no time, name or system is in a header, and one thread packs. So the
 //! hash of a part file can be taken over its bytes as they are stored.
@@ -11,6 +11,7 @@ mod encoder;
 mod lz4;
 #[cfg(test)]
 mod tests;
+mod zlib;
 
 pub use decoder::Decoder;
 pub use encoder::Encoder;

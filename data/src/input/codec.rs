@@ -23,7 +23,8 @@ pub(super) fn by_name(name: &Path) -> Packing {
         b"gz" => return Packing::Known(Codec::Gzip),
         b"zst" => return Packing::Known(Codec::Zstd),
         b"lz4" => return Packing::Known(Codec::Lz4),
-        b"bz2" => "bzip2 -dk",
+        b"bz2" => return Packing::Known(Codec::Bzip2),
+        b"deflate" => return Packing::Known(Codec::Deflate),
         b"xz" | b"lzma" => "xz -dk",
         b"lzo" => "lzop -dk",
         b"sz" | b"snappy" => "snzip -dk",
@@ -46,6 +47,9 @@ pub(super) fn begins_as(codec: Codec, file: &File) -> io::Result<bool> {
     Ok(match (codec, &magic[..got]) {
         (_, []) | (Codec::Plain, _) => true,
         (Codec::Gzip, magic) => magic.starts_with(&[0x1f, 0x8b]),
+        // It has no magic that tells it from other files.
+        (Codec::Deflate, _) => true,
+        (Codec::Bzip2, magic) => magic.starts_with(b"BZh"),
         (Codec::Lz4, magic) => magic.starts_with(&[0x04, 0x22, 0x4d, 0x18]),
         // The last is a frame that decoders skip; pzstd begins with one.
         (Codec::Zstd, magic) => {

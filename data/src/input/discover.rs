@@ -235,7 +235,7 @@ impl DiscoverError {
                     .to_owned()
             }
             Self::CannotUnpack { name, unpack } => format!(
-                "gzip (.gz), Zstandard (.zst) and LZ4 (.lz4) are read; unpack it first, for example with `{unpack} {}`",
+                "gzip (.gz), Zstandard (.zst), LZ4 (.lz4), bzip2 (.bz2) and zlib (.deflate) are read; unpack it first, for example with `{unpack} {}`",
                 name.display()
             ),
             Self::NotPacked { codec: CodecName(codec), .. } => format!(

@@ -177,6 +177,8 @@ impl CodecName {
             Codec::Plain => "look at the file".to_owned(),
             Codec::Gzip => "`gzip -t FILE` checks it; it may be cut short, or its name may end in .gz though it is not packed".to_owned(),
             Codec::Lz4 => "`lz4 -t FILE` checks it; it may be cut short, or its name may end in .lz4 though it is not packed".to_owned(),
+            Codec::Bzip2 => "`bzip2 -t FILE` checks it; it may be cut short, or its name may end in .bz2 though it is not packed".to_owned(),
+            Codec::Deflate => "it may be cut short, or its name may end in .deflate though it is not packed by zlib".to_owned(),
             Codec::Zstd => "`zstd -t FILE` checks it; it may be cut short, or its name may end in .zst though it is not packed".to_owned(),
         }
     }
@@ -189,6 +191,8 @@ impl std::fmt::Display for CodecName {
             Codec::Gzip => "gzip",
             Codec::Zstd => "zstd",
             Codec::Lz4 => "lz4",
+            Codec::Bzip2 => "bzip2",
+            Codec::Deflate => "zlib",
         })
     }
 }

@@ -18,10 +18,13 @@ pub(super) enum Source<'f> {
 }
 
 impl<'f> Source<'f> {
-    /// Opens a file that is still as it was planned. A packed file of no bytes is an empty file.
+    /// Opens a file that is still as it was planned. A packed file of no bytes is an empty file; but for gzip, which is cut short then, as gzip
+    /// itself says.
     pub(super) fn open(planned: &'f InputFile) -> Result<Self, ReadSplitError> {
         let file = CheckedFile::open(planned)?;
-        if planned.codec == Codec::Plain || planned.fingerprint.len == 0 {
+        if planned.codec == Codec::Plain
+            || planned.fingerprint.len == 0 && planned.codec != Codec::Gzip
+        {
             return Ok(Self::Plain(file));
         }
         Ok(Self::Packed {

@@ -62,7 +62,11 @@ pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 pub(super) fn lz4(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = Encoder::new(Codec::Lz4, Vec::new()).unwrap();
+    packed(Codec::Lz4, bytes)
+}
+
+pub(super) fn packed(codec: Codec, bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = Encoder::new(codec, Vec::new()).unwrap();
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }

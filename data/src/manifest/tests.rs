@@ -173,8 +173,16 @@ fn named_outputs_are_listed_by_name_and_verified_as_parts_are() {
         }
         let names = listed.add(PartitionId(partition), Codec::Plain, &all);
         assert_eq!(names.len(), all.files().count());
-        assert_eq!(names[0], manifest.parts[partition as usize].name);
+        assert_eq!(names[0].0, manifest.parts[partition as usize].name);
     }
+    let mut lazy = Listed::new(true);
+    let mut empty = Staged::of(staged("y", ""));
+    std::fs::remove_file(folder.path().join("y")).unwrap();
+    empty.part.rows = 0;
+    assert!(lazy.add(PartitionId(0), Codec::Plain, &empty).is_empty());
+    empty.part.rows = 1;
+    assert_eq!(lazy.add(PartitionId(1), Codec::Plain, &empty).len(), 1);
+    assert_eq!(lazy.parts.len(), 1);
     manifest.named = listed.named;
     let names = manifest.files().map(|file| file.name.as_str());
     let want = [

@@ -4,6 +4,8 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use mapfold_data::scratch::{Scratch, ScratchError};
 use mapfold_terms::{AttemptId, JobId, Split, TaskId, Token};
@@ -24,7 +26,16 @@ pub struct Attempt<'a> {
     monitor: &'a dyn Monitor,
     /// Made when it is first asked for.
     folder: OnceLock<PathBuf>,
+    began: Instant,
+    /// When progress was told last, in milliseconds from its begin and one more; 0 if it never was.
+    told: AtomicU64,
 }
+
+/// Progress that the job tells is passed on so often at most: a program may tell of each line.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+
+/// Bytes of a status; what is beyond is cut off.
+const STATUS_MAX: usize = 512;
 
 /// Of the folder, within the attempt's scratch folder; no file of ours there is called so.
 const FOLDER: &str = "own";
@@ -39,6 +50,8 @@ impl<'a> Attempt<'a> {
             scratch: task.scratch,
             monitor,
             folder: OnceLock::new(),
+            began: Instant::now(),
+            told: AtomicU64::new(0),
         }
     }
 
@@ -51,6 +64,8 @@ impl<'a> Attempt<'a> {
             scratch: task.scratch,
             monitor,
             folder: OnceLock::new(),
+            began: Instant::now(),
+            told: AtomicU64::new(0),
         }
     }
 
@@ -74,6 +89,8 @@ impl<'a> Attempt<'a> {
             scratch,
             monitor: &crate::Unwatched,
             folder: OnceLock::new(),
+            began: Instant::now(),
+            told: AtomicU64::new(0),
         }
     }
 
@@ -119,6 +136,33 @@ impl<'a> Attempt<'a> {
     /// Whether it is to stop; see [`Emitter::cancelled`](crate::Emitter::cancelled).
     pub fn cancelled(&self) -> bool {
         self.monitor.cancelled()
+    }
+
+    /// Says that it makes progress, where the engine sees none: records are counted at the end of a block of them, and an attempt of which nothing
+    /// was heard for the job's `--task-timeout` is given up. May be called as often as one likes.
+    pub fn progress(&self) {
+        if self.tells() {
+            self.monitor.progress(0, 0);
+        }
+    }
+
+    /// Says in a few words how it is going: for the log of the worker. Progress, too. Of what is said within a tenth of a second, the first is heard.
+    pub fn status(&self, text: &str) {
+        if self.tells() {
+            self.monitor
+                .status(&text[..text.floor_char_boundary(STATUS_MAX)]);
+        }
+    }
+
+    /// Whether it is time to tell something again.
+    fn tells(&self) -> bool {
+        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1;
+        let told = self.told.load(Ordering::Relaxed);
+        let due = told == 0 || Duration::from_millis(now.saturating_sub(told)) >= TELL_EVERY;
+        due && {
+            self.told.store(now, Ordering::Relaxed);
+            true
+        }
     }
 
     pub(crate) fn scratch(&self) -> &'a Scratch {

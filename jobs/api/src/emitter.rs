@@ -195,6 +195,11 @@ impl<'a, J: Job> Emitter<'a, J> {
         self.budget.attempt.cancelled()
     }
 
+    /// Says in a few words how it is going; see [`Attempt::status`].
+    pub fn status(&self, text: &str) {
+        self.budget.attempt.status(text);
+    }
+
     /// What there is to know of the attempt: which it is, and what it reads.
     pub fn attempt(&self) -> &'a Attempt<'a> {
         self.budget.attempt

@@ -137,6 +137,11 @@ impl<'a> Rows<'a> {
         self.attempt.cancelled()
     }
 
+    /// Says in a few words how it is going; see [`Attempt::status`].
+    pub fn status(&self, text: &str) {
+        self.attempt.status(text);
+    }
+
     /// What there is to know of the attempt; see [`Emitter::attempt`](crate::Emitter::attempt).
     pub fn attempt(&self) -> &'a Attempt<'a> {
         self.attempt

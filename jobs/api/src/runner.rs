@@ -64,6 +64,11 @@ pub trait Monitor: Sync {
     fn progress(&self, records: u64, bytes: u64);
     /// Whether the attempt should stop.
     fn cancelled(&self) -> bool;
+    /// What the job says of the attempt, in a few words. Progress, too.
+    fn status(&self, text: &str) {
+        let _ = text;
+        self.progress(0, 0);
+    }
 }
 
 /// Of an attempt that nobody watches and nobody stops.

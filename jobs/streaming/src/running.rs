@@ -100,6 +100,7 @@ impl<O: Out> Listener for Hearing<'_, O> {
     type Error = JobError;
 
     fn printed(&mut self, piece: &[u8]) -> Result<(), JobError> {
+        self.out.attempt().progress();
         let pair = |key: &[u8], value: &[u8]| self.out.pair(key, value);
         self.role.ear.hear(self.heard, piece, pair)
     }
@@ -111,12 +112,17 @@ impl<O: Out> Listener for Hearing<'_, O> {
                 name,
                 amount,
             } => self.out.count(group, name, amount),
-            Said::Log if self.role.passes_stderr => {
-                // Work goes on if nobody reads it.
-                let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+            Said::Log => {
+                if self.role.passes_stderr {
+                    // Work goes on if nobody reads it.
+                    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+                }
+                return;
             }
-            Said::Status(_) | Said::NotUnderstood | Said::Log => {}
+            Said::Status(text) => self.out.attempt().status(text),
+            Said::NotUnderstood => {}
         }
+        self.out.attempt().progress();
     }
 
     fn stopped(&self) -> bool {

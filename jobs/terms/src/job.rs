@@ -120,6 +120,9 @@ pub struct JobSpec {
     pub reducers: Option<u32>,
     /// How part files are packed.
     pub parts: Codec,
+    /// Parts without a row are left out of the output.
+    #[serde(default)]
+    pub lazy_parts: bool,
     /// How keys are shared out to them. Ranges come with their number, since they were found for it.
     pub partitioning: Partitioning,
     /// The output folder, absolute.

@@ -16,11 +16,22 @@ pub enum Codec {
     Zstd,
     /// LZ4's frame format, any number of frames; not cut into splits.
     Lz4,
+    /// bzip2, any number of members; not cut into splits.
+    Bzip2,
+    /// zlib, what Hadoop calls deflate; not cut into splits.
+    Deflate,
 }
 
 impl Codec {
     /// Every codec.
-    pub const ALL: [Self; 4] = [Self::Plain, Self::Gzip, Self::Zstd, Self::Lz4];
+    pub const ALL: [Self; 6] = [
+        Self::Plain,
+        Self::Gzip,
+        Self::Zstd,
+        Self::Lz4,
+        Self::Bzip2,
+        Self::Deflate,
+    ];
 
     /// What the names of files that are so packed end in; nothing for plain files.
     pub const fn extension(self) -> &'static str {
@@ -29,6 +40,8 @@ impl Codec {
             Self::Gzip => ".gz",
             Self::Zstd => ".zst",
             Self::Lz4 => ".lz4",
+            Self::Bzip2 => ".bz2",
+            Self::Deflate => ".deflate",
         }
     }
 

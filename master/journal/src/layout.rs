@@ -101,7 +101,7 @@ fields! {
     FileId { 0 }
     JobFile { kind, name, bytes, id, path }
     JobSpec {
-        key, job, params, inputs, files, format, split_size, split_per_file, reducers, parts, partitioning, output, overwrite,
+        key, job, params, inputs, files, format, split_size, split_per_file, reducers, parts, lazy_parts, partitioning, output, overwrite,
         max_attempts, skip_bad, backup, task_timeout, row_key, row_value
     }
     Fingerprint { inode, len, modified_ns, changed_ns }
@@ -152,7 +152,7 @@ macro_rules! choices {
 choices! {
     TaskKind { 0 => Map, 1 => Reduce }
     JobFileKind { 0 => Plugin, 1 => Side }
-    Codec { 0 => Plain, 1 => Gzip, 2 => Zstd, 3 => Lz4 }
+    Codec { 0 => Plain, 1 => Gzip, 2 => Zstd, 3 => Lz4, 4 => Bzip2, 5 => Deflate }
     FailClass { 0 => Job, 1 => Worker, 2 => Input, 3 => Space, 4 => Output }
     FailReason {
         0 => TaskFailed, 1 => Input, 2 => Output, 3 => NoSpace, 4 => NoWorkers, 5 => Rollbacks, 6 => Internal

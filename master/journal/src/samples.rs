@@ -164,6 +164,7 @@ fn spec(job: JobId) -> JobSpec {
         split_per_file: true,
         reducers: None,
         parts: Codec::Lz4,
+        lazy_parts: true,
         partitioning: Partitioning::Ranges([b"a".as_slice(), b"b"].into_iter().collect()),
         output: path("/out/counts"),
         overwrite: true,

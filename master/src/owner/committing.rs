@@ -36,7 +36,7 @@ impl Owner {
                 return;
             }
         };
-        let described = describe(&work, parts).map(|(parts, listed)| {
+        let described = describe(&work, parts, job.spec.lazy_parts).map(|(parts, listed)| {
             let (skipped, quarantine) = manifest::quarantine(work.tally.skipped()).unzip();
             let manifest = manifest_of(&job.spec, &work, listed, skipped);
             (parts, manifest, quarantine)
@@ -85,22 +85,21 @@ impl Owner {
 }
 
 /// The files of the winners; `None` if the tally knows others than the scheduler.
-fn describe(work: &Work, winners: &[AttemptId]) -> Option<(Vec<Part>, Listed)> {
+fn describe(work: &Work, winners: &[AttemptId], lazy_parts: bool) -> Option<(Vec<Part>, Listed)> {
     let staging = work.brief.staging.as_path();
     let mut parts = Vec::with_capacity(winners.len());
-    let mut listed = Listed::default();
+    let mut listed = Listed::new(lazy_parts);
     for (index, attempt) in (0..).zip(winners) {
         let (winner, staged) = work.tally.staged(index as usize)?;
         if winner != *attempt {
             return None;
         }
-        let names = listed.add(PartitionId(index), work.brief.parts, staged);
-        let files = names.into_iter().zip(staged.files());
-        parts.extend(files.map(|(name, summary)| Part {
+        let files = listed.add(PartitionId(index), work.brief.parts, staged);
+        parts.extend(files.into_iter().map(|(name, summary)| Part {
             attempt: winner,
             source: staging.join(attempt_file_name(winner.token, &name)),
             name,
-            summary: *summary,
+            summary,
         }));
     }
     Some((parts, listed))

@@ -42,6 +42,7 @@ pub(super) enum SlotAsk {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum News {
     Progress { records: u64, bytes: u64 },
+    Status(String),
     Ended(Told),
     Made(Result<bool, BuildError>),
     Probed(Box<Result<Probed, Box<Failure>>>),

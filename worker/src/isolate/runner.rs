@@ -340,9 +340,10 @@ impl Children {
         loop {
             match child.hear() {
                 Heard::News(News::Progress { records, bytes }) => {
-                    done = records;
+                    done = records.max(done);
                     monitor.progress(records, bytes);
                 }
+                Heard::News(News::Status(text)) => monitor.status(&text),
                 Heard::News(News::Ended(told)) => {
                     self.idle().push((plugin, child));
                     return Ok(told);

@@ -154,6 +154,10 @@ impl Monitor for Talk {
         let _ = self.say(&News::Progress { records, bytes });
     }
 
+    fn status(&self, text: &str) {
+        let _ = self.say(&News::Status(text.to_owned()));
+    }
+
     fn cancelled(&self) -> bool {
         false
     }

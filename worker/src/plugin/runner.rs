@@ -139,4 +139,8 @@ impl Monitor for Measured<'_> {
     fn cancelled(&self) -> bool {
         self.monitor.cancelled() || !self.is_within()
     }
+
+    fn status(&self, text: &str) {
+        self.monitor.status(text);
+    }
 }

@@ -320,13 +320,13 @@ fn packing_is_told_by_name_and_first_bytes() {
         "input d/text.gz is named as a gzip file, but does not begin as one",
         Some("rename it without .gz if it is not packed"),
     );
-    folder.write("x.tar.bz2", b"BZh");
+    folder.write("x.tar.xz", b"\xfd7zXZ");
     check_error(
         &folder,
-        "x.tar.bz2",
-        "input x.tar.bz2 is packed in a way that cannot be read",
+        "x.tar.xz",
+        "input x.tar.xz is packed in a way that cannot be read",
         Some(
-            "gzip (.gz), Zstandard (.zst) and LZ4 (.lz4) are read; unpack it first, for example with `bzip2 -dk x.tar.bz2`",
+            "gzip (.gz), Zstandard (.zst), LZ4 (.lz4), bzip2 (.bz2) and zlib (.deflate) are read; unpack it first, for example with `xz -dk x.tar.xz`",
         ),
     );
 }

@@ -7,7 +7,7 @@ use mapfold_terms::{Codec, FailClass, Plan};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::testing::{Folder, gzip, lz4, zstd};
+use super::super::testing::{Folder, gzip, lz4, packed, zstd};
 use super::super::{Change, plan};
 use super::*;
 
@@ -125,7 +125,7 @@ fn format() -> impl Strategy<Value = Format> {
 }
 
 fn codec() -> impl Strategy<Value = Codec> {
-    prop_oneof![3 => Just(Codec::Plain), 1 => Just(Codec::Gzip), 1 => Just(Codec::Zstd), 1 => Just(Codec::Lz4)]
+    prop_oneof![3 => Just(Codec::Plain), 1 => Just(Codec::Gzip), 1 => Just(Codec::Zstd), 1 => Just(Codec::Lz4), 1 => Just(Codec::Bzip2), 1 => Just(Codec::Deflate)]
 }
 
 /// Writes `contents` as input files, each packed as told, and lists them.
@@ -137,6 +137,8 @@ fn write(folder: &Folder, contents: &[(Vec<u8>, Codec)]) -> Vec<InputFile> {
             Codec::Gzip => ("gz", gzip(bytes)),
             Codec::Zstd => ("zst", zstd(bytes)),
             Codec::Lz4 => ("lz4", lz4(bytes)),
+            Codec::Bzip2 => ("bz2", packed(*codec, bytes)),
+            Codec::Deflate => ("deflate", packed(*codec, bytes)),
         };
         let name = format!("{index}.{extension}");
         folder.write(&name, &stored);
@@ -483,11 +485,11 @@ fn a_packed_file_of_half_a_record_is_an_error() {
 fn empty_files_are_shown_to_the_job() {
     let folder = Folder::new();
     folder.write("a", b"");
-    folder.write("b.gz", b"");
+    folder.write("b.zst", b"");
     folder.write("c.gz", &gzip(b""));
     folder.write("d.zst", &zstd(b""));
     folder.write("e.lz4", &lz4(b""));
-    let names = ["a", "b.gz", "c.gz", "d.zst", "e.lz4"];
+    let names = ["a", "b.zst", "c.gz", "d.zst", "e.lz4"];
     let files = folder.discover(&names).unwrap();
     for format in ["lines", "files", "nline:2", "fixed:4"] {
         let plan = plan(files.clone(), format.parse().unwrap(), None, None).unwrap();
@@ -502,6 +504,17 @@ fn empty_files_are_shown_to_the_job() {
         }
         assert_eq!(seen, names, "{format}");
     }
+}
+
+#[test]
+fn a_gzip_file_without_a_byte_is_cut_short() {
+    let folder = Folder::new();
+    folder.write("a.gz", b"");
+    let files = folder.discover(&["a.gz"]).unwrap();
+    let plan = plan(files, Format::Lines, None, None).unwrap();
+    let mut reader = SplitReader::new(&plan.splits[0], Format::Lines, ByteSize::mib(64));
+    let error = reader.next_block().map(drop).unwrap_err();
+    assert!(matches!(error, ReadSplitError::Corrupt { .. }), "{error}");
 }
 
 #[test]

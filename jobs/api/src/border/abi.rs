@@ -204,13 +204,14 @@ impl From<Segment> for Lent {
     }
 }
 
-/// The two callbacks of an attempt ([`Monitor`]), which can be called on any thread until it ends.
+/// The callbacks of an attempt ([`Monitor`]), which can be called on any thread until it ends.
 #[repr(C)]
 pub struct Watch<'a> {
     context: *const c_void,
     progress: unsafe extern "C" fn(context: *const c_void, records: u64, bytes: u64),
     cancelled: unsafe extern "C" fn(context: *const c_void) -> bool,
     of: PhantomData<&'a dyn Monitor>,
+    status: unsafe extern "C" fn(context: *const c_void, text: View<'_>),
 }
 
 // SAFETY: it stands for a `&dyn Monitor`, which is `Sync`.
@@ -224,6 +225,7 @@ impl<'a> Watch<'a> {
             progress,
             cancelled,
             of: PhantomData,
+            status,
         }
     }
 }
@@ -241,6 +243,13 @@ unsafe extern "C" fn cancelled(context: *const c_void) -> bool {
     catch_unwind(AssertUnwindSafe(|| monitor.cancelled())).unwrap_or(false)
 }
 
+unsafe extern "C" fn status(context: *const c_void, text: View<'_>) {
+    // SAFETY: as in `progress`.
+    let monitor = unsafe { *context.cast::<&dyn Monitor>() };
+    let text = String::from_utf8_lossy(text.bytes());
+    let _ = catch_unwind(AssertUnwindSafe(|| monitor.status(&text)));
+}
+
 impl Monitor for Watch<'_> {
     fn progress(&self, records: u64, bytes: u64) {
         // SAFETY: function and context belong together since `Watch::of`.
@@ -251,6 +260,11 @@ impl Monitor for Watch<'_> {
         // SAFETY: as above.
         unsafe { (self.cancelled)(self.context) }
     }
+
+    fn status(&self, text: &str) {
+        // SAFETY: as above.
+        unsafe { (self.status)(self.context, View::from(text.as_bytes())) }
+    }
 }
 
 /// The layout, so that a change of it does not compile.
@@ -258,7 +272,7 @@ impl Monitor for Watch<'_> {
 const _: () = {
     use std::mem::{offset_of, size_of};
     assert!(size_of::<Table>() == 64 && size_of::<Answer>() == 64);
-    assert!(size_of::<View<'_>>() == 16 && size_of::<Lent>() == 32 && size_of::<Watch<'_>>() == 24);
+    assert!(size_of::<View<'_>>() == 16 && size_of::<Lent>() == 32 && size_of::<Watch<'_>>() == 32);
     assert!(offset_of!(Table, magic) == 0 && offset_of!(Table, size) == 8);
     assert!(offset_of!(Table, major) == 12 && offset_of!(Table, minor) == 14);
     assert!(offset_of!(Table, about) == 16 && offset_of!(Table, list) == 24);
@@ -269,7 +283,7 @@ const _: () = {
     assert!(offset_of!(Lent, data) == 0 && offset_of!(Lent, len) == 8);
     assert!(offset_of!(Lent, owner) == 16 && offset_of!(Lent, release) == 24);
     assert!(offset_of!(Watch<'_>, context) == 0 && offset_of!(Watch<'_>, progress) == 8);
-    assert!(offset_of!(Watch<'_>, cancelled) == 16);
+    assert!(offset_of!(Watch<'_>, cancelled) == 16 && offset_of!(Watch<'_>, status) == 24);
 };
 
 #[cfg(test)]
@@ -322,6 +336,7 @@ mod tests {
         let monitor: &dyn Monitor = &odd;
         let watch = Watch::of(&monitor);
         watch.progress(3, 4);
+        watch.status("half way");
         assert!(!watch.cancelled());
         assert_eq!(odd.0.load(Ordering::Relaxed), 7);
     }

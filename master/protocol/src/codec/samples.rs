@@ -497,6 +497,7 @@ pub(super) fn job_spec() -> JobSpec {
         split_per_file: true,
         reducers: Some(3),
         parts: Codec::Zstd,
+        lazy_parts: true,
         partitioning: Partitioning::Ranges([&b"g"[..], b"pq"].into_iter().collect()),
         output: raw("/out"),
         overwrite: true,

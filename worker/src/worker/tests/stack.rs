@@ -232,6 +232,7 @@ fn spec(folder: &Path) -> JobSpec {
         }],
         format: Format::NLine(NonZeroU32::MIN),
         split_per_file: false,
+        lazy_parts: false,
         split_size: None,
         reducers: Some(3),
         parts: Codec::Plain,
