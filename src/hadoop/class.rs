@@ -161,11 +161,13 @@ pub(super) fn is_text(name: &str) -> bool {
 pub(super) fn codec(name: &str) -> Result<Codec, ClassError> {
     match short(name) {
         "GzipCodec" => Ok(Codec::Gzip),
+        "BZip2Codec" => Ok(Codec::Bzip2),
         "ZStandardCodec" => Ok(Codec::Zstd),
+        "DefaultCodec" | "DeflateCodec" => Ok(Codec::Deflate),
         _ => Err(ClassError {
             name: name.to_owned(),
             role: "a codec",
-            known: "GzipCodec, ZStandardCodec",
+            known: "GzipCodec, BZip2Codec, ZStandardCodec, DefaultCodec",
         }),
     }
 }

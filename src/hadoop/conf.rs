@@ -21,6 +21,7 @@ pub(super) struct Described {
     /// 0 for a job that has no reduce tasks.
     pub(super) reducers: u32,
     pub(super) parts: Codec,
+    pub(super) lazy_parts: bool,
     pub(super) attempts_max: NonZeroU32,
     pub(super) task_timeout: Duration,
     /// Whether stragglers get a second attempt.
@@ -135,6 +136,7 @@ pub(super) fn describe(
         format,
         reducers,
         parts: parts(properties)?,
+        lazy_parts: options.lazy_output,
         attempts_max: attempts_max(properties)?,
         task_timeout: Duration::from_millis(
             properties
