@@ -9,6 +9,7 @@ mod cancel;
 mod chain;
 mod clock;
 mod cluster;
+mod crash;
 mod damage;
 mod drain;
 mod faults;
