@@ -339,6 +339,15 @@ pub(crate) struct StreamArgs {
     #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true)]
     pub(crate) sort_by: Option<String>,
 
+    /// Write to FILE how the program of each map task has ended; one that fails does not fail the job
+    ///
+    /// For lists of commands: `--mapper sh --reducer NONE --format nline:1` runs each line by itself. A line of FILE a task, after one that names the columns:
+    /// task, try, host, start (seconds since 1970), seconds, exit code (128 and the signal, if it was killed), input, offset, the line, and what was said last on
+    /// stderr, with TABs between. A program that fails is tried --max-attempts times; if one has failed then, the exit code is 1, and the output
+    /// has what the others have printed. For jobs without reduce tasks.
+    #[arg(long, value_name = "FILE", requires = "output", value_hint = ValueHint::FilePath)]
+    pub(crate) job_log: Option<PathBuf>,
+
     /// Set a variable in the environment of all programs; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param)]
     pub(crate) env: Vec<(String, String)>,

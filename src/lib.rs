@@ -30,6 +30,7 @@ mod hadoop;
 mod inputs;
 mod isolate;
 mod job;
+mod job_log;
 mod list;
 mod local_workers;
 mod log;

@@ -61,14 +61,14 @@ pub(crate) fn print_sorted(folder: &Path, manifest: &Manifest) -> Result<(), Pro
 /// Rows that are read at a time.
 const COPY_BYTES: usize = 256 << 10;
 
-fn open(path: &Path) -> Result<Decoder<BufReader<File>>, Problem> {
+pub(crate) fn open(path: &Path) -> Result<Decoder<BufReader<File>>, Problem> {
     open_part(path).map_err(|error| {
         Problem::new(Exit::Input, format!("cannot open {}", path.display())).because(&error)
     })
 }
 
 /// A part that cannot be read on, or unpacked.
-fn unread(path: &Path, error: &io::Error) -> Problem {
+pub(crate) fn unread(path: &Path, error: &io::Error) -> Problem {
     let problem = Problem::new(Exit::Input, format!("cannot read {}", path.display()));
     let folder = path.parent().unwrap_or(path);
     problem.because(error).hint(format!(

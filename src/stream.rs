@@ -16,8 +16,8 @@ use rustix::fs::Access;
 use crate::args::{JobArgs, StreamArgs};
 use crate::error::Problem;
 use crate::exit::Exit;
-use crate::settings::{Place, RunSettings, Shown};
-use crate::{run, stderr};
+use crate::settings::{Place, RunSettings, Shown, Target};
+use crate::{job_log, run, stderr};
 
 /// Runs the job.
 pub(crate) fn stream(
@@ -41,6 +41,15 @@ pub(crate) fn stream(
     let json = serde_json::to_string(&conf).map_err(|error| {
         Problem::new(Exit::Internal, "cannot write down the job").because(&error)
     })?;
+    if let Some(log) = &args.job_log {
+        if !map_only {
+            return Err(
+                Problem::new(Exit::Usage, "--job-log is for jobs without reduce tasks")
+                    .hint("add --reducer NONE"),
+            );
+        }
+        job_log::check(log, args.work.overwrite)?;
+    }
     let job = JobArgs {
         named: match map_only {
             true => StreamingMap::NAME.to_owned(),
@@ -56,7 +65,14 @@ pub(crate) fn stream(
             can_be_started(command)?;
         }
     }
-    run::run(&[settings], catalog, shown)
+    let target = settings.target.clone();
+    let exit = run::run(&[settings], catalog, shown)?;
+    match (&args.job_log, target) {
+        (Some(log), Target::Folder { absolute, .. }) if exit == Exit::Done => {
+            job_log::write(log, &absolute)
+        }
+        _ => Ok(exit),
+    }
 }
 
 /// What stands for a reducer that is no program.
@@ -124,6 +140,10 @@ fn conf(args: &StreamArgs) -> Result<Conf, Problem> {
         order: args.sort_by.clone().unwrap_or_default(),
         env: args.env.iter().cloned().collect(),
         folder,
+        job_log: args
+            .job_log
+            .is_some()
+            .then_some(args.work.max_attempts.get()),
         ..defaults
     })
 }

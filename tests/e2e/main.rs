@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod bad_disk;
+mod bag;
 mod cancel;
 mod chain;
 mod clock;

@@ -52,6 +52,9 @@ pub struct Conf {
     pub folder: PathBuf,
     /// Whether a program that ends with another code than 0 fails its attempt.
     pub codes_matter: bool,
+    /// Of a job without reduce tasks: how the program of each map task has ended is noted in the output [`job_log`](crate::job_log), and from the try of
+    /// this number on it does not fail the attempt by ending with another code than 0.
+    pub job_log: Option<u32>,
     /// Begins a line of stderr that is a report.
     pub reporter: String,
     /// Whether other lines of stderr also go to that of the process that runs the program.
@@ -166,6 +169,7 @@ impl Default for Conf {
             env: BTreeMap::new(),
             folder: PathBuf::from("."),
             codes_matter: true,
+            job_log: None,
             reporter: crate::reporter::PREFIX.to_owned(),
             passes_stderr: false,
         }

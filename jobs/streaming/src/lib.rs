@@ -21,6 +21,7 @@ pub mod guard;
 mod input;
 mod java_number;
 mod job;
+pub mod job_log;
 mod key_spec;
 mod kind;
 mod lines;

@@ -4,7 +4,9 @@ use mapfold_job::{Attempt, Block, Emitter, Format, Job, JobError, Record, map_on
 
 use crate::conf::Conf;
 use crate::job::StreamingParams;
+use crate::job_log::{self, Noted};
 use crate::mapper::{Mapper, Mapping};
+use crate::program::Ending;
 use crate::row::RowForm;
 use crate::running::Out;
 
@@ -13,6 +15,15 @@ use crate::running::Out;
 pub struct StreamingMap {
     mapper: Mapper,
     rows: RowForm,
+    /// Whether it is noted how the program of each task has ended.
+    has_log: bool,
+}
+
+/// What an attempt keeps.
+#[derive(Default)]
+struct Task {
+    mapping: Mapping,
+    noted: Noted,
 }
 
 impl Job for StreamingMap {
@@ -34,15 +45,20 @@ impl Job for StreamingMap {
     }
 
     fn map_block(&self, block: &Block<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
-        let mut mapping = std::mem::take(out.state::<Mapping>());
-        self.mapper.map(&mut mapping, block, &mut self.out(out))?;
-        *out.state() = mapping;
+        let Task {
+            mut mapping,
+            mut noted,
+        } = std::mem::take(out.state());
+        noted.see(block.bytes());
+        self.mapper
+            .map(&mut mapping, block, &mut self.out(&noted, out))?;
+        *out.state() = Task { mapping, noted };
         Ok(())
     }
 
     fn finish_map(&self, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
-        let mapping = out.take_state();
-        self.mapper.finish(mapping, &mut self.out(out))
+        let Task { mapping, noted } = out.take_state();
+        self.mapper.finish(mapping, &mut self.out(&noted, out))
     }
 }
 
@@ -56,16 +72,22 @@ impl StreamingMap {
         Ok(Self {
             rows: RowForm::new(&conf.row_separator, mapper.kinds()),
             mapper,
+            has_log: conf.job_log.is_some(),
         })
     }
 
-    fn out<'a, 'e>(&'a self, out: &'a mut Emitter<'e, Self>) -> RowsOut<'a, 'e> {
-        RowsOut { job: self, out }
+    fn out<'a, 'e>(&'a self, noted: &'a Noted, out: &'a mut Emitter<'e, Self>) -> RowsOut<'a, 'e> {
+        RowsOut {
+            job: self,
+            noted,
+            out,
+        }
     }
 }
 
 struct RowsOut<'a, 'e> {
     job: &'a StreamingMap,
+    noted: &'a Noted,
     out: &'a mut Emitter<'e, StreamingMap>,
 }
 
@@ -77,6 +99,13 @@ impl Out for RowsOut<'_, '_> {
 
     fn count(&mut self, group: &str, name: &str, amount: i64) {
         self.out.count_in(group, name, amount);
+    }
+
+    fn ended(&mut self, ending: &Ending) {
+        if self.job.has_log {
+            let row = self.noted.row(self.out.attempt(), ending);
+            self.out.rows().to(job_log::NAME).record(&row[..]);
+        }
     }
 
     fn attempt(&self) -> &Attempt<'_> {

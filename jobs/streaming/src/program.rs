@@ -57,6 +57,15 @@ pub(crate) struct Program {
     ended: bool,
 }
 
+/// How a program has ended.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    /// Its code; 128 and the signal, if it was killed by one.
+    pub(crate) code: i32,
+    /// What it said last on stderr.
+    pub(crate) last_words: Vec<String>,
+}
+
 /// Who takes what a program prints, and says whether to go on.
 pub(crate) trait Listener {
     /// Why it wants no more.
@@ -95,13 +104,8 @@ pub(crate) enum ProgramError {
         source: io::Error,
     },
     /// It ended with another code than 0. These are the words of Hadoop, which people and programs look for.
-    #[error("subprocess failed with code {code}{}{}", signal(*code), words(last_words))]
-    Failed {
-        /// Its code; 128 and the signal, if it was killed by one.
-        code: i32,
-        /// What it said last on stderr.
-        last_words: Vec<String>,
-    },
+    #[error("subprocess failed with code {}{}{}", .0.code, signal(.0.code), words(&.0.last_words))]
+    Failed(Ending),
     /// The attempt was told to stop.
     #[error("stopped")]
     Stopped,
@@ -199,8 +203,8 @@ impl Program {
     /// Closes its stdin, and listens until it has ended.
     ///
     /// # Errors
-    /// As [`feed`](Self::feed); [`ProgramError::Failed`].
-    pub(crate) fn finish<L: Listener>(mut self, listener: &mut L) -> Result<(), L::Error> {
+    /// As [`feed`](Self::feed).
+    pub(crate) fn finish<L: Listener>(mut self, listener: &mut L) -> Result<Ending, L::Error> {
         drop(self.stdin.take());
         while self.stdout.is_some() || self.stderr.is_some() {
             if listener.stopped() {
@@ -215,10 +219,11 @@ impl Program {
             self.keep(line, listener);
             Ok::<_, ProgramError>(())
         });
-        match status.success() {
-            true => Ok(()),
-            false => Err(self.failed(status).into()),
-        }
+        let signal = status.signal().map(|signal| SIGNALS + signal);
+        Ok(Ending {
+            code: status.code().or(signal).unwrap_or(-1),
+            last_words: self.last_words.drain(..).collect(),
+        })
     }
 
     /// It has closed its pipes, so it is about to end; if it does not, it is left to see whether to stop.
@@ -313,14 +318,6 @@ impl Program {
             self.last_words.pop_front();
         }
         self.last_words.push_back(text.into_owned());
-    }
-
-    fn failed(&mut self, status: ExitStatus) -> ProgramError {
-        let signal = status.signal().map(|signal| SIGNALS + signal);
-        ProgramError::Failed {
-            code: status.code().or(signal).unwrap_or(-1),
-            last_words: self.last_words.drain(..).collect(),
-        }
     }
 
     fn broken(&self, source: io::Error) -> ProgramError {

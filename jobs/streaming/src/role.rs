@@ -10,7 +10,7 @@ use crate::argv;
 use crate::conf::{Conf, Printed};
 use crate::ear::Ear;
 use crate::environment::Environment;
-use crate::program::{ProgramError, Start};
+use crate::program::Start;
 
 /// The mapper, the combiner or the reducer.
 #[derive(Clone, Debug)]
@@ -28,8 +28,9 @@ pub(crate) struct Role {
     pub(crate) reporter: String,
     /// Whether other lines also go to our own.
     pub(crate) passes_stderr: bool,
-    /// Whether it fails its attempt by ending with another code than 0.
+    /// Whether it fails its attempt by ending with another code than 0, and up to which try.
     codes_matter: bool,
+    tries: Option<u32>,
 }
 
 /// An attempt fails by what a program does.
@@ -81,6 +82,7 @@ impl Role {
             reporter: conf.reporter.clone(),
             passes_stderr: conf.passes_stderr,
             codes_matter: conf.codes_matter,
+            tries: conf.job_log,
         })
     }
 
@@ -96,9 +98,10 @@ impl Role {
         })
     }
 
-    /// Whether that is an end as good as any: a code that does not matter.
-    pub(crate) fn bears(&self, error: &JobError) -> bool {
-        !self.codes_matter && matches!(error.downcast_ref(), Some(ProgramError::Failed { .. }))
+    /// Whether any end is as good as code 0.
+    pub(crate) fn bears_failure(&self, attempt: &Attempt<'_>) -> bool {
+        let is_last = |tries| attempt.id().number >= tries;
+        !self.codes_matter || self.tries.is_some_and(is_last)
     }
 
     /// What is told of an error in an attempt.

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use mapfold_job::{Attempt, JobError};
 
 use crate::ear::Heard;
-use crate::program::{Listener, Program};
+use crate::program::{Ending, Listener, Program, ProgramError};
 use crate::reporter::{self, Said};
 use crate::role::Role;
 
@@ -26,6 +26,9 @@ pub(crate) trait Out {
 
     /// Adds to a counter.
     fn count(&mut self, group: &str, name: &str, amount: i64);
+
+    /// It has ended, and the attempt goes on.
+    fn ended(&mut self, _: &Ending) {}
 
     /// The attempt that it runs for.
     fn attempt(&self) -> &Attempt<'_>;
@@ -80,10 +83,11 @@ impl Running {
     fn hear_to_end(mut self, role: &Role, out: &mut impl Out) -> Result<(), JobError> {
         let heard = &mut self.heard;
         if let Some(program) = self.program.take() {
-            match program.finish(&mut Hearing { heard, role, out }) {
-                Err(error) if role.bears(&error) => {}
-                ended => ended?,
+            let ending = program.finish(&mut Hearing { heard, role, out })?;
+            if ending.code != 0 && !role.bears_failure(out.attempt()) {
+                return Err(ProgramError::Failed(ending).into());
             }
+            out.ended(&ending);
         }
         let pair = |key: &[u8], value: &[u8]| out.pair(key, value);
         role.ear.finish(self.heard, pair)
