@@ -130,6 +130,7 @@ pub(super) fn describe(
             .unwrap_or(true),
         reporter: text("stream.stderr.reporter.prefix").unwrap_or_else(|| "reporter:".to_owned()),
         passes_stderr: false,
+        job_log: None,
     };
     Ok(Described {
         conf,
