@@ -125,6 +125,8 @@ pub(super) fn describe(
         env: options.cmd_env.iter().cloned().collect(),
         properties: properties.all(),
         folder,
+        files: Vec::new(),
+        archives: Vec::new(),
         codes_matter: properties
             .flag("stream.non.zero.exit.is.failure")
             .unwrap_or(true),

@@ -18,6 +18,8 @@ pub(super) struct Options {
     pub(super) job_tracker: Option<String>,
     /// `PATH` or `PATH#NAME`, to be in the working folder of programs.
     pub(super) files: Vec<String>,
+    /// Those of them that came by `-file`: a command may name one by its path.
+    packaged: Vec<String>,
     /// The same, to be unpacked there.
     pub(super) archives: Vec<String>,
     pub(super) lib_jars: Vec<String>,
@@ -260,7 +262,22 @@ impl Options {
                 }
             }
         }
+        options.call_by_name();
         Ok(options)
+    }
+
+    /// Commands that were packaged are called by their names in the working folder.
+    fn call_by_name(&mut self) {
+        let commands = [&mut self.mapper, &mut self.combiner, &mut self.reducer];
+        for command in commands.into_iter().flatten() {
+            let program = command.split(' ').next().unwrap_or_default();
+            let Some((_, name)) = program.rsplit_once('/') else {
+                continue;
+            };
+            if self.packaged.iter().any(|file| file == program) {
+                *command = [name, &command[program.len()..]].concat();
+            }
+        }
     }
 
     /// Refuses a job of which something must be said that is not.
@@ -319,7 +336,11 @@ impl Options {
             "-files" => self.files.extend(list()),
             "-archives" => self.archives.extend(list()),
             "-libjars" => self.lib_jars.extend(list()),
-            "-file" | "-cacheFile" => self.files.push(value.to_owned()),
+            "-file" => {
+                self.files.push(value.to_owned());
+                self.packaged.push(value.to_owned());
+            }
+            "-cacheFile" => self.files.push(value.to_owned()),
             "-cacheArchive" => self.archives.push(value.to_owned()),
             "-mapdebug" | "-reducedebug" => self.debug_commands.push(value.to_owned()),
             "-D" | "-jobconf" => self.properties.push(pair(name, value)?),
@@ -428,6 +449,9 @@ mod tests {
         let options = parse("-jobconf a=1 -file x y -cacheArchive z#d -dfs file:///").unwrap();
         assert_eq!(options.files, ["x", "y"]);
         assert_eq!(options.archives, ["z#d"]);
+        let packaged = parse("-file /a/b.py -mapper /a/b.py -reducer /a/c.py").unwrap();
+        assert_eq!(packaged.mapper.as_deref(), Some("b.py"));
+        assert_eq!(packaged.reducer.as_deref(), Some("/a/c.py"));
         assert_eq!(options.fs.as_deref(), Some("file:///"));
         let told: Vec<_> = options.deprecated.iter().map(|it| it.0).collect();
         assert_eq!(told, ["-jobconf", "-file", "-cacheArchive", "-dfs"]);

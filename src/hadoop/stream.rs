@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mapfold_job::Catalog;
+use mapfold_streaming::Shipped;
 
 use super::conf::{self, ConfError};
 use super::environment::Environment;
@@ -33,8 +34,8 @@ enum StreamError {
     Uri(#[from] UriError),
     #[error("File does not exist: {}", .0.typed)]
     NoFile(Located),
-    #[error("files for the working folder of programs, such as {0}, are not supported")]
-    Ships(String),
+    #[error("`{0}` is no name for a file in a working folder")]
+    FileName(String),
     #[error("Output directory {} already exists", .0.typed)]
     OutputExists(Located),
     #[error("cannot make the folder of {}", output.typed)]
@@ -118,8 +119,12 @@ fn prepare(options: &Options, environment: &Environment) -> Result<StreamJob, St
         typed.iter().map(|typed| shipped(&uris, typed)).collect()
     };
     let (files, archives) = (ships(&options.files)?, ships(&options.archives)?);
-    if let Some(first) = files.iter().chain(&archives).next() {
-        return Err(StreamError::Ships(first.name.clone()));
+    let cached = [
+        ("mapreduce.job.cache.files", &options.files),
+        ("mapreduce.job.cache.archives", &options.archives),
+    ];
+    for (name, typed) in cached.into_iter().filter(|(_, typed)| !typed.is_empty()) {
+        properties.set(name, typed.join(","));
     }
     let output = uris.locate(options.output.as_deref().unwrap_or_default())?;
     properties.set(
@@ -138,6 +143,7 @@ fn prepare(options: &Options, environment: &Environment) -> Result<StreamJob, St
     for (name, value) in environment.for_tasks() {
         described.conf.env.entry(name.to_owned()).or_insert(value);
     }
+    (described.conf.files, described.conf.archives) = (files, archives);
     // Elsewhere nobody would see it.
     described.conf.passes_stderr = master.is_none();
     if options.verbose {
@@ -208,13 +214,6 @@ fn warn_of_what_is_not_done(options: &Options, properties: &Properties) {
     }
 }
 
-/// A file for the working folder of programs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Shipped {
-    /// What it is called there.
-    pub(super) name: String,
-}
-
 /// `PATH` or `PATH#NAME`.
 fn shipped(uris: &Uris, typed: &str) -> Result<Shipped, StreamError> {
     let (path, name) = match typed.rsplit_once('#') {
@@ -226,8 +225,13 @@ fn shipped(uris: &Uris, typed: &str) -> Result<Shipped, StreamError> {
         return Err(StreamError::NoFile(file));
     }
     let own = file.name().display().to_string();
+    let name = name.map_or(own, str::to_owned);
+    if name.is_empty() || name.contains('/') || name == ".." || name == "." {
+        return Err(StreamError::FileName(name));
+    }
     Ok(Shipped {
-        name: name.map_or(own, str::to_owned),
+        name,
+        path: file.path,
     })
 }
 

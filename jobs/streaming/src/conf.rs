@@ -48,8 +48,12 @@ pub struct Conf {
     pub properties: BTreeMap<String, String>,
     /// Added to the environment of all programs, after the properties.
     pub env: BTreeMap<String, String>,
-    /// The working folder of all programs.
+    /// The working folder of all programs, unless files go with the job: then each attempt has one of its own.
     pub folder: PathBuf,
+    /// Files to find there; programs among them are made executable. All machines must have them at their paths.
+    pub files: Vec<Shipped>,
+    /// The same to be unpacked there, each into a folder of its name: zip, jar, tar, tgz.
+    pub archives: Vec<Shipped>,
     /// Whether a program that ends with another code than 0 fails its attempt.
     pub codes_matter: bool,
     /// Of a job without reduce tasks: how the program of each map task has ended is noted in the output [`job_log`](crate::job_log), and from the try of
@@ -59,6 +63,16 @@ pub struct Conf {
     pub reporter: String,
     /// Whether other lines of stderr also go to that of the process that runs the program.
     pub passes_stderr: bool,
+}
+
+/// A file that goes with a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shipped {
+    /// What it is called in the working folder: a name without a slash.
+    pub name: String,
+    /// Where it is, absolute.
+    pub path: PathBuf,
 }
 
 /// What the input consists of. Keys are numbers in the first case, else texts; values are always texts.
@@ -168,6 +182,8 @@ impl Default for Conf {
             properties: BTreeMap::new(),
             env: BTreeMap::new(),
             folder: PathBuf::from("."),
+            files: Vec::new(),
+            archives: Vec::new(),
             codes_matter: true,
             job_log: None,
             reporter: crate::reporter::PREFIX.to_owned(),

@@ -5,10 +5,11 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::path::Path;
 
 use mapfold_job::{Attempt, JobError};
 
-use crate::conf::Conf;
+use crate::conf::{Conf, Shipped};
 
 /// What the programs of a job have in their environment beside that of their process.
 #[derive(Clone, Debug)]
@@ -16,6 +17,9 @@ pub(crate) struct Environment {
     /// `1795422600000_0001`, if the job has an id of its own.
     digits: Option<String>,
     properties: Vec<(String, String)>,
+    /// Names of files and of archives that go with the job.
+    files: Vec<String>,
+    archives: Vec<String>,
     /// Added by whoever made the job.
     added: Vec<(String, String)>,
 }
@@ -37,22 +41,36 @@ impl Environment {
             properties: properties
                 .map(|(name, value)| (variable(name), cut(value, limit)))
                 .collect(),
+            files: names(&conf.files),
+            archives: names(&conf.archives),
             added: conf.env.clone().into_iter().collect(),
         }
     }
 
-    /// All variables for the programs of an attempt, in an order in which the last of a name counts.
+    /// All variables for the programs of an attempt in this working folder, in an order in which the last of a name counts.
     ///
     /// # Errors
     /// There is no folder for temporary files.
     pub(crate) fn of_attempt(
         &self,
         attempt: &Attempt<'_>,
+        folder: &Path,
     ) -> Result<Vec<(OsString, OsString)>, JobError> {
         let temporary = attempt.folder()?.join(TEMPORARY);
         fs::create_dir_all(&temporary)?;
         let mut variables = self.properties.clone();
         variables.extend(self.of_task(attempt));
+        let local = [
+            ("mapreduce_job_cache_local_files", &self.files),
+            ("mapreduce_job_cache_local_archives", &self.archives),
+        ];
+        for (name, names) in local.into_iter().filter(|(_, names)| !names.is_empty()) {
+            let paths = names
+                .iter()
+                .map(|name| folder.join(name).display().to_string());
+            let paths: Vec<_> = paths.collect();
+            variables.push((name.to_owned(), paths.join(",")));
+        }
         // Java's own logging, which is not for programs.
         variables.push(("HADOOP_ROOT_LOGGER".to_owned(), String::new()));
         variables.extend(self.added.iter().cloned());
@@ -129,6 +147,10 @@ impl Environment {
         }
         told
     }
+}
+
+fn names(shipped: &[Shipped]) -> Vec<String> {
+    shipped.iter().map(|file| file.name.clone()).collect()
 }
 
 /// What a property is called there.

@@ -35,8 +35,10 @@ mod role;
 mod row;
 mod running;
 mod typed_bytes;
+mod unpack;
+mod workdir;
 mod xml;
 
-pub use conf::{Conf, Fed, Form, KeyClass, PartitionBy, Printed, Records, Reducer};
+pub use conf::{Conf, Fed, Form, KeyClass, PartitionBy, Printed, Records, Reducer, Shipped};
 pub use job::{Streaming, StreamingParams};
 pub use map_only::StreamingMap;

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
 
 use mapfold_job::{Attempt, AttemptError, JobError};
 
@@ -11,6 +10,7 @@ use crate::conf::{Conf, Printed};
 use crate::ear::Ear;
 use crate::environment::Environment;
 use crate::program::Start;
+use crate::workdir::Workdir;
 
 /// The mapper, the combiner or the reducer.
 #[derive(Clone, Debug)]
@@ -19,8 +19,7 @@ pub(crate) struct Role {
     command: String,
     /// The program and its arguments.
     argv: Vec<OsString>,
-    /// Its working folder.
-    folder: PathBuf,
+    workdir: Workdir,
     environment: Environment,
     /// How what it prints is understood.
     pub(crate) ear: Ear,
@@ -76,7 +75,7 @@ impl Role {
             name,
             command: command.to_owned(),
             argv,
-            folder: conf.folder.clone(),
+            workdir: Workdir::of(conf),
             environment: Environment::of(conf),
             ear: Ear::new(printed),
             reporter: conf.reporter.clone(),
@@ -89,12 +88,17 @@ impl Role {
     /// How to start it for an attempt.
     ///
     /// # Errors
-    /// The attempt can have no folder.
+    /// The attempt can have no folder, or a file that belongs there is missing.
     pub(crate) fn start(&self, attempt: &Attempt<'_>) -> Result<Start, JobError> {
+        let folder = self.workdir.make(attempt)?;
+        let mut argv = self.argv.clone();
+        if let Some(program) = argv.first_mut() {
+            *program = self.workdir.program(&folder, program)?;
+        }
         Ok(Start {
-            argv: self.argv.clone(),
-            env: self.environment.of_attempt(attempt)?,
-            folder: self.folder.clone(),
+            argv,
+            env: self.environment.of_attempt(attempt, &folder)?,
+            folder,
         })
     }
 

@@ -410,3 +410,29 @@ fn programs_are_told_of_their_job_and_task() {
     let tried = trial(&conf, "a\nb\n").run().unwrap();
     assert_eq!(tried.rows(), ["x job_17_0001 4 true added\t"]);
 }
+
+#[test]
+fn files_go_with_a_job_and_programs_among_them_are_made_executable() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("mine.sh");
+    std::fs::write(&script, "#!/bin/sh\ncat >/dev/null\ncat table; ls").unwrap();
+    let table = folder.path().join("table-7.txt");
+    std::fs::write(&table, "of a table\n").unwrap();
+    let shipped = |name: &str, path: &std::path::Path| crate::Shipped {
+        name: name.to_owned(),
+        path: path.to_owned(),
+    };
+    let conf = Conf {
+        mapper: Some("map.sh".to_owned()),
+        files: vec![shipped("map.sh", &script), shipped("table", &table)],
+        ..Conf::default()
+    };
+    check_map(&conf, "a\n", &["of a table\t", "map.sh\t", "table\t"]);
+    let mode = std::os::unix::fs::PermissionsExt::mode(&script.metadata().unwrap().permissions());
+    assert_eq!(mode & 0o111, 0, "it is somebody's");
+    std::fs::remove_file(&table).unwrap();
+    let conf = serde_json::to_string(&conf).unwrap();
+    let tried = Trial::<StreamingMap>::of("a\n").param("conf", conf).run();
+    let error = tried.unwrap_err().to_string();
+    assert!(error.contains("table-7.txt"), "{error}");
+}
