@@ -7,8 +7,11 @@
 use std::collections::VecDeque;
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
+use std::iter;
 use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, ExitStatus, Stdio};
@@ -130,12 +133,7 @@ impl Program {
                 "the command is empty",
             )));
         };
-        if !is_there(program, start) {
-            return Err(failed(io::Error::new(
-                ErrorKind::NotFound,
-                "there is no such program",
-            )));
-        }
+        look_for(program, start).map_err(failed)?;
         let mut child = guard::command(program)
             .args(arguments)
             .envs(start.env.iter().map(|(name, value)| (name, value)))
@@ -336,21 +334,25 @@ impl Program {
     }
 }
 
-/// Whether there is such a program, in the folder or where programs are. Without a look its guard would be started, whose end is one of many
+/// Looks whether there is such a program, in the folder or where programs are. Otherwise its guard would be started, whose end is one of many
 /// that a program may have.
-fn is_there(program: &OsStr, start: &Start) -> bool {
-    if start.folder.join(program).is_file() {
-        return true;
-    }
+fn look_for(program: &OsStr, start: &Start) -> io::Result<()> {
     let is_path = |(name, _): &&(OsString, OsString)| name == "PATH";
-    let search = start
-        .env
-        .iter()
-        .rfind(is_path)
-        .map(|(_, path)| path.clone());
-    let search = search.or_else(|| env::var_os("PATH")).unwrap_or_default();
-    !program.as_encoded_bytes().contains(&b'/')
-        && env::split_paths(&search).any(|folder| folder.join(program).is_file())
+    let search = start.env.iter().rfind(is_path);
+    let search = search.map_or_else(|| env::var_os("PATH"), |(_, path)| Some(path.clone()));
+    let search = search.filter(|_| !program.as_encoded_bytes().contains(&b'/'));
+    let folders = search.iter().flat_map(env::split_paths);
+    let mut found = (ErrorKind::NotFound, "there is no such program");
+    for folder in iter::once(start.folder.clone()).chain(folders) {
+        match fs::metadata(folder.join(program)) {
+            Ok(file) if !file.is_file() => {}
+            Ok(file) if file.permissions().mode() & 0o111 != 0 => return Ok(()),
+            Ok(_) => found = (ErrorKind::PermissionDenied, "it is not executable"),
+            Err(_) => {}
+        }
+    }
+    let (kind, what) = found;
+    Err(io::Error::new(kind, what))
 }
 
 impl Drop for Program {

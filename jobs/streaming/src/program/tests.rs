@@ -102,8 +102,14 @@ fn much_on_stderr_is_read_and_little_is_kept() {
 fn a_program_that_cannot_be_started_is_named() {
     let error = start(&["/nowhere/x"]).unwrap_err();
     assert_eq!(error.to_string(), "cannot start `/nowhere/x`");
-    assert!(start(&["no-such-program-here"]).is_err());
-    assert!(start(&["etc/hostname"]).is_err());
+    let why = |program| {
+        let error = start(&[program]).unwrap_err();
+        std::error::Error::source(&error).unwrap().to_string()
+    };
+    assert_eq!(why("no-such-program-here"), "there is no such program");
+    assert_eq!(why("tmp"), "there is no such program");
+    // In the working folder, which is the root here.
+    assert_eq!(why("etc/passwd"), "it is not executable");
     assert!(start(&[]).is_err());
 }
 
@@ -134,7 +140,7 @@ fn one_that_is_stopped_is_killed_with_its_children() {
     let mut program = shell(&script);
     let started = Instant::now();
     let sleeper = loop {
-        match std::fs::read_to_string(&pid) {
+        match fs::read_to_string(&pid) {
             Ok(pid) if pid.ends_with('\n') => break pid,
             _ => assert!(started.elapsed() < Duration::from_secs(60)),
         }
@@ -145,7 +151,7 @@ fn one_that_is_stopped_is_killed_with_its_children() {
     drop(program);
     let status = format!("/proc/{}/stat", sleeper.trim());
     // It is gone, or a zombie until its new parent looks.
-    while std::fs::read_to_string(&status).is_ok_and(|stat| !stat.contains(") Z ")) {
+    while fs::read_to_string(&status).is_ok_and(|stat| !stat.contains(") Z ")) {
         assert!(started.elapsed() < Duration::from_secs(60));
     }
 }
