@@ -384,7 +384,7 @@ pub(crate) struct WorkArgs {
     #[arg(short, long, value_name = "N", value_parser = parse_reducers)]
     pub(crate) reducers: Option<u32>,
 
-    /// How input is cut into records: lines, files, csv, tsv, nline:N, fixed:N [default: the job's]
+    /// How input is cut into records: lines, files, csv, tsv, parquet, nline:N, fixed:N [default: the job's]
     ///
     /// Most jobs read lines; `mapfold describe JOB` tells if one does not.
     ///
@@ -869,7 +869,7 @@ pub(crate) struct BenchArgs {
     #[arg(short, long, value_name = "N", value_parser = parse_count::<REDUCERS_MAX>)]
     pub(crate) reducers: Option<NonZeroU32>,
 
-    /// How input is cut into records: lines, files, csv, tsv, nline:N, fixed:N [default: the job's]
+    /// How input is cut into records: lines, files, csv, tsv, parquet, nline:N, fixed:N [default: the job's]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
 
@@ -973,7 +973,7 @@ pub(crate) struct PlanArgs {
     #[arg(short, long, value_name = "N", value_parser = parse_reducers)]
     pub(crate) reducers: Option<u32>,
 
-    /// How input is cut into records: lines, files, csv, tsv, nline:N, fixed:N [default: the job's]
+    /// How input is cut into records: lines, files, csv, tsv, parquet, nline:N, fixed:N [default: the job's]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
 

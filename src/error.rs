@@ -149,7 +149,11 @@ impl Problem {
 
 /// `books/moby.txt, byte 512: "Call me Ishmael" (record 9 of the map task)`. The last tells nothing of the file, as a map task may read several.
 fn place(at: &RecordAt) -> String {
-    let mut text = format!("{}, byte {}", at.file.display(), at.offset);
+    let mut text = at.file.display().to_string();
+    let _ = match at.row_group {
+        None => write!(text, ", byte {}", at.offset),
+        Some(group) => write!(text, ", row {} (row group {group})", at.offset),
+    };
     if !at.excerpt.is_empty() {
         let _ = write!(text, ": \"{}\"", excerpt(&at.excerpt));
     }
@@ -178,6 +182,7 @@ mod tests {
             at: Some(RecordAt {
                 file: RawPath::from(Path::new("logs/a.csv")),
                 offset: 88_213_004,
+                row_group: None,
                 record: 412_991,
                 excerpt: b"GET /a\t\xff".to_vec(),
             }),

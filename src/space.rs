@@ -202,8 +202,8 @@ impl Volume {
             Format::Fixed(_) | Format::Files => plain,
             // A line that ends in CR LF is written with LF alone, and may be empty.
             Format::Lines | Format::NLine(_) => plain / 2,
-            // All may be headers.
-            Format::Csv(_) => 0,
+            // All may be headers, or the names of columns that a Parquet file does not repeat.
+            Format::Csv(_) | Format::Parquet => 0,
         };
         Self {
             least,

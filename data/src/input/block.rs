@@ -18,6 +18,7 @@ pub struct Block<'a> {
     bytes: &'a [u8],
     format: Format,
     header: Option<&'a Header>,
+    row_group: Option<u32>,
 }
 
 impl<'a> Block<'a> {
@@ -29,6 +30,7 @@ impl<'a> Block<'a> {
             bytes,
             format,
             header: None,
+            row_group: None,
         }
     }
 
@@ -36,6 +38,18 @@ impl<'a> Block<'a> {
     #[must_use]
     pub const fn with_header(self, header: Option<&'a Header>) -> Self {
         Self { header, ..self }
+    }
+
+    /// The same of rows of a Parquet file.
+    #[cfg(feature = "parquet")]
+    #[must_use]
+    pub(super) const fn of_row_group(self, row_group: Option<u32>) -> Self {
+        Self { row_group, ..self }
+    }
+
+    /// Which row group of a Parquet file it is from, counted from 0; `None` of other files.
+    pub const fn row_group(&self) -> Option<u32> {
+        self.row_group
     }
 
     /// The columns of the file, if its format has a header.
@@ -48,7 +62,8 @@ impl<'a> Block<'a> {
         self.file
     }
 
-    /// Where the block begins in the file: counted in unpacked bytes, if it is packed.
+    /// Where the block begins in the file: counted in unpacked bytes, if it is packed; in rows of all the file, if its format is
+    /// [`Format::Parquet`].
     pub const fn offset(&self) -> u64 {
         self.offset
     }
@@ -62,7 +77,9 @@ impl<'a> Block<'a> {
     /// block as one text: true of lines and of whole files, false of fixed-length records.
     pub const fn line_based(&self) -> bool {
         match self.format {
-            Format::Lines | Format::NLine(_) | Format::Files | Format::Csv(_) => true,
+            Format::Lines | Format::NLine(_) | Format::Files | Format::Csv(_) | Format::Parquet => {
+                true
+            }
             Format::Fixed(_) => false,
         }
     }
@@ -71,7 +88,7 @@ impl<'a> Block<'a> {
     pub const fn has_lines(&self) -> bool {
         match self.format {
             Format::Lines | Format::NLine(_) => true,
-            Format::Files | Format::Fixed(_) | Format::Csv(_) => false,
+            Format::Files | Format::Fixed(_) | Format::Csv(_) | Format::Parquet => false,
         }
     }
 
@@ -99,7 +116,7 @@ impl<'a> Block<'a> {
     /// the speed of the cache.
     pub fn record_count(&self) -> u64 {
         match self.format {
-            Format::Lines | Format::NLine(_) => {
+            Format::Lines | Format::NLine(_) | Format::Parquet => {
                 let ends = memchr_iter(b'\n', self.bytes).count();
                 let unended = self.bytes.last().is_some_and(|byte| *byte != b'\n');
                 ends as u64 + u64::from(unended)
@@ -122,6 +139,7 @@ impl<'a> Block<'a> {
             cut: match self.format {
                 Format::Lines | Format::NLine(_) => Cut::Line,
                 Format::Csv(_) => Cut::Row,
+                Format::Parquet => Cut::Table,
                 Format::Files => Cut::Whole,
                 Format::Fixed(len) => Cut::Fixed(len.get() as usize),
             },
@@ -144,7 +162,7 @@ impl<'a> IntoIterator for Block<'a> {
 pub struct Record<'a> {
     /// Its content; a line is without its LF or CRLF.
     pub bytes: &'a [u8],
-    /// Offset of its first byte in the file: counted in unpacked bytes, if it is packed.
+    /// Offset of its first byte in the file: counted in unpacked bytes, if it is packed. Of a row of a Parquet file its number, from 0.
     pub offset: u64,
     /// The file.
     pub file: &'a InputFile,
@@ -169,6 +187,7 @@ impl<'a> Record<'a> {
         RecordAt {
             file: self.file.name.clone(),
             offset: self.offset,
+            row_group: None,
             record: 0,
             excerpt: excerpt(self.bytes),
         }
@@ -194,6 +213,8 @@ pub struct Records<'a> {
 enum Cut {
     Line,
     Row,
+    /// Lines, of which each is one place in its file.
+    Table,
     Whole,
     Fixed(usize),
     Done,
@@ -208,8 +229,8 @@ impl<'a> Iterator for Records<'a> {
             self.skip_empty_lines();
         }
         let (bytes, step) = match self.cut {
-            Cut::Line | Cut::Row if self.rest.is_empty() => return None,
-            Cut::Line | Cut::Row => first_line(self.rest),
+            Cut::Line | Cut::Row | Cut::Table if self.rest.is_empty() => return None,
+            Cut::Line | Cut::Row | Cut::Table => first_line(self.rest),
             Cut::Fixed(_) if self.rest.is_empty() => return None,
             Cut::Fixed(len) => {
                 let len = len.min(self.rest.len());
@@ -228,7 +249,10 @@ impl<'a> Iterator for Records<'a> {
             header: self.header,
         };
         self.rest = &self.rest[step..];
-        self.offset += step as u64;
+        self.offset += match self.cut {
+            Cut::Table => 1,
+            _ => step as u64,
+        };
         Some(record)
     }
 }

@@ -95,6 +95,14 @@ impl<'f> CheckedFile<'f> {
         self.file.read_at(buf, offset)
     }
 
+    /// The same open file, for a reader of its own.
+    #[cfg(feature = "parquet")]
+    pub(super) fn shared(&self) -> Result<File, ReadSplitError> {
+        self.file
+            .try_clone()
+            .map_err(|source| self.read_error(0, source))
+    }
+
     pub(super) fn planned(&self) -> &'f InputFile {
         self.planned
     }

@@ -83,6 +83,28 @@ pub enum ReadSplitError {
         /// What the decoder says.
         source: io::Error,
     },
+    /// This program was built without what reads Parquet.
+    #[error("cannot read {}: Parquet was left out when this program or plugin was built", name.display())]
+    NoParquet {
+        /// The file's name as in rows.
+        name: RawPath,
+    },
+    /// A Parquet file cannot be read.
+    #[error("cannot read {} as Parquet{}", name.display(), in_row_group(*row_group))]
+    Parquet {
+        /// The file's name as in rows.
+        name: RawPath,
+        /// The row group, counted from 0, and how many of its rows were read; `None` while its footer is read.
+        row_group: Option<(usize, u64)>,
+        /// What is wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+fn in_row_group(at: Option<(usize, u64)>) -> String {
+    at.map_or_else(String::new, |(group, row)| {
+        format!(", row {row} of row group {group}")
+    })
 }
 
 impl ReadSplitError {
@@ -110,6 +132,7 @@ impl ReadSplitError {
             failure.at = Some(RecordAt {
                 file: name,
                 offset,
+                row_group: None,
                 record: 0,
                 excerpt,
             });
@@ -144,6 +167,12 @@ impl ReadSplitError {
                 "with --format csv the first line of each file names its columns".to_owned()
             }
             Self::Corrupt { codec, .. } => codec.test_hint(),
+            Self::NoParquet { .. } => {
+                "build it with the feature: `mapfold-job = { path = \"...\", features = [\"parquet\"] }` in a plugin's Cargo.toml, `cargo build --features parquet` for a worker".to_owned()
+            }
+            Self::Parquet { .. } => {
+                "with --format parquet each file must be a whole Parquet file; its pages may be packed with snappy, gzip, zstd or lz4".to_owned()
+            }
         };
         Some(hint)
     }

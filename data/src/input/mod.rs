@@ -46,6 +46,11 @@ mod glob;
 mod header;
 mod nearest;
 mod packing;
+#[cfg(feature = "parquet")]
+mod parquet;
+#[cfg(not(feature = "parquet"))]
+#[path = "no_parquet.rs"]
+mod parquet;
 mod plan;
 mod read_buffer;
 mod reader;
@@ -62,6 +67,7 @@ pub(crate) use failure::is_workers;
 pub use failure::{CodecName, ReadSplitError};
 pub use fields::{FieldError, Fields};
 pub use header::Header;
+pub use parquet::READS_PARQUET;
 pub use plan::{
     PlanError, PlanOptions, REDUCERS_DEFAULT_MAX, REDUCERS_MAX, SPLITS_MAX, plan, plan_with,
     reducers_for, split_size_for,

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `lines`, `csv` | cut at multiples of the split size; the reader repairs the cuts | one piece |
 //! | `fixed:N` | cut at multiples of N | one piece |
+//! | `parquet` | cut at multiples of the split size; a row group belongs to the piece in which it begins | refused |
 //! | `files` | one piece | one piece |
 //! | `nline:N` | a split for every N lines | a split |
 //!
@@ -18,6 +19,7 @@ use memchr::memchr_iter;
 use super::ReadSplitError;
 use super::checked_file::CheckedFile;
 use super::packing::Packing;
+use super::parquet::READS_PARQUET;
 
 /// The most splits that a job may have. Google's largest jobs had 200,000; at the default split size
 /// this is 256 TiB of input. Each costs the master some hundred bytes.
@@ -102,10 +104,14 @@ pub fn plan_with(files: Vec<InputFile>, options: PlanOptions) -> Result<Plan, Pl
     for file in files {
         let packed = file.codec != Codec::Plain;
         match format {
+            Format::Parquet if !READS_PARQUET => return Err(PlanError::NoParquet),
+            Format::Parquet if packed => return Err(PlanError::PackedParquet { name: file.name }),
             Format::Files => packing.push_whole(file)?,
             Format::NLine(lines) => push_lines(&mut packing, file, lines)?,
             _ if packed => packing.push_whole(file)?,
-            Format::Lines | Format::Csv(_) => packing.push_cut(file, size.get())?,
+            Format::Lines | Format::Csv(_) | Format::Parquet => {
+                packing.push_cut(file, size.get())?;
+            }
             Format::Fixed(record) => push_fixed(&mut packing, file, record, size)?,
         }
         if split_per_file {
@@ -262,6 +268,15 @@ pub enum PlanError {
         /// Bytes of a record.
         record: NonZeroU64,
     },
+    /// This program was built without what reads Parquet.
+    #[error("this mapfold was built without Parquet")]
+    NoParquet,
+    /// A Parquet file is packed as a whole.
+    #[error("{} is packed, which a Parquet file cannot be as a whole", name.display())]
+    PackedParquet {
+        /// The file's name as in rows.
+        name: RawPath,
+    },
     /// A file could not be read while its lines were counted.
     #[error("cannot count the lines of the input")]
     Scan(#[source] ReadSplitError),
@@ -286,6 +301,10 @@ impl PlanError {
                     "with --format fixed:{record} each file must hold a whole number of records"
                 )
             }
+            Self::NoParquet => {
+                "build it with Parquet: `cargo build --release --features parquet`".to_owned()
+            }
+            Self::PackedParquet { .. } => "unpack it: its pages are packed already".to_owned(),
             Self::Scan(error) => return error.hint(),
         };
         Some(hint)

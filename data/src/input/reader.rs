@@ -7,6 +7,8 @@
 //! each line is read once wherever the cuts fall, and skipping holds no more than a buffer.
 //!
 //! Of a file of rows (`csv`), the first line is the header and no record; the reader of every piece looks there first.
+//!
+//! Parquet files have a reader of their own (`parquet.rs`).
 
 use std::slice;
 
@@ -14,6 +16,7 @@ use mapfold_terms::{ByteSize, Format, InputFile, Piece, RecordAt, Split};
 use memchr::{memchr, memrchr};
 
 use super::block::excerpt;
+use super::parquet::RowReader;
 use super::source::Source;
 use super::{Block, Header, ReadBuffer, ReadSplitError};
 
@@ -30,7 +33,7 @@ pub struct SplitReader<'s> {
     /// Bytes of the longest record.
     limit: usize,
     pieces: slice::Iter<'s, Piece>,
-    current: Option<PieceReader<'s>>,
+    current: Option<Current<'s>>,
     /// Of the file at hand, if the format has one.
     header: Option<Header>,
     buffer: ReadBuffer,
@@ -74,8 +77,22 @@ impl<'s> SplitReader<'s> {
                 let Some(piece) = self.pieces.next() else {
                     return Ok(None);
                 };
-                self.current = Some(PieceReader::open(piece)?);
+                self.current = Some(match self.format {
+                    Format::Parquet => Current::Rows(Box::new(RowReader::open(piece, self.limit)?)),
+                    _ => Current::Bytes(PieceReader::open(piece)?),
+                });
                 continue;
+            };
+            let current = match current {
+                Current::Bytes(current) => current,
+                Current::Rows(rows) => {
+                    if !rows.fill()? {
+                        self.done_bytes += rows.bytes_read();
+                        self.current = None;
+                        continue;
+                    }
+                    break;
+                }
             };
             let file: &'s InputFile = &current.piece.file;
             let header = &mut self.header;
@@ -94,13 +111,21 @@ impl<'s> SplitReader<'s> {
                 }
             }
         }
+        let Some(Current::Rows(rows)) = &self.current else {
+            return Ok(None);
+        };
+        Ok(Some(rows.block()))
     }
 
     /// Bytes of the split's own ranges that have been read so far, as stored; at the end
     /// [`Split::bytes`].
     pub fn bytes_read(&self) -> u64 {
-        let current = self.current.as_ref();
-        self.done_bytes + current.map_or(0, |current| current.bytes_read(&self.buffer))
+        let current = match &self.current {
+            None => 0,
+            Some(Current::Bytes(piece)) => piece.bytes_read(&self.buffer),
+            Some(Current::Rows(rows)) => rows.bytes_read(),
+        };
+        self.done_bytes + current
     }
 
     /// Gives the memory back for the next reader.
@@ -108,6 +133,12 @@ impl<'s> SplitReader<'s> {
         self.buffer.reset();
         self.buffer
     }
+}
+
+/// What reads the piece at hand.
+enum Current<'s> {
+    Bytes(PieceReader<'s>),
+    Rows(Box<RowReader<'s>>),
 }
 
 /// Reads one piece.
@@ -159,7 +190,8 @@ impl<'s> PieceReader<'s> {
             Format::Lines | Format::NLine(_) | Format::Csv(_) => self.lines(buffer, limit)?,
             Format::Fixed(record) => self.fixed(buffer, limit, record.get() as usize)?,
             Format::Files if first => Some(self.whole(buffer, limit)?),
-            Format::Files => None,
+            // Parquet has its own reader.
+            Format::Files | Format::Parquet => None,
         };
         self.state = match records {
             Some(_) => State::Reading,

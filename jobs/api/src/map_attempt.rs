@@ -239,8 +239,19 @@ fn first_to_fail<J: Job>(
 }
 
 fn record_at(block: &Block<'_>, before: u64, place: Place) -> RecordAt {
-    let start = usize::try_from(place.offset.saturating_sub(block.offset())).unwrap_or(usize::MAX);
-    let record = block.bytes().get(start..).unwrap_or_default();
+    let record = match block.row_group() {
+        None => {
+            let start = place.offset.saturating_sub(block.offset());
+            let start = usize::try_from(start).unwrap_or(usize::MAX);
+            block.bytes().get(start..).unwrap_or_default()
+        }
+        // Rows are counted, not their bytes.
+        Some(_) => {
+            let mut rows = block.records();
+            let row = rows.find(|row| row.offset == place.offset);
+            row.map_or(&[][..], |row| row.bytes)
+        }
+    };
     let excerpt_len = record.len().min(place.len).min(RecordAt::EXCERPT_MAX);
     let earlier = block
         .records()
@@ -248,6 +259,7 @@ fn record_at(block: &Block<'_>, before: u64, place: Place) -> RecordAt {
     RecordAt {
         file: block.file().name.clone(),
         offset: place.offset,
+        row_group: block.row_group(),
         record: before + 1 + earlier.count() as u64,
         excerpt: record[..excerpt_len].to_vec(),
     }

@@ -183,7 +183,10 @@ fn row(key: impl Field, value: impl Field, out: &mut Vec<u8>) {
 #[inline]
 fn write_record(record: impl Field, format: Format, out: &mut Vec<u8>) {
     record.write(out);
-    if matches!(format, Format::Lines | Format::NLine(_) | Format::Csv(_)) {
+    if matches!(
+        format,
+        Format::Lines | Format::NLine(_) | Format::Csv(_) | Format::Parquet
+    ) {
         out.push(b'\n');
     }
 }

@@ -109,9 +109,10 @@ fn windows(plan: &Plan) -> Vec<Window> {
                 break;
             }
         }
-        let in_one = plan.format == Format::Files || piece.file.codec != Codec::Plain;
+        let in_one = matches!(plan.format, Format::Files | Format::Parquet)
+            || piece.file.codec != Codec::Plain;
         if in_one || len <= WINDOW_BYTES {
-            // A packed file can only be read from its begin.
+            // A packed file can only be read from its begin, and of a Parquet file whole row groups.
             windows.push(Window {
                 piece: piece.clone(),
                 bytes: here * WINDOW_BYTES,

@@ -83,6 +83,7 @@ fn messages() -> String {
     let at = RecordAt {
         file: raw("a"),
         offset: 7,
+        row_group: None,
         record: 8,
         excerpt: b"x".to_vec(),
     };

@@ -31,6 +31,9 @@ pub enum Format {
     /// Rows of fields with this byte between them (RFC 4180): a record a line, but for the first of each file, which names the columns, and for
     /// empty ones. A field does not go on in the next line.
     Csv(u8),
+    /// Rows of Parquet files: a record a row, given as one line of JSON, an object with the columns by name. Read only by programs that
+    /// were built with the cargo feature `parquet`.
+    Parquet,
 }
 
 impl Format {
@@ -43,7 +46,7 @@ impl Format {
 /// Why a text is no [`Format`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a format: use lines, files, csv, tsv, csv:X (X between fields), nline:N (N lines a map task) or fixed:N (records of N bytes)"
+    "`{0}` is not a format: use lines, files, csv, tsv, csv:X (X between fields), parquet, nline:N (N lines a map task) or fixed:N (records of N bytes)"
 )]
 pub struct FormatError(pub String);
 
@@ -57,6 +60,7 @@ impl FromStr for Format {
             None if text == "files" => Ok(Self::Files),
             None if text == "csv" => Ok(Self::CSV),
             None if text == "tsv" => Ok(Self::TSV),
+            None if text == "parquet" => Ok(Self::Parquet),
             Some(("csv", between)) => match between.as_bytes() {
                 [byte] if byte.is_ascii_graphic() && *byte != b'"' => Ok(Self::Csv(*byte)),
                 _ => Err(error()),
@@ -78,6 +82,7 @@ impl fmt::Display for Format {
             Self::CSV => write!(f, "csv"),
             Self::TSV => write!(f, "tsv"),
             Self::Csv(byte) => write!(f, "csv:{}", char::from(byte)),
+            Self::Parquet => write!(f, "parquet"),
         }
     }
 }
@@ -270,6 +275,7 @@ mod tests {
             "tsv",
             "csv:;",
             "csv::",
+            "parquet",
         ] {
             assert_eq!(
                 text.parse::<Format>().map(|format| format.to_string()),

@@ -81,6 +81,7 @@ impl Skipped {
         RecordAt {
             file: self.file.clone(),
             offset: self.offset,
+            row_group: None,
             record: self.record,
             excerpt: self.excerpt[..excerpt_len].to_vec(),
         }
@@ -253,8 +254,12 @@ impl fmt::Display for Failure {
 pub struct RecordAt {
     /// Name of the file as in rows.
     pub file: RawPath,
-    /// Offset of the record's first byte in the file (in the unpacked bytes, if it is packed).
+    /// Offset of the record's first byte in the file (in the unpacked bytes, if it is packed); of a row of a Parquet file, which row of the file
+    /// it is, from 0.
     pub offset: u64,
+    /// The row group of a Parquet file, from 0; `None` of other files.
+    #[serde(default)]
+    pub row_group: Option<u32>,
     /// Which record of its map task it is, from 1; 0 if that is not known.
     pub record: u64,
     /// The first bytes of the record, at most [`RecordAt::EXCERPT_MAX`].

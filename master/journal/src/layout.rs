@@ -118,7 +118,7 @@ fields! {
         consumed, runs, records_in, fetched, fetched_remote, groups, staged, spilled, counters, fetch_elapsed,
         elapsed
     }
-    RecordAt { file, offset, record, excerpt }
+    RecordAt { file, offset, row_group, record, excerpt }
     Failure { class, chain, at, hint, backtrace }
     FailedAttempt { attempt, worker, failure }
     PhaseStatus { tasks, done, running, records, bytes, bytes_total }
@@ -176,6 +176,7 @@ impl Layout for Format {
                 out.push(4);
                 byte.put(out);
             }
+            Self::Parquet => out.push(5),
         }
     }
 
@@ -186,6 +187,7 @@ impl Layout for Format {
             2 => Some(Self::NLine(Layout::take(from)?)),
             3 => Some(Self::Fixed(Layout::take(from)?)),
             4 => Some(Self::Csv(Layout::take(from)?)),
+            5 => Some(Self::Parquet),
             _ => None,
         }
     }

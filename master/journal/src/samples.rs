@@ -238,6 +238,7 @@ fn report() -> JobReport {
         at: Some(RecordAt {
             file: path("in"),
             offset: 5,
+            row_group: None,
             record: 6,
             excerpt: vec![0, 255],
         }),

@@ -58,12 +58,9 @@ fn suspects(
     record_max: ByteSize,
     done: u64,
 ) -> Option<Vec<Suspect>> {
-    // A piece of a packed file is all of it.
-    if split
-        .pieces
-        .iter()
-        .any(|piece| piece.file.codec != Codec::Plain)
-    {
+    // A piece of a packed file is all of it, and a row of a Parquet file no piece.
+    let mut codecs = split.pieces.iter().map(|piece| piece.file.codec);
+    if format == Format::Parquet || codecs.any(|codec| codec != Codec::Plain) {
         return None;
     }
     let mut reader = SplitReader::new(split, format, record_max);

@@ -434,6 +434,7 @@ fn failure() -> Failure {
         at: Some(RecordAt {
             file: raw("in/a"),
             offset: 99,
+            row_group: None,
             record: 4,
             excerpt: b"a\xffb".to_vec(),
         }),
