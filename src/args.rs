@@ -278,6 +278,9 @@ pub(crate) struct RunArgs {
     pub(crate) then: Vec<OsString>,
 
     /// Run the job N times, each time on the rows of the one before
+    ///
+    /// A job that refines a file (`mapfold describe JOB` tells: kmeans its centers) reads the same input each time, and has the rows of the one before
+    /// as that file; it ends early when they do not change any more.
     #[arg(long, value_name = "N", default_value = "1", hide_default_value = true, value_parser = parse_count::<TIMES_MAX>)]
     pub(crate) times: NonZeroU32,
 
@@ -391,6 +394,7 @@ pub(crate) struct WorkArgs {
     /// lines: a record a line, without its LF or CRLF.
     /// files: a record a file.
     /// csv, tsv, csv:X: rows with commas, tabs or X between fields; the first line of each file names the columns.
+    /// parquet: rows of Parquet files, each as a line of JSON (in a Mapfold built with the cargo feature `parquet`).
     /// nline:N: lines, and a map task for every N of them.
     /// fixed:N: a record for every N bytes.
     #[arg(long, value_name = "FORMAT", verbatim_doc_comment)]

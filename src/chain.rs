@@ -37,11 +37,11 @@ pub(crate) fn stages(mut first: RunArgs, shown: &Shown) -> Result<Vec<RunSetting
         then.push(last);
     }
     let whole = RunSettings::of_run(first, shown)?;
-    let mut stages = vec![whole.clone(); times as usize];
+    let mut stages: Vec<RunSettings> = rounds(whole.clone(), times).collect();
     for stage in then {
         let times = stage.times.get();
         let settings = of_stage(&whole, stage)?;
-        stages.extend(vec![settings; times as usize]);
+        stages.extend(rounds(settings, times));
     }
     let last = stages.len() - 1;
     if whole.resume && last > 0 {
@@ -62,6 +62,14 @@ pub(crate) fn stages(mut first: RunArgs, shown: &Shown) -> Result<Vec<RunSetting
         }
     }
     Ok(stages)
+}
+
+/// A job so many times.
+fn rounds(settings: RunSettings, times: u32) -> impl Iterator<Item = RunSettings> {
+    (0..times).map(move |round| RunSettings {
+        again: round > 0,
+        ..settings.clone()
+    })
 }
 
 /// What stands behind each `--then`.
@@ -100,6 +108,7 @@ fn of_stage(whole: &RunSettings, stage: ThenArgs) -> Result<RunSettings, Problem
         split_size: stage.split_size.map(settings::positive).transpose()?,
         reducers: stage.reducers,
         skip_bad: stage.output.skip_bad.unwrap_or(0),
+        again: false,
         ..whole.clone()
     })
 }

@@ -42,6 +42,12 @@ fn text(info: &JobInfo, typed: &JobArgs) -> String {
     if !info.inputs.is_empty() {
         let _ = write!(text, "\nInputs: {}\n", info.inputs.join(", "));
     }
+    if let Some(param) = &info.refines {
+        let _ = write!(
+            text,
+            "\nRounds: with --times N, the rows of each are `{param}` of the next\n"
+        );
+    }
     if info.format != Format::default() {
         let _ = write!(text, "\nFormat: {}\n", info.format);
     }
@@ -154,6 +160,7 @@ mod tests {
             value: "bytes".to_owned(),
             format: Format::Lines,
             inputs: Vec::new(),
+            refines: None,
             folds: false,
             total_order: false,
             map_only: false,

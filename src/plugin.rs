@@ -18,6 +18,7 @@ use crate::settings::{Place, Shown};
 use crate::{crate_build, inputs, isolate, job, stderr};
 
 /// The job that was named, and where it is found.
+#[derive(Clone)]
 pub(crate) struct Found {
     /// Has the job, plugin or not.
     pub(crate) catalog: Arc<dyn Catalog>,
@@ -33,7 +34,7 @@ pub(crate) struct Found {
 }
 
 /// What the job is given beside its input.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Settled {
     /// All but those that have no value.
     pub(crate) params: BTreeMap<String, String>,

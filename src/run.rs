@@ -3,8 +3,10 @@
 //! The master is the same in all three places where the work can be done; what differs is who joins it
 //! and how it is reached.
 
-use std::ffi::OsString;
-use std::fs;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +15,9 @@ use mapfold_data::input;
 use mapfold_data::manifest::Manifest;
 use mapfold_data::scratch::ScratchFile;
 use mapfold_job::{Catalog, Runner};
-use mapfold_terms::{InputName, JobEnd, JobInfo, JobKey, JobSpec, Partitioning, RawPath};
+use mapfold_terms::{
+    InputName, JobEnd, JobInfo, JobKey, JobSpec, ParamFile, Partitioning, RawPath,
+};
 
 use crate::cat::no_manifest;
 use crate::count::counted;
@@ -40,12 +44,16 @@ pub(crate) fn run(
     shown: &Shown,
 ) -> Result<Exit, Problem> {
     log::start(shown, log::Level::Off);
-    let jobs = stages.iter().enumerate().map(|(number, settings)| {
-        let ready = Ready::new(settings, number == 0, catalog, shown);
-        ready.map_err(|problem| within(stages, number, problem))
-    });
-    let jobs: Vec<Ready> = jobs.collect::<Result<_, _>>()?;
-    let (files, ended) = block_on(async {
+    let mut jobs: Vec<Ready> = Vec::new();
+    for (number, settings) in stages.iter().enumerate() {
+        let ready = match jobs.last() {
+            // Looked up, and perhaps built, once for all rounds.
+            Some(first) if settings.again => first.again(),
+            _ => Ready::new(settings, number == 0, catalog, shown),
+        };
+        jobs.push(ready.map_err(|problem| within(stages, number, problem))?);
+    }
+    let (files, ended, number) = block_on(async {
         // First of all, so that whatever is made from here on is also cleaned up.
         let mut signals = Signals::catch()?;
         let files = Files::prepare(stages, &jobs)?;
@@ -53,30 +61,21 @@ pub(crate) fn run(
             stdin::spool(spooled, &mut signals).await?;
         }
         let mut ended: Vec<Ended> = Vec::new();
-        for (number, (settings, job)) in stages.iter().zip(jobs).enumerate() {
-            let before = ended.last().map(|before| &before.spec);
-            let stage = Stage {
-                settings,
-                name: (stages.len() > 1).then(|| name_of(stages, number)),
-                inputs: files.inputs(&job, before),
-                output: files.output_of(settings, number),
-                job,
-            };
+        let mut chain = Chain::new(stages, jobs, &files);
+        while let Some(stage) = chain.next(ended.last())? {
+            let number = chain.number;
             let ran = stage.run(shown, &mut signals).await;
             ended.push(ran.map_err(|problem| within(stages, number, problem))?);
-            if number > 0 {
-                files.forget(number - 1);
-            }
-            if !ended[number].succeeded() {
+            if ended.last().is_none_or(|ended| !ended.succeeded()) {
                 break;
             }
         }
-        Ok((files, ended))
+        let number = chain.number;
+        Ok((files, ended, number))
     })?;
     let Some((last, before)) = ended.split_last() else {
         return Ok(Exit::Done);
     };
-    let number = before.len();
     let settings = &stages[number];
     if last.succeeded() {
         print_rows(settings, &files, shown)?;
@@ -109,6 +108,7 @@ fn within(stages: &[RunSettings], number: usize, problem: Problem) -> Problem {
 }
 
 /// A job that was found and made.
+#[derive(Clone)]
 pub(crate) struct Ready {
     found: Found,
     /// As typed; of a later job of a chain there are none.
@@ -141,19 +141,165 @@ impl Ready {
             Some(_) => found.build_from(&*catalog, &settled.params)?,
             None => found.build(&settled.params)?,
         };
-        let names = &runner.info().inputs;
-        if !first && !names.is_empty() {
-            let what = format!("it reads several inputs, {}", names.join(" and "));
-            return Err(Problem::new(Exit::Usage, what)
-                .hint("a job that reads the rows of another has no other input"));
-        }
-        Ok(Self {
+        let job = Self {
             found,
             inputs,
             settled,
             catalog,
             runner,
-        })
+        };
+        match first {
+            true => Ok(job),
+            false => job.reading_rows(),
+        }
+    }
+
+    /// For one more round.
+    fn again(&self) -> Result<Self, Problem> {
+        match self.refines() {
+            Some(_) => Ok(self.clone()),
+            None => self.clone().reading_rows(),
+        }
+    }
+
+    /// For what another job has left.
+    fn reading_rows(self) -> Result<Self, Problem> {
+        let names = &self.runner.info().inputs;
+        if !names.is_empty() {
+            let what = format!("it reads several inputs, {}", names.join(" and "));
+            return Err(Problem::new(Exit::Usage, what)
+                .hint("a job that reads the rows of another has no other input"));
+        }
+        Ok(self)
+    }
+
+    /// The parameter that takes the rows of the round before.
+    fn refines(&self) -> Option<&str> {
+        self.runner.info().refines.as_deref()
+    }
+
+    /// The same job with `rows` as this parameter; `None` if that is what it has.
+    fn refined(&self, param: &str, rows: &Path) -> Result<Option<Self>, Problem> {
+        let mut params = self.settled.params.clone();
+        params.insert(param.to_owned(), rows.display().to_string());
+        let settled = self.found.settled(&params)?;
+        let content = |settled: &Settled| {
+            let value = settled.params.get(param);
+            value.map(|value| ParamFile::content_of(value).to_owned())
+        };
+        if content(&settled) == content(&self.settled) {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            runner: self.found.build_from(&*self.catalog, &settled.params)?,
+            settled,
+            ..self.clone()
+        }))
+    }
+}
+
+/// Which job comes next, and what it reads.
+struct Chain<'a> {
+    stages: &'a [RunSettings],
+    jobs: Vec<Ready>,
+    files: &'a Files,
+    /// Of the job at hand.
+    number: usize,
+    job: Option<Ready>,
+    inputs: Vec<InputName>,
+    /// Rows that are the input of the job at hand, and the file that a round was given.
+    reads: Option<PathBuf>,
+    given: Option<PathBuf>,
+}
+
+impl<'a> Chain<'a> {
+    fn new(stages: &'a [RunSettings], jobs: Vec<Ready>, files: &'a Files) -> Self {
+        Self {
+            stages,
+            jobs,
+            files,
+            number: 0,
+            job: None,
+            inputs: Vec::new(),
+            reads: None,
+            given: None,
+        }
+    }
+
+    /// The next job, after one that has succeeded.
+    fn next(&mut self, before: Option<&Ended>) -> Result<Option<Stage<'a>>, Problem> {
+        let Some(before) = before else {
+            let job = self.jobs[0].clone();
+            self.inputs = self.files.inputs_of(&job);
+            return Ok(Some(self.stage(job, None)));
+        };
+        if self.number + 1 >= self.stages.len() {
+            return Ok(None);
+        }
+        self.number += 1;
+        let mut unchanged_since = None;
+        if let (true, Some(last)) = (self.stages[self.number].again, &self.job)
+            && let Some(param) = last.refines()
+        {
+            let rows = self.files.gather(before, self.number)?;
+            let refined = last.refined(param, &rows)?;
+            forget(self.given.replace(rows));
+            if let Some(job) = refined {
+                forget(Some(before.spec.output.as_path().to_owned()));
+                return Ok(Some(self.stage(job, None)));
+            }
+            // Every further round would leave the same rows.
+            unchanged_since = Some(self.number);
+            let rounds = self.stages[self.number..].iter().take_while(|it| it.again);
+            self.number += rounds.count();
+            if self.number == self.stages.len() {
+                self.number -= 1;
+                let job = last.clone();
+                return Ok(Some(self.stage(job, unchanged_since)));
+            }
+        }
+        forget(self.reads.replace(before.spec.output.as_path().to_owned()));
+        self.inputs = vec![rows_of(before)];
+        let job = self.jobs[self.number].clone();
+        Ok(Some(self.stage(job, unchanged_since)))
+    }
+
+    fn stage(&mut self, job: Ready, unchanged_since: Option<usize>) -> Stage<'a> {
+        self.job = Some(job.clone());
+        let settings = &self.stages[self.number];
+        let name = (self.stages.len() > 1).then(|| {
+            let name = name_of(self.stages, self.number);
+            unchanged_since.map_or(name.clone(), |since| {
+                format!("{name}, as nothing has changed since job {since}")
+            })
+        });
+        Stage {
+            settings,
+            name,
+            inputs: self.inputs.clone(),
+            output: self.files.output_of(settings, self.number),
+            job,
+        }
+    }
+}
+
+/// Names in rows and in the manifest must not depend on a temporary folder.
+fn rows_of(job: &Ended) -> InputName {
+    InputName {
+        typed: RawPath::from(PathBuf::from(plain(&job.spec.job))),
+        absolute: job.spec.output.clone(),
+        input: 0,
+    }
+}
+
+/// These rows were read.
+fn forget(rows: Option<PathBuf>) {
+    if let Some(path) = rows {
+        // What is left goes with the folder.
+        let _ = match path.is_dir() {
+            true => fs::remove_dir_all(&path),
+            false => fs::remove_file(&path),
+        };
     }
 }
 
@@ -328,8 +474,8 @@ struct Files {
 enum Between {
     /// On this machine.
     Here(PrivateFolder),
-    /// Where the workers of a cluster can read: beside the output.
-    Beside(PathBuf),
+    /// Where the workers of a cluster can read: beside the output. The file in it is locked while this process lives.
+    Beside { path: PathBuf, _lock: File },
 }
 
 impl Between {
@@ -341,26 +487,55 @@ impl Between {
         };
         let mut name = OsString::from(".");
         name.push(absolute.file_name().unwrap_or_default());
-        name.push(format!(".chain-{:032x}", random_key()?.0));
+        name.push(".chain-");
+        sweep(absolute.parent().unwrap_or(absolute), &name);
+        name.push(format!("{:032x}", random_key()?.0));
         let path = absolute.with_file_name(name);
-        let made = fs::DirBuilder::new().mode(0o700).create(&path);
-        made.map_err(|error| cannot_write(&path, &error))?;
-        Ok(Self::Beside(path))
+        let make = || {
+            fs::DirBuilder::new().mode(0o700).create(&path)?;
+            let lock = File::create(path.join(LOCK))?;
+            // Where files cannot be locked, nobody takes it for left behind either.
+            let _ = lock.try_lock();
+            Ok(lock)
+        };
+        let _lock = make().map_err(|error: io::Error| cannot_write(&path, &error))?;
+        Ok(Self::Beside { path, _lock })
     }
 
     fn path(&self) -> &Path {
         match self {
             Self::Here(folder) => folder.path(),
-            Self::Beside(path) => path,
+            Self::Beside { path, .. } => path,
         }
     }
 }
 
 impl Drop for Between {
     fn drop(&mut self) {
-        if let Self::Beside(path) = self {
-            // Best effort; its name tells what it is.
+        if let Self::Beside { path, .. } = self {
+            // Best effort; the next run with this output removes what is left.
             let _ = fs::remove_dir_all(path);
+        }
+    }
+}
+
+/// In a folder between jobs.
+const LOCK: &str = "lock";
+
+/// Removes what clients have left that were killed: folders whose names begin so, and whose lock nobody holds.
+fn sweep(folder: &Path, prefix: &OsStr) {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    for entry in entries.filter_map(Result::ok) {
+        let name = entry.file_name();
+        if !name.as_bytes().starts_with(prefix.as_bytes()) {
+            continue;
+        }
+        let path = entry.path();
+        // One without a lock is being made.
+        let lock = File::options().write(true).open(path.join(LOCK));
+        if lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
+            // Best effort.
+            let _ = fs::remove_dir_all(&path);
         }
     }
 }
@@ -400,24 +575,26 @@ impl Files {
         }
     }
 
-    /// The rows of this job were read.
-    fn forget(&self, number: usize) {
-        if let Some(between) = &self.between {
-            // What is left goes with the folder.
-            let _ = fs::remove_dir_all(between.path().join(format!("{}", number + 1)));
-        }
+    /// The rows of a round in one file, for the next.
+    fn gather(&self, round: &Ended, next: usize) -> Result<PathBuf, Problem> {
+        let folder = round.spec.output.as_path();
+        let manifest = Manifest::read(folder).map_err(|error| no_manifest(&error))?;
+        let between = self.between.as_ref();
+        let between = between.expect("where there is a round before, there are several jobs");
+        let path = between.path().join(format!("{next}.rows"));
+        let gather = || {
+            let mut to = File::create(&path)?;
+            for part in &manifest.parts {
+                io::copy(&mut File::open(folder.join(&part.name))?, &mut to)?;
+            }
+            Ok(())
+        };
+        gather().map_err(|error: io::Error| cannot_write(&path, &error))?;
+        Ok(path)
     }
 
-    /// What a job reads: what was typed, or the rows of the one before. Names in rows and in the manifest must not depend on a temporary
-    /// folder.
-    fn inputs(&self, job: &Ready, before: Option<&JobSpec>) -> Vec<InputName> {
-        if let Some(before) = before {
-            return vec![InputName {
-                typed: RawPath::from(PathBuf::from(plain(&before.job))),
-                absolute: before.output.clone(),
-                input: 0,
-            }];
-        }
+    /// What was typed for the first job.
+    fn inputs_of(&self, job: &Ready) -> Vec<InputName> {
         let inputs = job.inputs.iter().filter_map(|input| match input {
             Input::Named(name) => Some(name.clone()),
             Input::Stdin { input } => self.stdin.as_ref().map(|spooled| InputName {
@@ -449,12 +626,7 @@ fn spec(
         key: random_key()?,
         job: job.to_owned(),
         params: settled.params,
-        files: match settings.place {
-            // Sent before the job is.
-            Place::Cluster(_) => settled.files,
-            // Found at their paths, which the parameters have.
-            Place::Here(_) | Place::Processes { .. } => Vec::new(),
-        },
+        files: settled.files,
         inputs,
         format: settings.format.unwrap_or(info.format),
         split_size: settings.split_size,

@@ -74,6 +74,8 @@ pub(crate) struct RunSettings {
     pub(crate) top: Option<NonZeroU32>,
     /// Whether the output is this job's: it is alone, or the last of a chain.
     pub(crate) last: bool,
+    /// It is the job before once more (`--times`).
+    pub(crate) again: bool,
 }
 
 impl Place {
@@ -162,6 +164,7 @@ impl RunSettings {
             resume: args.resume,
             top: args.top,
             last: true,
+            again: false,
         })
     }
 }

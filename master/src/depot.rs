@@ -178,6 +178,9 @@ impl Depot {
 
     /// Keeps those that are here for a job that an earlier start has accepted.
     pub(crate) fn hold_again(&self, job: JobKey, files: &[JobFile]) {
+        if self.0.max == ByteSize(0) {
+            return;
+        }
         let mut state = self.state();
         state.hold(job, files);
         for missing in files.iter().filter(|it| !state.kept.contains_key(&it.id)) {

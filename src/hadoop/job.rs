@@ -142,6 +142,7 @@ fn settings(job: &StreamJob, environment: &Environment) -> Result<RunSettings, P
         resume: false,
         top: None,
         last: true,
+        again: false,
     })
 }
 

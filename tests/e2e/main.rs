@@ -34,6 +34,7 @@ mod recovery;
 mod restart;
 mod resume;
 mod rogues;
+mod rounds;
 mod same_bytes;
 mod sandbox;
 mod ship;

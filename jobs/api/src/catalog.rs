@@ -206,6 +206,7 @@ fn info<J: Job>() -> JobInfo {
         value: J::Value::kind(),
         format: J::FORMAT,
         inputs: J::INPUTS.iter().map(|name| (*name).to_owned()).collect(),
+        refines: J::REFINES.map(str::to_owned),
         folds: J::FOLD.is_some(),
         total_order: J::TOTAL_ORDER,
         map_only: J::MAP_ONLY,

@@ -102,6 +102,10 @@ pub trait Job: Sized + Send + Sync + 'static {
     /// assert_eq!(trial.check().unwrap().rows(), ["Ann\ttea", "Ann\tjam"]);
     /// ```
     const INPUTS: &'static [&'static str] = &[];
+    /// The parameter, a [`SideFile`](crate::SideFile), that the rows are the next version of, such as the centres of k-means. `--times N` then reads the same input in
+    /// each round, and gives it the rows of the round before as that file; it ends early when they are the same bytes. Without it a round reads
+    /// the rows of the one before as its input.
+    const REFINES: Option<&'static str> = None;
     /// The combiner, if values of one key can be folded together early. With one, `reduce` sees exactly one value.
     const FOLD: Option<Fold<Self>> = None;
     /// Whether the part files, one after another, hold all keys in increasing order. Partitions are then ranges of keys, found from

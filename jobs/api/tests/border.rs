@@ -268,6 +268,7 @@ fn messages() -> String {
         value: name(),
         format: Format::CSV,
         inputs: vec![name()],
+        refines: Some(name()),
         folds: true,
         total_order: false,
         map_only: true,

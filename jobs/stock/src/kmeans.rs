@@ -1,7 +1,7 @@
 //! `kmeans`: one round of k-means clustering (Lloyd's).
 
 use mapfold_job::{
-    Coded, Emitter, Field, Fold, Job, JobError, Record, Rows, SideFile, Values, params,
+    Coded, Emitter, Field, Fold, Job, JobError, Partition, Record, Rows, SideFile, Values, params,
 };
 use serde::{Deserialize, Serialize};
 
@@ -67,12 +67,19 @@ impl Job for KMeans {
         "one round of k-means: centres, moved to the middle of their points";
     const HELP: &'static str = "A record is a point: numbers in columns (`-p columns=1,2`). Each is nearest to one of the centres in the file `-p centers=FILE`, by the sum of \
         squared differences (the first of those that are equally near). A row is a centre's name, the means of its points' coordinates, and their number, with TABs between; a centre \
-        without points stays where it was. So a round takes the part file of the one before it for `centers` (`-r 1`), and nothing changes any more when \
-        two rounds leave the same rows. Centres to begin with may be any points, such as the first few, each with a name before it.\n\n\
+        without points stays where it was. With `--times 20` there are up to 20 rounds, each with the centres that the one before has left, until \
+        nothing changes any more. Centres to begin with may be any points, such as the first few, each with a name before it.\n\n\
         Means are of exact decimal sums, to six digits more after the point than the sum has: they do not depend on the order of the points. Which centre is nearest \
         is reckoned with 64-bit floats.\n\n\
         A record without these columns, or with one that is no number, is an error; `--skip-bad N` puts it aside. With the delimiter `,` or `;` columns may stand in double \
         quotes. Empty records are left out and counted by the counter `empty-records`.";
+    const REFINES: Option<&'static str> = Some("centers");
+    // The part files, one after another, have the centres in their order, whatever the number of parts: what changes from round to round is
+    // where they are.
+    const PARTITION: Option<Partition<Self>> = Some(|job, number, partitions| {
+        let place = u64::from(number) * u64::from(partitions) / job.centers.len() as u64;
+        u32::try_from(place).unwrap_or(u32::MAX)
+    });
     const FOLD: Option<Fold<Self>> = Some(|_, _, cluster, more| cluster.join(more));
 
     fn new(params: KMeansParams) -> Result<Self, JobError> {

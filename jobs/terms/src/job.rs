@@ -228,6 +228,9 @@ pub struct JobInfo {
     /// Names of its inputs, where it has several; else none.
     #[serde(default)]
     pub inputs: Vec<String>,
+    /// The parameter, a side file, that its rows are the next version of, if it is run round after round.
+    #[serde(default)]
+    pub refines: Option<String>,
     /// Whether the job has a combiner.
     pub folds: bool,
     /// Whether the part files, one after another, hold the keys in order.
