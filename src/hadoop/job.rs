@@ -224,7 +224,9 @@ fn tell(job: &StreamJob, spec: &JobSpec, followed: &Followed, environment: &Envi
             reason,
         } => {
             let mut text = format!("Job {name} failed with state FAILED due to: {what}");
-            for cause in failure.iter().flat_map(|failure| &failure.chain) {
+            // What attempts failed with was told before.
+            let untold = failure.iter().filter(|_| report.failed.is_empty());
+            for cause in untold.flat_map(|failure| &failure.chain) {
                 text += &format!("\n{cause}");
             }
             log::info(JOB, &text);

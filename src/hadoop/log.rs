@@ -80,8 +80,9 @@ impl JobLog {
         info(JOB, format!("{word} {text}").trim());
     }
 
-    /// Something that should not have happened.
+    /// Something that should not have happened, in a line. What failed attempts said is told in full at the end.
     pub(crate) fn warn(&self, word: &str, text: &str) {
+        let text = text.lines().next().unwrap_or_default();
         warn(JOB, format!("{word} {text}").trim());
     }
 }

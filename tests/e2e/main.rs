@@ -14,6 +14,7 @@ mod crash;
 mod damage;
 mod drain;
 mod faults;
+mod hadoop;
 mod hoard;
 mod inputs;
 mod isolate;
