@@ -138,6 +138,7 @@ fn conf(args: &StreamArgs) -> Result<Conf, Problem> {
         },
         key_separator: args.separator.clone(),
         order: args.sort_by.clone().unwrap_or_default(),
+        silence_max: args.work.task_timeout,
         env: args.env.iter().cloned().collect(),
         folder,
         job_log: args

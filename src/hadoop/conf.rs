@@ -93,6 +93,10 @@ pub(super) fn describe(
         separator: text("stream.reduce.output.field.separator").unwrap_or_else(tab),
         keys: keys(properties, "stream.num.reduce.output.key.fields")?,
     };
+    let task_timeout = properties
+        .number("mapreduce.task.timeout")?
+        .unwrap_or(TASK_TIMEOUT_MS);
+    let task_timeout = Duration::from_millis(task_timeout);
     let is_text = text("mapreduce.job.output.key.class").is_some_and(|it| class::is_text(&it));
     let conf = Conf {
         records,
@@ -127,6 +131,7 @@ pub(super) fn describe(
         folder,
         files: Vec::new(),
         archives: Vec::new(),
+        silence_max: task_timeout,
         codes_matter: properties
             .flag("stream.non.zero.exit.is.failure")
             .unwrap_or(true),
@@ -141,11 +146,7 @@ pub(super) fn describe(
         parts: parts(properties)?,
         lazy_parts: options.lazy_output,
         attempts_max: attempts_max(properties)?,
-        task_timeout: Duration::from_millis(
-            properties
-                .number("mapreduce.task.timeout")?
-                .unwrap_or(TASK_TIMEOUT_MS),
-        ),
+        task_timeout,
         backup: properties.flag("mapreduce.map.speculative") != Some(false)
             && properties.flag("mapreduce.reduce.speculative") != Some(false),
     })

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +57,9 @@ pub struct Conf {
     pub archives: Vec<Shipped>,
     /// Whether a program that ends with another code than 0 fails its attempt.
     pub codes_matter: bool,
+    /// A program that is waited for so long, and meanwhile neither reads, prints nor reports, fails its attempt, which is tried again; zero: never. The engine's
+    /// own limit is for code that cannot be stopped, and ends the job where no other worker could try the task.
+    pub silence_max: Duration,
     /// Of a job without reduce tasks: how the program of each map task has ended is noted in the output [`job_log`](crate::job_log), and from the try of
     /// this number on it does not fail the attempt by ending with another code than 0.
     pub job_log: Option<u32>,
@@ -185,6 +189,7 @@ impl Default for Conf {
             files: Vec::new(),
             archives: Vec::new(),
             codes_matter: true,
+            silence_max: Duration::ZERO,
             job_log: None,
             reporter: crate::reporter::PREFIX.to_owned(),
             passes_stderr: false,

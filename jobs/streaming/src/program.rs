@@ -15,7 +15,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -44,6 +44,8 @@ pub(crate) struct Start {
     pub(crate) env: Vec<(OsString, OsString)>,
     /// Its working folder.
     pub(crate) folder: PathBuf,
+    /// How long it may give no sign of life while it is waited for; zero: for ever.
+    pub(crate) silence_max: Duration,
 }
 
 /// A running program; killed with all that it has started when dropped.
@@ -57,6 +59,9 @@ pub(crate) struct Program {
     buffer: Vec<u8>,
     errors: Lines,
     last_words: VecDeque<String>,
+    silence_max: Duration,
+    /// When it gave the last sign of life, or waiting for one began.
+    lived: Instant,
     ended: bool,
 }
 
@@ -80,8 +85,11 @@ pub(crate) trait Listener {
     /// Ends the feeding.
     fn printed(&mut self, piece: &[u8]) -> Result<(), Self::Error>;
 
-    /// A line of stderr, without its end.
-    fn said(&mut self, line: &str);
+    /// A line of stderr, without its end. Returns whether it is a sign of life: all that a program does is, but for talk.
+    fn said(&mut self, line: &str) -> bool;
+
+    /// A sign of life: it has read, printed or reported.
+    fn lives(&mut self);
 
     /// Whether the attempt was told to stop.
     fn stopped(&self) -> bool;
@@ -109,6 +117,14 @@ pub(crate) enum ProgramError {
     /// It ended with another code than 0. These are the words of Hadoop, which people and programs look for.
     #[error("subprocess failed with code {}{}{}", .0.code, signal(.0.code), words(&.0.last_words))]
     Failed(Ending),
+    /// It has given no sign of life for too long.
+    #[error("it has neither read, printed nor reported for {}{}", seconds(*silence), words(last_words))]
+    Silent {
+        /// For how long.
+        silence: Duration,
+        /// What it said last on stderr.
+        last_words: Vec<String>,
+    },
     /// The attempt was told to stop.
     #[error("stopped")]
     Stopped,
@@ -155,6 +171,8 @@ impl Program {
             buffer: vec![0; READ_BYTES],
             errors: Lines::default(),
             last_words: VecDeque::new(),
+            silence_max: start.silence_max,
+            lived: Instant::now(),
             ended: false,
         };
         program.make_ready().map_err(failed)?;
@@ -185,13 +203,16 @@ impl Program {
         mut bytes: &[u8],
         listener: &mut L,
     ) -> Result<(), L::Error> {
+        self.lived = Instant::now();
         while !bytes.is_empty() && self.stdin.is_some() {
-            if listener.stopped() {
-                return Err(ProgramError::Stopped.into());
-            }
+            self.look_around(listener)?;
             let ready = self.wait(true)?;
             if ready.stdin {
-                bytes = &bytes[self.write(bytes)?..];
+                let written = self.write(bytes)?;
+                bytes = &bytes[written..];
+                if written > 0 {
+                    self.lives(listener);
+                }
             }
             self.hear(&ready, listener)?;
         }
@@ -204,10 +225,9 @@ impl Program {
     /// As [`feed`](Self::feed).
     pub(crate) fn finish<L: Listener>(mut self, listener: &mut L) -> Result<Ending, L::Error> {
         drop(self.stdin.take());
+        self.lived = Instant::now();
         while self.stdout.is_some() || self.stderr.is_some() {
-            if listener.stopped() {
-                return Err(ProgramError::Stopped.into());
-            }
+            self.look_around(listener)?;
             let ready = self.wait(false)?;
             self.hear(&ready, listener)?;
         }
@@ -233,12 +253,32 @@ impl Program {
                 self.kill_group();
                 return Ok(status);
             }
-            if listener.stopped() {
-                return Err(ProgramError::Stopped.into());
-            }
+            self.look_around(listener)?;
             std::thread::sleep(pause);
             pause = (pause * 2).min(LOOK_EVERY);
         }
+    }
+
+    /// Whether there is a reason to wait no longer.
+    fn look_around<L: Listener>(&mut self, listener: &L) -> Result<(), L::Error> {
+        if listener.stopped() {
+            return Err(ProgramError::Stopped.into());
+        }
+        let silence = self.lived.elapsed();
+        if self.silence_max.is_zero() || silence < self.silence_max {
+            return Ok(());
+        }
+        let last_words = self.last_words.drain(..).collect();
+        Err(ProgramError::Silent {
+            silence,
+            last_words,
+        }
+        .into())
+    }
+
+    fn lives<L: Listener>(&mut self, listener: &mut L) {
+        self.lived = Instant::now();
+        listener.lives();
     }
 
     /// Waits until a pipe is ready, or it is time to look around.
@@ -291,6 +331,7 @@ impl Program {
                 read(&mut self.stdout, &mut self.buffer).map_err(|error| self.broken(error))?
         {
             listener.printed(&self.buffer[..length])?;
+            self.lives(listener);
         }
         if ready.stderr
             && let Some(length) =
@@ -311,7 +352,9 @@ impl Program {
     /// Tells a line of stderr, and keeps it for a while.
     fn keep<L: Listener>(&mut self, line: &[u8], listener: &mut L) {
         let text = String::from_utf8_lossy(&line[..line.len().min(LINE_MAX)]);
-        listener.said(&text);
+        if listener.said(&text) {
+            self.lives(listener);
+        }
         if self.last_words.len() == LINES_MAX {
             self.last_words.pop_front();
         }
@@ -396,6 +439,13 @@ fn signal(code: i32) -> String {
     match code - SIGNALS {
         signal @ 1..=64 => format!(" ({SIGNALS} and signal {signal}, which killed it)"),
         _ => String::new(),
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    match time.as_secs() {
+        0 => format!("{} ms", time.as_millis()),
+        seconds => format!("{seconds} s"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::time::Duration;
 
 use mapfold_job::{Attempt, AttemptError, JobError};
 
@@ -29,6 +30,7 @@ pub(crate) struct Role {
     pub(crate) passes_stderr: bool,
     /// Whether it fails its attempt by ending with another code than 0, and up to which try.
     codes_matter: bool,
+    silence_max: Duration,
     tries: Option<u32>,
 }
 
@@ -81,6 +83,7 @@ impl Role {
             reporter: conf.reporter.clone(),
             passes_stderr: conf.passes_stderr,
             codes_matter: conf.codes_matter,
+            silence_max: conf.silence_max,
             tries: conf.job_log,
         })
     }
@@ -99,6 +102,7 @@ impl Role {
             argv,
             env: self.environment.of_attempt(attempt, &folder)?,
             folder,
+            silence_max: self.silence_max,
         })
     }
 

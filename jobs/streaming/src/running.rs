@@ -104,12 +104,11 @@ impl<O: Out> Listener for Hearing<'_, O> {
     type Error = JobError;
 
     fn printed(&mut self, piece: &[u8]) -> Result<(), JobError> {
-        self.out.attempt().progress();
         let pair = |key: &[u8], value: &[u8]| self.out.pair(key, value);
         self.role.ear.hear(self.heard, piece, pair)
     }
 
-    fn said(&mut self, line: &str) {
+    fn said(&mut self, line: &str) -> bool {
         match reporter::read(&self.role.reporter, line) {
             Said::Counter {
                 group,
@@ -121,11 +120,15 @@ impl<O: Out> Listener for Hearing<'_, O> {
                     // Work goes on if nobody reads it.
                     let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
                 }
-                return;
+                return false;
             }
             Said::Status(text) => self.out.attempt().status(text),
             Said::NotUnderstood => {}
         }
+        true
+    }
+
+    fn lives(&mut self) {
         self.out.attempt().progress();
     }
 

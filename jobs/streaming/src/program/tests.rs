@@ -1,5 +1,3 @@
-use std::time::Instant;
-
 use super::*;
 
 /// Keeps what it hears.
@@ -7,6 +5,7 @@ use super::*;
 struct Keep {
     printed: Vec<u8>,
     said: usize,
+    lives: usize,
     stop: bool,
 }
 
@@ -18,8 +17,13 @@ impl Listener for Keep {
         Ok(())
     }
 
-    fn said(&mut self, _: &str) {
+    fn said(&mut self, line: &str) -> bool {
         self.said += 1;
+        line.starts_with("reporter:")
+    }
+
+    fn lives(&mut self) {
+        self.lives += 1;
     }
 
     fn stopped(&self) -> bool {
@@ -32,6 +36,7 @@ fn start(argv: &[&str]) -> Result<Program, ProgramError> {
         argv: argv.iter().map(OsString::from).collect(),
         env: vec![("GREETING".into(), "hello".into())],
         folder: "/".into(),
+        silence_max: Duration::ZERO,
     })
 }
 
@@ -111,6 +116,34 @@ fn a_program_that_cannot_be_started_is_named() {
     // In the working folder, which is the root here.
     assert_eq!(why("etc/passwd"), "it is not executable");
     assert!(start(&[]).is_err());
+}
+
+#[test]
+fn one_that_is_silent_for_too_long_is_given_up() {
+    let mut keep = Keep::default();
+    let silent = |script: &str| {
+        let mut program = shell(script);
+        program.silence_max = Duration::from_millis(100);
+        program
+    };
+    let mut chatty = silent("cat >/dev/null; while :; do echo talk >&2; sleep 0.01; done");
+    chatty.feed(b"x", &mut keep).unwrap();
+    assert_eq!(keep.lives, 1);
+    let error = chatty.finish(&mut keep).unwrap_err().to_string();
+    assert!(
+        error.starts_with("it has neither read, printed nor reported for "),
+        "{error}"
+    );
+    assert!(error.ends_with("talk"), "{error}");
+    let error = silent("exec sleep 1000").feed(&vec![0; 8 << 20], &mut keep);
+    assert!(matches!(error, Err(ProgramError::Silent { .. })));
+    let busy = "for i in 1 2 3 4 5 6 7 8; do sleep 0.02; echo reporter:status:$i >&2; done";
+    let mut program = shell(busy);
+    // Generous: each report begins it anew.
+    program.silence_max = Duration::from_secs(20);
+    let lives = keep.lives;
+    program.finish(&mut keep).unwrap();
+    assert_eq!(keep.lives, lives + 8);
 }
 
 #[test]
