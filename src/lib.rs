@@ -9,6 +9,7 @@
 mod api;
 mod args;
 mod bench;
+mod between;
 mod capsule;
 mod cat;
 mod chain;

@@ -3,11 +3,8 @@
 //! The master is the same in all three places where the work can be done; what differs is who joins it
 //! and how it is reached.
 
-use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +16,7 @@ use mapfold_terms::{
     InputName, JobEnd, JobInfo, JobKey, JobSpec, ParamFile, Partitioning, RawPath,
 };
 
+use crate::between::Between;
 use crate::cat::no_manifest;
 use crate::count::counted;
 use crate::error::Problem;
@@ -470,76 +468,6 @@ struct Files {
     output: PathBuf,
 }
 
-/// A folder for the rows between two jobs; removed when dropped.
-enum Between {
-    /// On this machine.
-    Here(PrivateFolder),
-    /// Where the workers of a cluster can read: beside the output. The file in it is locked while this process lives.
-    Beside { path: PathBuf, _lock: File },
-}
-
-impl Between {
-    fn make(settings: &RunSettings) -> Result<Self, Problem> {
-        let (Place::Cluster(_), Target::Folder { absolute, .. }) =
-            (&settings.place, &settings.target)
-        else {
-            return PrivateFolder::make().map(Self::Here);
-        };
-        let mut name = OsString::from(".");
-        name.push(absolute.file_name().unwrap_or_default());
-        name.push(".chain-");
-        sweep(absolute.parent().unwrap_or(absolute), &name);
-        name.push(format!("{:032x}", random_key()?.0));
-        let path = absolute.with_file_name(name);
-        let make = || {
-            fs::DirBuilder::new().mode(0o700).create(&path)?;
-            let lock = File::create(path.join(LOCK))?;
-            // Where files cannot be locked, nobody takes it for left behind either.
-            let _ = lock.try_lock();
-            Ok(lock)
-        };
-        let _lock = make().map_err(|error: io::Error| cannot_write(&path, &error))?;
-        Ok(Self::Beside { path, _lock })
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Self::Here(folder) => folder.path(),
-            Self::Beside { path, .. } => path,
-        }
-    }
-}
-
-impl Drop for Between {
-    fn drop(&mut self) {
-        if let Self::Beside { path, .. } = self {
-            // Best effort; the next run with this output removes what is left.
-            let _ = fs::remove_dir_all(path);
-        }
-    }
-}
-
-/// In a folder between jobs.
-const LOCK: &str = "lock";
-
-/// Removes what clients have left that were killed: folders whose names begin so, and whose lock nobody holds.
-fn sweep(folder: &Path, prefix: &OsStr) {
-    let entries = fs::read_dir(folder).into_iter().flatten();
-    for entry in entries.filter_map(Result::ok) {
-        let name = entry.file_name();
-        if !name.as_bytes().starts_with(prefix.as_bytes()) {
-            continue;
-        }
-        let path = entry.path();
-        // One without a lock is being made.
-        let lock = File::options().write(true).open(path.join(LOCK));
-        if lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
-            // Best effort.
-            let _ = fs::remove_dir_all(&path);
-        }
-    }
-}
-
 impl Files {
     fn prepare(stages: &[RunSettings], jobs: &[Ready]) -> Result<Self, Problem> {
         let settings = &stages[0];
@@ -646,7 +574,7 @@ fn spec(
     })
 }
 
-fn random_key() -> Result<JobKey, Problem> {
+pub(crate) fn random_key() -> Result<JobKey, Problem> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| {
         Problem::new(Exit::Internal, "the system gives no random bytes").because(&error)
