@@ -218,13 +218,15 @@ def differences(job, ours, base):
 
 
 @contextlib.contextmanager
-def cluster(mapfold, top):
+def cluster(mapfold, env):
     """The environment in which jobs go to a master with two workers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = "127.0.0.1:%d" % probe.getsockname()[1]
-    started = [subprocess.Popen([mapfold, "master", "--listen", address, "-q"])]
-    started += [subprocess.Popen([mapfold, "worker", "--master", address, "--slots", "2", "-q"]) for _ in range(2)]
+    start = lambda *args: subprocess.Popen([mapfold, *args, "-q"], env=env, stdout=subprocess.DEVNULL)
+    started = [start("master", "--listen", address)]
+    # Programs have the environment of their worker.
+    started += [start("worker", "--master", address, "--slots", "2") for _ in range(2)]
     try:
         yield {"MAPFOLD_MASTER": address}
     finally:
@@ -255,7 +257,7 @@ def main():
         env = {**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}", "HADOOP_HOME": str(home), "MAPFOLD_HDFS": str(top / "hdfs"), "LC_ALL": "C.UTF-8"}
         env = {name: value for name, value in env.items() if name not in ("HADOOP_PREFIX", "HADOOP_INSTALL", "MRJOB_CONF")}
         jobs = [job for job in JOBS if args.k in job.name]
-        with cluster(mapfold, top) if args.cluster else contextlib.nullcontext({}) as more:
+        with cluster(mapfold, env) if args.cluster else contextlib.nullcontext({}) as more:
             good = sum(compare(job, python, sources, top, {**env, **more}, args.v) for job in jobs)
     print(f"{good} of {len(jobs)} as expected")
     sys.exit(good != len(jobs))
