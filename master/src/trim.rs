@@ -8,9 +8,9 @@ use mapfold_terms::{Failure, JobEnd, JobReport};
 const LINE_MAX: usize = 4096;
 const CHAIN_MAX: usize = 32;
 
-/// The same of each of several failures.
-const LINE_TIGHT_MAX: usize = 1024;
+/// Lines of the chain of each of several failures, and bytes of all of them: the last words of a program may be the second line.
 const CHAIN_TIGHT_MAX: usize = 8;
+const BYTES_TIGHT_MAX: usize = 8 << 10;
 
 /// Encoded bytes of the job's own counters in a report. The manifest has them all.
 const COUNTERS_BYTES_MAX: usize = 256 << 10;
@@ -47,8 +47,10 @@ pub(crate) fn trim_end(end: JobEnd) -> JobEnd {
 pub(crate) fn trim_tight(failure: Failure) -> Failure {
     let mut failure = trim(failure);
     failure.chain.truncate(CHAIN_TIGHT_MAX);
+    let mut room = BYTES_TIGHT_MAX;
     for line in &mut failure.chain {
-        line.truncate(line.floor_char_boundary(LINE_TIGHT_MAX));
+        line.truncate(line.floor_char_boundary(room));
+        room -= line.len();
     }
     failure
 }

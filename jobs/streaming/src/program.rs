@@ -29,7 +29,7 @@ const READ_BYTES: usize = 256 << 10;
 /// How often a program that does nothing is left to see whether to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Lines that are kept of what a program says on stderr, and bytes of each.
-const LINES_MAX: usize = 20;
+const LINES_MAX: usize = 40;
 const LINE_MAX: usize = 1024;
 
 /// Codes above are those of programs that a signal has killed: this and its number, as shells have it.
@@ -449,8 +449,16 @@ fn seconds(time: Duration) -> String {
     }
 }
 
+/// The end of what it said: what is longer than a line of a failure may be is cut there, where the error stands.
 fn words(last: &[String]) -> String {
-    match last {
+    const BYTES_MAX: usize = 3 << 10;
+    let mut room = BYTES_MAX;
+    let fitting = last.iter().rev().take_while(|line| {
+        let fits = line.len() < room;
+        room = room.saturating_sub(line.len() + 1);
+        fits
+    });
+    match &last[last.len() - fitting.count()..] {
         [] => ", and said nothing".to_owned(),
         lines => format!(". It said last:\n{}", lines.join("\n")),
     }
