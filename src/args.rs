@@ -321,6 +321,17 @@ pub(crate) struct StreamArgs {
     #[arg(long, value_name = "COMMAND")]
     pub(crate) reducer: Option<String>,
 
+    /// Have a file with the programs, in their working folder; may be repeated
+    ///
+    /// With such files each attempt has a working folder of its own, with nothing else in it, that is removed with it. Programs among them need not be executable. On a cluster
+    /// they are sent along.
+    #[arg(long = "file", value_name = "PATH[#NAME]")]
+    pub(crate) files: Vec<String>,
+
+    /// The same, unpacked into a folder of its name: zip, jar, tar, tgz
+    #[arg(long = "archive", value_name = "PATH[#NAME]")]
+    pub(crate) archives: Vec<String>,
+
     /// What separates key and value
     #[arg(
         long,

@@ -172,10 +172,14 @@ impl Found {
         for (name, value) in typed {
             let (name, value) = match ParamInfo::find(&members, name) {
                 Some(member) if member.kind == ParamFile::KIND => {
-                    let file = self.side_file(&member.name, value)?;
+                    let name = match member.name.ends_with('*') {
+                        true => name,
+                        false => &member.name,
+                    };
+                    let file = self.side_file(name, value)?;
                     let value = ParamFile::from(&file).to_string();
                     settled.files.push(file);
-                    (&member.name, value)
+                    (name, value)
                 }
                 Some(member) => (&member.name, in_its_words(&member.kind, value)),
                 // Refused when the job is made.

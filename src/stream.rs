@@ -1,6 +1,5 @@
 //! `mapfold stream`: any programs as map and reduce, in the protocol of Hadoop Streaming.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::iter;
 use std::os::unix::process::ExitStatusExt as _;
@@ -9,7 +8,7 @@ use std::sync::Arc;
 
 use mapfold_job::{Catalog, Job as _};
 use mapfold_streaming::{
-    Conf, Fed, PartitionBy, Printed, Reducer, Streaming, StreamingMap, argv, guard,
+    Conf, Fed, PartitionBy, Printed, Reducer, Shipped, Streaming, StreamingMap, argv, guard,
 };
 use rustix::fs::Access;
 
@@ -38,7 +37,7 @@ pub(crate) fn stream(
         false => Streaming::of(&conf).map(drop),
     };
     checked.map_err(|error| Problem::new(Exit::Usage, error.to_string()))?;
-    let json = serde_json::to_string(&conf).map_err(|error| {
+    let params = conf.to_params().map_err(|error| {
         Problem::new(Exit::Internal, "cannot write down the job").because(&error)
     })?;
     if let Some(log) = &args.job_log {
@@ -57,12 +56,12 @@ pub(crate) fn stream(
         },
         of_plugin: None,
     };
-    let params = BTreeMap::from([("conf".to_owned(), json)]);
+    let shipped: Vec<String> = conf.files.iter().map(|it| it.name.clone()).collect();
     let settings = RunSettings::check(job, params, args.work, shown)?;
     if !matches!(settings.place, Place::Cluster(_)) {
         let programs = [&args.mapper, &args.combiner, &args.reducer];
         for command in programs.into_iter().flatten().filter(|it| !is_word(it)) {
-            can_be_started(command)?;
+            can_be_started(command, &shipped)?;
         }
     }
     let target = settings.target.clone();
@@ -81,11 +80,19 @@ fn is_word(command: &str) -> bool {
 }
 
 /// Refuses a program that no attempt could start. On a cluster its machines may have what this one has not.
-fn can_be_started(command: &str) -> Result<(), Problem> {
+fn can_be_started(command: &str, shipped: &[String]) -> Result<(), Problem> {
     let argv = argv::split(command);
     let Some(name) = argv.first() else {
         return Ok(());
     };
+    if shipped.contains(
+        name.strip_prefix("./")
+            .map(str::to_owned)
+            .as_ref()
+            .unwrap_or(name),
+    ) {
+        return Ok(());
+    }
     let search = std::env::var_os("PATH").unwrap_or_default();
     let folders = match name.contains('/') {
         true => Vec::new(),
@@ -141,12 +148,40 @@ fn conf(args: &StreamArgs) -> Result<Conf, Problem> {
         silence_max: args.work.task_timeout,
         env: args.env.iter().cloned().collect(),
         folder,
+        files: ship(&args.files)?,
+        archives: ship(&args.archives)?,
         job_log: args
             .job_log
             .is_some()
             .then_some(args.work.max_attempts.get()),
         ..defaults
     })
+}
+
+/// Files as typed: `PATH` or `PATH#NAME`.
+fn ship(typed: &[String]) -> Result<Vec<Shipped>, Problem> {
+    let ship = |typed: &String| {
+        let (path, name) = match typed.rsplit_once('#') {
+            Some((path, name)) if !name.is_empty() => (path, Some(name)),
+            _ => (typed.as_str(), None),
+        };
+        let cannot = |why: &str| {
+            let what = format!("`{path}` cannot go with the job");
+            Problem::new(Exit::Usage, what).cause(why)
+        };
+        let path = std::path::absolute(path)
+            .ok()
+            .filter(|path| path.exists())
+            .ok_or_else(|| cannot("there is no such file"))?;
+        let own = path.file_name().map(|name| name.to_string_lossy());
+        let name = name.map_or(own.unwrap_or_default().into_owned(), str::to_owned);
+        match name.as_str() {
+            "" | "." | ".." => Err(cannot("it needs a name, which stands behind a `#`")),
+            name if name.contains('/') => Err(cannot("its name has a slash")),
+            _ => Ok(Shipped::new(name, path)),
+        }
+    };
+    typed.iter().map(ship).collect()
 }
 
 /// Programs of this process are started by another one of this binary, which ends them if this process dies.

@@ -1,6 +1,5 @@
 //! A streaming job under way: the engine's job as for `mapfold stream`, told of as Hadoop does.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -99,7 +98,7 @@ fn settings(job: &StreamJob, environment: &Environment) -> Result<RunSettings, P
     } = &job.described;
     // What is wrong with it is told once.
     Streaming::of(conf).map_err(|error| Problem::new(Exit::Usage, error.to_string()))?;
-    let json = serde_json::to_string(conf).map_err(|error| {
+    let params = conf.to_params().map_err(|error| {
         Problem::new(Exit::Internal, "cannot write down the job").because(&error)
     })?;
     let named = match reducers {
@@ -118,7 +117,7 @@ fn settings(job: &StreamJob, environment: &Environment) -> Result<RunSettings, P
             named: named.to_owned(),
             of_plugin: None,
         },
-        params: BTreeMap::from([("conf".to_owned(), json)]),
+        params,
         inputs: job.inputs.clone(),
         format: Some(*format),
         split_size: Some(job.split_size),

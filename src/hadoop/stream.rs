@@ -229,10 +229,7 @@ fn shipped(uris: &Uris, typed: &str) -> Result<Shipped, StreamError> {
     if name.is_empty() || name.contains('/') || name == ".." || name == "." {
         return Err(StreamError::FileName(name));
     }
-    Ok(Shipped {
-        name,
-        path: file.path,
-    })
+    Ok(Shipped::new(name, file.path))
 }
 
 /// Parents of the output are made, as by Hadoop.

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
+use crate::cluster::{Cluster, Over};
 use crate::sandbox::{Ended, Sandbox, books, lines, parts_of, rows_of, signal, sorted, wait_for};
 
 /// Words, one a line.
@@ -270,4 +271,48 @@ fn packed_files_go_in_and_out_and_empty_parts_need_not_be() {
     fs::write(sandbox.work("empty.gz"), "").unwrap();
     let ended = sandbox.start(["stream", "empty.gz", "-o", "none"]).wait();
     assert_eq!(ended.status.code(), Some(3), "{}", ended.stderr);
+}
+
+#[test]
+fn files_and_archives_go_with_a_job() {
+    let sandbox = Sandbox::new();
+    let cluster = Cluster::start(&sandbox, Over::Tcp, 1);
+    fs::write(sandbox.work("in"), "x\n").unwrap();
+    fs::write(sandbox.work("table.txt"), "a table\n").unwrap();
+    fs::create_dir(sandbox.work("packed")).unwrap();
+    fs::write(sandbox.work("packed/inside"), "inside\n").unwrap();
+    let packed = Command::new("tar")
+        .args(["czf", "box.tgz", "-C", "packed", "inside"])
+        .current_dir(sandbox.work(""))
+        .status();
+    assert!(packed.unwrap().success());
+    let tool = "#!/bin/sh\ncat >/dev/null\ncat box/inside table\nreadlink -f table\nls";
+    fs::write(sandbox.work("tool.sh"), tool).unwrap();
+    let ways: [&[&str]; 4] = [
+        &[],
+        &["--workers", "1"],
+        &["--isolate"],
+        &["--master", &cluster.address],
+    ];
+    let files = ["--file", "tool.sh", "--file", "table.txt#table"];
+    for (number, way) in ways.iter().enumerate() {
+        let output = format!("out{number}");
+        let args = ["stream", "in", "-o", &output, "--mapper", "tool.sh"];
+        let rest = ["--reducer", "NONE", "--archive", "box.tgz#box"];
+        let all = args.iter().chain(&rest).chain(&files).chain(*way);
+        let ended = sandbox.start(all.copied()).wait();
+        assert!(ended.status.success(), "{way:?}: {}", ended.stderr);
+        let parts = parts_of(&sandbox.work(&output));
+        let rows = String::from_utf8(parts["part-00000"].clone()).unwrap();
+        let rows: Vec<&str> = rows.lines().map(str::trim_end).collect();
+        assert_eq!(rows[..2], ["inside", "a table"], "{way:?}");
+        assert_eq!(rows[3..], ["box", "table", "tool.sh"], "{way:?}");
+        let here = sandbox.work("table.txt");
+        let was_sent = rows[2] != here.canonicalize().unwrap().to_str().unwrap();
+        assert_eq!(was_sent, way.contains(&"--master"), "{way:?}: {}", rows[2]);
+    }
+    let missing = ["stream", "in", "-o", "none", "--file", "no-such"];
+    let ended = sandbox.start(missing).wait();
+    assert_eq!(ended.status.code(), Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("no-such"), "{}", ended.stderr);
 }

@@ -1,7 +1,7 @@
 //! What a streaming job is told: one parameter, as JSON.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -51,9 +51,9 @@ pub struct Conf {
     pub env: BTreeMap<String, String>,
     /// The working folder of all programs, unless files go with the job: then each attempt has one of its own.
     pub folder: PathBuf,
-    /// Files to find there; programs among them are made executable. All machines must have them at their paths.
+    /// Files to find there; programs among them are made executable. On a cluster they go with the job; folders must be at their paths on all machines.
     pub files: Vec<Shipped>,
-    /// The same to be unpacked there, each into a folder of its name: zip, jar, tar, tgz.
+    /// The same to be unpacked, each into a folder that is found there by its name: zip, jar, tar, tgz.
     pub archives: Vec<Shipped>,
     /// Whether a program that ends with another code than 0 fails its attempt.
     pub codes_matter: bool,
@@ -77,6 +77,25 @@ pub struct Shipped {
     pub name: String,
     /// Where it is, absolute.
     pub path: PathBuf,
+    /// Where a worker has it that was sent it.
+    #[serde(skip)]
+    pub(crate) at: Option<PathBuf>,
+}
+
+impl Shipped {
+    /// The file at `path`, absolute, which programs know as `name`.
+    pub fn new(name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        Self {
+            name: name.into(),
+            path: path.into(),
+            at: None,
+        }
+    }
+
+    /// Where it is here.
+    pub(crate) fn place(&self) -> &Path {
+        self.at.as_deref().unwrap_or(&self.path)
+    }
 }
 
 /// What the input consists of. Keys are numbers in the first case, else texts; values are always texts.

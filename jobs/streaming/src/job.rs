@@ -5,7 +5,7 @@
 //! reducer at its first key, or at its end if there is none, as programs expect to be run.
 
 use mapfold_job::{
-    Attempt, Block, Emitter, Format, Job, JobError, Partition, Record, Rows, Values, params,
+    Attempt, Block, Emitter, Format, Job, JobError, Partition, Record, Rows, Values,
 };
 
 use crate::aggregate::{self, Aggregate};
@@ -16,6 +16,7 @@ use crate::key_spec::KeySpecs;
 use crate::kind::{Kind, Kinds};
 use crate::mapper::{FEED_BYTES, Mapper, Mapping};
 use crate::order;
+use crate::params::StreamingParams;
 use crate::partitioner::Partitioner;
 use crate::role::Role;
 use crate::row::RowForm;
@@ -23,24 +24,6 @@ use crate::running::{Out, Running};
 
 /// Bytes of keys and values that are gathered before a combiner is run.
 const COMBINE_BYTES: usize = 64 << 20;
-
-params! {
-    /// Parameters of [`Streaming`].
-    pub struct StreamingParams {
-        /// The job, as JSON: what `mapfold stream` makes of its arguments.
-        pub conf: String,
-    }
-}
-
-impl StreamingParams {
-    /// The job that they tell of.
-    ///
-    /// # Errors
-    /// It is not what `mapfold stream` would have written.
-    pub(crate) fn read(&self) -> Result<Conf, JobError> {
-        Ok(serde_json::from_str(&self.conf)?)
-    }
-}
 
 /// A job whose map and reduce are programs.
 #[derive(Debug)]

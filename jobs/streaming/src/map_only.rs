@@ -3,9 +3,9 @@
 use mapfold_job::{Attempt, Block, Emitter, Format, Job, JobError, Record, map_only};
 
 use crate::conf::Conf;
-use crate::job::StreamingParams;
 use crate::job_log::{self, Noted};
 use crate::mapper::{Mapper, Mapping};
+use crate::params::StreamingParams;
 use crate::program::Ending;
 use crate::row::RowForm;
 use crate::running::Out;

@@ -1,8 +1,8 @@
 //! Archives that go with a job, unpacked: zip and jar, tar, and tar packed with gzip.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufReader, Read, Seek};
+use std::path::{Component, Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 use tar::Archive;
@@ -18,6 +18,8 @@ pub(crate) enum UnpackError {
     Tar { path: PathBuf, source: io::Error },
     #[error("cannot unpack {}", path.display())]
     Zip { path: PathBuf, source: ZipError },
+    #[error("the archive {} is refused: `{name}` in it leads out of it", path.display())]
+    Outside { path: PathBuf, name: String },
 }
 
 /// How an archive is packed, by its name.
@@ -28,12 +30,12 @@ enum Packing {
     TarGzip,
 }
 
-/// Unpacks an archive into a new folder; `false` if it is none by its name. What would lie outside of the folder is refused or left out.
+/// Unpacks an archive that was called `named` into a folder; `false` if it is none by that name. One with something that would lie outside of the folder is refused.
 ///
 /// # Errors
 /// See [`UnpackError`].
-pub(crate) fn unpack(archive: &Path, into: &Path) -> Result<bool, UnpackError> {
-    let Some(packing) = packing(archive) else {
+pub(crate) fn unpack(named: &Path, archive: &Path, into: &Path) -> Result<bool, UnpackError> {
+    let Some(packing) = packing(named) else {
         return Ok(false);
     };
     let read = |source| UnpackError::Read {
@@ -47,22 +49,59 @@ pub(crate) fn unpack(archive: &Path, into: &Path) -> Result<bool, UnpackError> {
         Packing::Tar => untar(bytes, archive, into)?,
         Packing::TarGzip => untar(MultiGzDecoder::new(bytes), archive, into)?,
         Packing::Zip => {
-            let unpacked = ZipArchive::new(bytes).and_then(|mut zip| zip.extract(into));
-            unpacked.map_err(|source| UnpackError::Zip {
-                path: archive.to_owned(),
-                source,
-            })?;
+            unzip(bytes, archive, into)?;
         }
     }
     Ok(true)
 }
 
 fn untar(bytes: impl Read, archive: &Path, into: &Path) -> Result<(), UnpackError> {
-    let unpacked = Archive::new(bytes).unpack(into);
-    unpacked.map_err(|source| UnpackError::Tar {
+    let failed = |source| UnpackError::Tar {
         path: archive.to_owned(),
         source,
-    })
+    };
+    for entry in Archive::new(bytes).entries().map_err(failed)? {
+        let mut entry = entry.map_err(failed)?;
+        let name = entry.path().map_err(failed)?.into_owned();
+        let leads_out =
+            |part: Component<'_>| !matches!(part, Component::Normal(_) | Component::CurDir);
+        // Also left out is what would go through a link to elsewhere.
+        if name.components().any(leads_out) || !entry.unpack_in(into).map_err(failed)? {
+            return Err(outside(archive, &name.to_string_lossy()));
+        }
+    }
+    Ok(())
+}
+
+fn unzip(bytes: impl Read + Seek, archive: &Path, into: &Path) -> Result<(), UnpackError> {
+    let failed = |source| UnpackError::Zip {
+        path: archive.to_owned(),
+        source,
+    };
+    let mut zip = ZipArchive::new(bytes).map_err(failed)?;
+    for number in 0..zip.len() {
+        let entry = zip.by_index_raw(number).map_err(failed)?;
+        if entry.enclosed_name().is_none() {
+            let name = String::from_utf8_lossy(entry.name_raw()).into_owned();
+            return Err(outside(archive, &name));
+        }
+    }
+    zip.extract(into).map_err(failed)
+}
+
+fn outside(archive: &Path, name: &str) -> UnpackError {
+    UnpackError::Outside {
+        path: archive.to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+/// It cannot be looked at.
+pub(crate) fn unread(archive: &Path, source: io::Error) -> UnpackError {
+    UnpackError::Read {
+        path: archive.to_owned(),
+        source,
+    }
 }
 
 fn packing(archive: &Path) -> Option<Packing> {
@@ -99,9 +138,26 @@ mod tests {
         for name in ["a.zip", "a.tgz"] {
             let archive = folder.path().join(name);
             fs::write(&archive, "no archive").unwrap();
-            let error = unpack(&archive, &into).unwrap_err().to_string();
+            let error = unpack(&archive, &archive, &into).unwrap_err().to_string();
             assert!(error.contains(name), "{error}");
         }
-        assert!(!unpack(&folder.path().join("a.txt"), &into).unwrap());
+        assert!(!unpack(Path::new("a.txt"), &folder.path().join("a.txt"), &into).unwrap());
+    }
+
+    #[test]
+    fn what_leads_out_of_an_archive_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let archive = folder.path().join("a.tar");
+        let mut header = tar::Header::new_ustar();
+        header.set_size(1);
+        header.set_mode(0o644);
+        header.as_mut_bytes()[..5].copy_from_slice(b"../xx");
+        header.set_cksum();
+        let mut tar = tar::Builder::new(File::create(&archive).unwrap());
+        tar.append(&header, &b"x"[..]).unwrap();
+        tar.finish().unwrap();
+        let error = unpack(&archive, &archive, &folder.path().join("out")).unwrap_err();
+        assert!(error.to_string().contains("`../xx`"), "{error}");
+        assert!(!folder.path().join("xx").exists());
     }
 }

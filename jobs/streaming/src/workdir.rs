@@ -1,6 +1,6 @@
 //! The working folder of an attempt's programs.
 //!
-//! If files go with the job it is one of the attempt's own, with links to them under the names that programs know, and with archives unpacked. It goes with the attempt. Otherwise
+//! If files go with the job it is one of the attempt's own, with links to them under the names that programs know, and to what archives hold. It goes with the attempt. Otherwise
 //! it is the folder in which the job was started.
 
 use std::ffi::{OsStr, OsString};
@@ -8,12 +8,13 @@ use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use mapfold_job::{Attempt, JobError};
 use rustix::fs::{Access, access};
 
 use crate::conf::{Conf, Shipped};
-use crate::unpack::{self, UnpackError};
+use crate::unpacked::Unpacked;
 
 /// Where programs are started.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub(crate) struct Workdir {
     folder: PathBuf,
     files: Vec<Shipped>,
     archives: Vec<Shipped>,
+    /// Archives that were unpacked, as long as the job is there.
+    unpacked: Arc<Mutex<Vec<Arc<Unpacked>>>>,
 }
 
 /// Within the folder of the attempt.
@@ -36,8 +39,6 @@ pub(crate) enum WorkdirError {
     File { path: PathBuf, source: io::Error },
     #[error("cannot put {} into the working folder", path.display())]
     Put { path: PathBuf, source: io::Error },
-    #[error(transparent)]
-    Unpack(#[from] UnpackError),
 }
 
 impl Workdir {
@@ -46,6 +47,7 @@ impl Workdir {
             folder: conf.folder.clone(),
             files: conf.files.clone(),
             archives: conf.archives.clone(),
+            unpacked: Arc::default(),
         }
     }
 
@@ -68,7 +70,7 @@ impl Workdir {
         Ok(folder)
     }
 
-    fn fill(&self, folder: &Path) -> Result<(), WorkdirError> {
+    fn fill(&self, folder: &Path) -> Result<(), JobError> {
         fs::create_dir_all(folder).map_err(|source| WorkdirError::Make {
             path: folder.to_owned(),
             source,
@@ -77,12 +79,27 @@ impl Workdir {
             link(file, folder)?;
         }
         for archive in &self.archives {
-            let into = folder.join(&archive.name);
-            if !unpack::unpack(&archive.path, &into)? {
-                link(archive, folder)?;
+            match self.unpacked(archive)? {
+                None => link(archive, folder)?,
+                Some(unpacked) => link(
+                    &Shipped::new(archive.name.as_str(), unpacked.folder()),
+                    folder,
+                )?,
             }
         }
         Ok(())
+    }
+
+    /// An archive, unpacked once; `None` if it is none.
+    fn unpacked(&self, archive: &Shipped) -> Result<Option<Arc<Unpacked>>, JobError> {
+        let unpacked = Unpacked::of(&archive.path, archive.place())?;
+        if let Some(unpacked) = &unpacked {
+            let mut all = self.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
+            if !all.iter().any(|it| Arc::ptr_eq(it, unpacked)) {
+                all.push(Arc::clone(unpacked));
+            }
+        }
+        Ok(unpacked)
     }
 
     /// The program by this name: one that goes with the job comes before those on the PATH, and is made executable.
@@ -107,11 +124,11 @@ impl Workdir {
 /// The first file of a name counts.
 fn link(file: &Shipped, folder: &Path) -> Result<(), WorkdirError> {
     let path = || file.path.clone();
-    fs::metadata(&file.path).map_err(|source| WorkdirError::File {
+    fs::metadata(file.place()).map_err(|source| WorkdirError::File {
         path: path(),
         source,
     })?;
-    match symlink(&file.path, folder.join(&file.name)) {
+    match symlink(file.place(), folder.join(&file.name)) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         linked => linked.map_err(|source| WorkdirError::Put {
             path: path(),

@@ -256,10 +256,16 @@ pub struct ParamInfo {
 }
 
 impl ParamInfo {
-    /// The one that was typed: in its name a `-` may stand for a `_`.
+    /// The one that was typed: in its name a `-` may stand for a `_`. One whose name ends in a `*` is any whose name begins so.
     pub fn find<'i>(infos: &'i [Self], typed: &str) -> Option<&'i Self> {
         let same = |a: &str| a == typed || a.replace('_', "-") == typed.replace('_', "-");
-        infos.iter().find(|info| same(&info.name))
+        let begins = |name: &str| {
+            let begin = name.strip_suffix('*');
+            begin.is_some_and(|begin| typed.starts_with(begin))
+        };
+        infos
+            .iter()
+            .find(|info| same(&info.name) || begins(&info.name))
     }
 }
 

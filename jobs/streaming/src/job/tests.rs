@@ -418,10 +418,7 @@ fn files_go_with_a_job_and_programs_among_them_are_made_executable() {
     std::fs::write(&script, "#!/bin/sh\ncat >/dev/null\ncat table; ls").unwrap();
     let table = folder.path().join("table-7.txt");
     std::fs::write(&table, "of a table\n").unwrap();
-    let shipped = |name: &str, path: &std::path::Path| crate::Shipped {
-        name: name.to_owned(),
-        path: path.to_owned(),
-    };
+    let shipped = |name: &str, path: &std::path::Path| crate::Shipped::new(name, path);
     let conf = Conf {
         mapper: Some("map.sh".to_owned()),
         files: vec![shipped("map.sh", &script), shipped("table", &table)],
