@@ -241,12 +241,13 @@ impl<'a> Chain<'a> {
         {
             let rows = self.files.gather(before, self.number)?;
             let refined = last.refined(param, &rows)?;
-            forget(self.given.replace(rows));
             if let Some(job) = refined {
+                forget(self.given.replace(rows));
                 forget(Some(before.spec.output.as_path().to_owned()));
                 return Ok(Some(self.stage(job, None)));
             }
-            // Every further round would leave the same rows.
+            // Every further round would leave the same rows, of the file that the last one was given.
+            forget(Some(rows));
             unchanged_since = Some(self.number);
             let rounds = self.stages[self.number..].iter().take_while(|it| it.again);
             self.number += rounds.count();
