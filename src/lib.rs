@@ -74,13 +74,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser as _;
+use clap::error::ErrorKind;
 use mapfold_data::heap;
 use mapfold_job::{Catalog, JobTable, Maker};
 use mapfold_streaming::{Streaming, StreamingMap};
 
-use args::{Args, Command, PluginCommand};
+use args::{Args, ColorChoice, Command, PluginCommand};
 use error::Problem;
 use exit::Exit;
+use paint::Paint;
 use settings::Shown;
 
 /// Does what the process's arguments say, with the jobs of `catalog`, and says how it ended.
@@ -93,7 +95,15 @@ pub fn main(catalog: JobTable) -> ExitCode {
         let ended = panic::catch_unwind(AssertUnwindSafe(|| hadoop::launch(&typed[1..], &catalog)));
         return ExitCode::from(ended.unwrap_or_else(|_| Exit::Internal.code()));
     }
-    let args = Args::parse_from(typed);
+    let args = match Args::try_parse_from(&typed) {
+        Ok(args) => args,
+        Err(error) if error.kind() == ErrorKind::InvalidUtf8 => {
+            let problem = not_utf8(&typed);
+            stderr::say(&problem.render(Paint::choose(ColorChoice::Auto)));
+            return problem.exit().into();
+        }
+        Err(error) => error.exit(),
+    };
     let shown = Shown::new(&args.shown);
     // A panic is our own bug; it has printed what it knows.
     let ended = panic::catch_unwind(AssertUnwindSafe(|| command(args.command, catalog, &shown)));
@@ -104,6 +114,15 @@ pub fn main(catalog: JobTable) -> ExitCode {
             problem.exit().into()
         }
     }
+}
+
+/// Names the argument, as bytes, which the parser does not.
+fn not_utf8(typed: &[OsString]) -> Problem {
+    let bad = typed.iter().skip(1).filter(|it| it.to_str().is_none());
+    let bad: Vec<String> = bad.map(|it| format!("{it:?}")).collect();
+    Problem::new(Exit::Usage, "an argument is not UTF-8")
+        .cause(bad.join(", "))
+        .hint("paths of input and output may hold any bytes; names, commands and texts are UTF-8")
 }
 
 fn command(command: Command, catalog: JobTable, shown: &Shown) -> Result<Exit, Problem> {

@@ -32,10 +32,14 @@ pub(crate) fn called_as(args: &[OsString]) -> bool {
 
 /// Does what arguments say that stand behind `hadoop`; returns the exit code.
 pub(crate) fn launch(args: &[OsString], catalog: &Arc<dyn Catalog>) -> u8 {
-    let args: Vec<String> = args
-        .iter()
-        .map(|arg| arg.to_string_lossy().into_owned())
-        .collect();
+    let texts = args.iter().map(|arg| arg.to_str().ok_or(arg));
+    let args: Vec<String> = match texts.map(|it| it.map(str::to_owned)).collect() {
+        Ok(args) => args,
+        Err(bad) => {
+            say(&format!("ERROR: {bad:?} is not UTF-8.\n"));
+            return USAGE;
+        }
+    };
     let environment = Environment::read();
     let Some((command, args)) = args.split_first() else {
         say(USAGE_TEXT);

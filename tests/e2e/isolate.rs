@@ -36,7 +36,7 @@ const DEEDS: [(&str, &str); 6] = [
     ("segv", "was killed by signal 11 (SIGSEGV)"),
     ("hog", "memory allocation of"),
     ("recurse", "has overflowed its stack"),
-    ("print", "it said: a line that nobody asked for, 199999"),
+    ("print", "a line that nobody asked for, 199999"),
 ];
 
 #[test]

@@ -10,7 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::iter;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
@@ -26,6 +26,11 @@ use crate::lines::Lines;
 /// Bytes that a pipe may hold, and that are read or written at once. The system may grant less.
 const PIPE_BYTES: usize = 1 << 20;
 const READ_BYTES: usize = 256 << 10;
+/// What any pipe holds.
+const PIPE_LEAST: usize = 4096;
+/// A part of a pipe that is little, and the time in which a program may add to it.
+const LITTLE: usize = 32;
+const GATHER: Duration = Duration::from_micros(500);
 /// How often a program that does nothing is left to see whether to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Lines that are kept of what a program says on stderr, and bytes of each.
@@ -56,6 +61,8 @@ pub(crate) struct Program {
     stdin: Option<ChildStdin>,
     stdout: Option<ChildStdout>,
     stderr: Option<ChildStderr>,
+    /// What the smallest of them holds.
+    pipe_bytes: usize,
     buffer: Vec<u8>,
     errors: Lines,
     last_words: VecDeque<String>,
@@ -162,12 +169,13 @@ impl Program {
             .map_err(failed)?;
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let program = Self {
+        let mut program = Self {
             name: name.clone(),
             child,
             stdin,
             stdout,
             stderr,
+            pipe_bytes: PIPE_BYTES,
             buffer: vec![0; READ_BYTES],
             errors: Lines::default(),
             last_words: VecDeque::new(),
@@ -180,7 +188,7 @@ impl Program {
     }
 
     /// Pipes that do not block, and are as large as may be.
-    fn make_ready(&self) -> io::Result<()> {
+    fn make_ready(&mut self) -> io::Result<()> {
         let pipes = [
             self.stdin.as_ref().map(AsFd::as_fd),
             self.stdout.as_ref().map(AsFd::as_fd),
@@ -188,8 +196,7 @@ impl Program {
         ];
         for pipe in pipes.into_iter().flatten() {
             rustix::io::ioctl_fionbio(pipe, true)?;
-            #[cfg(target_os = "linux")]
-            let _ = rustix::pipe::fcntl_setpipe_size(pipe, PIPE_BYTES);
+            self.pipe_bytes = self.pipe_bytes.min(enlarge(pipe));
         }
         Ok(())
     }
@@ -207,14 +214,17 @@ impl Program {
         while !bytes.is_empty() && self.stdin.is_some() {
             self.look_around(listener)?;
             let ready = self.wait(true)?;
+            let mut moved = 0;
             if ready.stdin {
                 let written = self.write(bytes)?;
                 bytes = &bytes[written..];
                 if written > 0 {
                     self.lives(listener);
                 }
+                moved += written;
             }
-            self.hear(&ready, listener)?;
+            moved += self.hear(&ready, listener)?;
+            self.let_gather(moved);
         }
         Ok(())
     }
@@ -229,7 +239,8 @@ impl Program {
         while self.stdout.is_some() || self.stderr.is_some() {
             self.look_around(listener)?;
             let ready = self.wait(false)?;
-            self.hear(&ready, listener)?;
+            let moved = self.hear(&ready, listener)?;
+            self.let_gather(moved);
         }
         let status = self.wait_for_end(listener)?;
         let errors = std::mem::take(&mut self.errors);
@@ -256,6 +267,14 @@ impl Program {
             self.look_around(listener)?;
             std::thread::sleep(pause);
             pause = (pause * 2).min(LOOK_EVERY);
+        }
+    }
+
+    /// Leaves a program alone for a moment after it has printed or read a little: one that writes each line by itself would else wake us as
+    /// often. Its pipes have room for what it does meanwhile.
+    fn let_gather(&self, moved: usize) {
+        if moved > 0 && moved < self.pipe_bytes / LITTLE {
+            std::thread::sleep(GATHER);
         }
     }
 
@@ -324,12 +343,14 @@ impl Program {
         }
     }
 
-    /// Takes what is there to be read.
-    fn hear<L: Listener>(&mut self, ready: &Ready, listener: &mut L) -> Result<(), L::Error> {
+    /// Takes what is there to be read; tells how many bytes that was.
+    fn hear<L: Listener>(&mut self, ready: &Ready, listener: &mut L) -> Result<usize, L::Error> {
+        let mut heard = 0;
         if ready.stdout
             && let Some(length) =
                 read(&mut self.stdout, &mut self.buffer).map_err(|error| self.broken(error))?
         {
+            heard += length;
             listener.printed(&self.buffer[..length])?;
             self.lives(listener);
         }
@@ -337,6 +358,7 @@ impl Program {
             && let Some(length) =
                 read(&mut self.stderr, &mut self.buffer).map_err(|error| self.broken(error))?
         {
+            heard += length;
             let piece = std::mem::take(&mut self.buffer);
             let mut errors = std::mem::take(&mut self.errors);
             let _ = errors.push(&piece[..length], |line| {
@@ -346,7 +368,7 @@ impl Program {
             errors.shorten(LINE_MAX);
             (self.errors, self.buffer) = (errors, piece);
         }
-        Ok(())
+        Ok(heard)
     }
 
     /// Tells a line of stderr, and keeps it for a while.
@@ -413,6 +435,19 @@ struct Ready {
     stdin: bool,
     stdout: bool,
     stderr: bool,
+}
+
+/// Makes a pipe hold [`PIPE_BYTES`], if it may; tells what it holds.
+#[cfg(target_os = "linux")]
+fn enlarge(pipe: BorrowedFd<'_>) -> usize {
+    let _ = rustix::pipe::fcntl_setpipe_size(pipe, PIPE_BYTES);
+    rustix::pipe::fcntl_getpipe_size(pipe).unwrap_or(PIPE_LEAST)
+}
+
+/// Elsewhere a pipe is as large as it is.
+#[cfg(not(target_os = "linux"))]
+fn enlarge(_: BorrowedFd<'_>) -> usize {
+    PIPE_LEAST
 }
 
 /// What there is; `None` if that is nothing yet, or the end, at which the pipe is closed.

@@ -462,7 +462,11 @@ fn died(child: SlotChild) -> Failure {
     let starved = words
         .iter()
         .any(|line| line.contains("memory allocation of"));
-    chain.extend(words.into_iter().map(|line| format!("it said: {line}")));
+    match words.as_slice() {
+        [] => {}
+        [line] => chain.push(format!("it said: {line}")),
+        lines => chain.push(format!("it said last:\n{}", lines.join("\n"))),
+    }
     Failure {
         class: FailClass::Job,
         chain,
