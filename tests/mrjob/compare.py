@@ -126,6 +126,7 @@ JOBS = [
     Job(T + "mr_test_cmdenv", ["--cmdenv", "FOO=bar", "--cmdenv", "SOMETHING=x y"]),
     Job(T + "mr_test_jobconf", ["-D", "user.defined=something"], holds=['"mapreduce.task.attempt.id"\t"attempt_', '"user.defined"\t"something"', "text\""]),
     Job(T + "mr_test_per_step_jobconf", ["-D", "user.defined=something"], inputs=("numbers",), holds=['[0, "user.defined"]\t"something"', '[1, "user.defined"]\t"nothing"']),
+    Job(T + "mr_upload_attrs_job", holds=['"./README.txt"', '"./empty.tar.gz"', '"./empty"', '"./mr_upload_attrs_job/README.txt"']),
     Job(T + "mr_os_walk_job", ["--files", "{dir}/stop.txt#renamed"], holds=['"./renamed"', "setup-wrapper.sh", "mr_os_walk_job.py", "mrjob.zip"], note="the working folder is a task's own"),
     Job(T + "mr_count_lines_by_filename", inputs=("text", "numbers"), same=by_base_name),
     Job(T + "mr_word_count", inputs=("text", "numbers"), same=by_base_name),
@@ -163,6 +164,11 @@ def has_mrjob(cache):
         with tarfile.open(next(cache.glob("mrjob-*.tar.gz"))) as packed:
             packed.extractall(cache / "unpacked")
         next((cache / "unpacked").iterdir()).rename(sources)
+        # What a job of the tests sends along, but the package lacks.
+        sent = sources / "tests/mr_upload_attrs_job"
+        sent.mkdir()
+        (sent / "README.txt").write_text("hello")
+        tarfile.open(sent / "empty.tar.gz", "w:gz").close()
     return python, sources
 
 
