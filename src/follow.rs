@@ -26,7 +26,7 @@ pub(crate) struct Followed {
     pub(crate) cancelled: Option<Why>,
 }
 
-/// What becomes of a job that a signal interrupts, or that has no workers left.
+/// What becomes of a job that a signal interrupts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interrupted {
     /// It is cancelled, and what it has begun is removed.

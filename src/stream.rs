@@ -85,12 +85,8 @@ fn can_be_started(command: &str, shipped: &[String]) -> Result<(), Problem> {
     let Some(name) = argv.first() else {
         return Ok(());
     };
-    if shipped.contains(
-        name.strip_prefix("./")
-            .map(str::to_owned)
-            .as_ref()
-            .unwrap_or(name),
-    ) {
+    let plain = name.strip_prefix("./").unwrap_or(name);
+    if shipped.iter().any(|it| it == plain) {
         return Ok(());
     }
     let search = std::env::var_os("PATH").unwrap_or_default();
@@ -161,10 +157,7 @@ fn conf(args: &StreamArgs) -> Result<Conf, Problem> {
 /// Files as typed: `PATH` or `PATH#NAME`.
 fn ship(typed: &[String]) -> Result<Vec<Shipped>, Problem> {
     let ship = |typed: &String| {
-        let (path, name) = match typed.rsplit_once('#') {
-            Some((path, name)) if !name.is_empty() => (path, Some(name)),
-            _ => (typed.as_str(), None),
-        };
+        let (path, name) = Shipped::cut(typed);
         let cannot = |why: &str| {
             let what = format!("`{path}` cannot go with the job");
             Problem::new(Exit::Usage, what).cause(why)
@@ -173,13 +166,10 @@ fn ship(typed: &[String]) -> Result<Vec<Shipped>, Problem> {
             .ok()
             .filter(|path| path.exists())
             .ok_or_else(|| cannot("there is no such file"))?;
-        let own = path.file_name().map(|name| name.to_string_lossy());
-        let name = name.map_or(own.unwrap_or_default().into_owned(), str::to_owned);
-        match name.as_str() {
-            "" | "." | ".." => Err(cannot("it needs a name, which stands behind a `#`")),
-            name if name.contains('/') => Err(cannot("its name has a slash")),
-            _ => Ok(Shipped::new(name, path)),
-        }
+        Shipped::named(path, name).map_err(|name| match name.contains('/') {
+            true => cannot("its name has a slash"),
+            false => cannot("it needs a name, which stands behind a `#`"),
+        })
     };
     typed.iter().map(ship).collect()
 }

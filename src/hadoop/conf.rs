@@ -172,9 +172,9 @@ fn settle(options: &Options, properties: &mut Properties) {
     let defaults = [
         ("mapreduce.job.name", "streamjob"),
         ("mapreduce.job.maps", "2"),
-        ("mapreduce.map.maxattempts", "4"),
-        ("mapreduce.reduce.maxattempts", "4"),
-        ("mapreduce.task.timeout", "600000"),
+        ("mapreduce.map.maxattempts", &ATTEMPTS.to_string()),
+        ("mapreduce.reduce.maxattempts", &ATTEMPTS.to_string()),
+        ("mapreduce.task.timeout", &TASK_TIMEOUT_MS.to_string()),
         ("mapreduce.framework.name", "mapfold"),
     ];
     for (name, value) in defaults {

@@ -24,8 +24,16 @@ pub(super) enum GlobError {
         source: globset::Error,
     },
     /// A folder on the way cannot be read.
-    #[error("cannot read {}", folder.typed)]
-    Folder { folder: Located, source: io::Error },
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+}
+
+/// A folder cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {}", folder.typed)]
+pub(super) struct FolderError {
+    pub(super) folder: Located,
+    pub(super) source: io::Error,
 }
 
 /// Whether there is anything in it that stands for more than itself.
@@ -61,12 +69,8 @@ fn matches(uris: &Uris, text: &str) -> Result<Vec<Located>, GlobError> {
         let matcher = matcher(part)?;
         let mut below = Vec::new();
         for folder in found.iter().filter(|it| it.path.is_dir()) {
-            let names = names(&folder.path).map_err(|source| GlobError::Folder {
-                folder: folder.clone(),
-                source,
-            })?;
-            let admitted = names.iter().filter(|name| matcher.is_match(name));
-            below.extend(admitted.map(|name| folder.child(Path::new(name))));
+            let children = children(folder)?.into_iter();
+            below.extend(children.filter(|child| matcher.is_match(child.name())));
         }
         found = below;
     }
@@ -74,13 +78,23 @@ fn matches(uris: &Uris, text: &str) -> Result<Vec<Located>, GlobError> {
     Ok(found)
 }
 
-/// The names in a folder, in byte order.
-pub(super) fn names(folder: &Path) -> io::Result<Vec<std::ffi::OsString>> {
-    let mut names = fs::read_dir(folder)?
-        .map(|entry| entry.map(|entry| entry.file_name()))
-        .collect::<io::Result<Vec<_>>>()?;
+/// What is in a folder, in the byte order of the names.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn children(folder: &Located) -> Result<Vec<Located>, FolderError> {
+    let names = || {
+        let entries = fs::read_dir(&folder.path)?;
+        let names = entries.map(|entry| entry.map(|entry| entry.file_name()));
+        names.collect::<io::Result<Vec<_>>>()
+    };
+    let mut names = names().map_err(|source| FolderError {
+        folder: folder.clone(),
+        source,
+    })?;
     names.sort();
-    Ok(names)
+    let names = names.iter().map(Path::new);
+    Ok(names.map(|name| folder.child(name)).collect())
 }
 
 fn matcher(part: &str) -> Result<GlobMatcher, GlobError> {

@@ -6,13 +6,11 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use super::launcher::NAMES;
 use crate::error::Problem;
 use crate::exit::Exit;
 use crate::settings::absolute;
 use crate::stderr::say;
-
-/// Names of this binary there.
-const PROGRAMS: [&str; 4] = ["hadoop", "mapred", "yarn", "hdfs"];
 
 /// Looked for by its name, and not read.
 const JAR: &str = "hadoop-streaming-mapfold.jar";
@@ -38,7 +36,7 @@ fn fill(folder: &Path, program: &Path) -> io::Result<()> {
     let (bin, lib) = (folder.join("bin"), folder.join("lib"));
     fs::create_dir_all(&bin)?;
     fs::create_dir_all(&lib)?;
-    for name in PROGRAMS {
+    for name in NAMES {
         let link = bin.join(name);
         match fs::symlink_metadata(&link) {
             Ok(metadata) if metadata.is_symlink() => fs::remove_file(&link)?,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use mapfold_streaming::ids;
 use mapfold_terms::{AttemptId, TaskKind};
 
 use super::clock::Moment;
@@ -35,14 +36,9 @@ impl JobName {
 
     /// `attempt_1795422600000_0001_m_000007_0`
     pub(super) fn attempt(self, attempt: AttemptId) -> String {
-        // Ours count from 1.
-        let number = attempt.number.saturating_sub(1);
-        let kind = match attempt.task.kind {
-            TaskKind::Map => 'm',
-            TaskKind::Reduce => 'r',
-        };
-        let (digits, index) = (self.digits(), attempt.task.index);
-        format!("attempt_{digits}_{kind}_{index:06}_{number}")
+        let is_map = attempt.task.kind == TaskKind::Map;
+        let task = ids::task(&self.digits(), is_map, attempt.task.index);
+        ids::attempt(&task, attempt.number)
     }
 }
 

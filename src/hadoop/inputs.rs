@@ -3,9 +3,11 @@
 //! Other than `mapfold run`: a folder below a folder is an error unless it is asked for, and a hidden file is not there even if it is named outright. The
 //! engine then gets plain files.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::glob::{self, GlobError};
+use mapfold_data::input::is_hidden;
+
+use super::glob::{self, FolderError, GlobError};
 use super::uri::{Located, Uris};
 
 /// How folders are read.
@@ -26,6 +28,9 @@ pub(super) enum InputsError {
     /// A folder where a file should be.
     #[error("Not a file: {}", .0.typed)]
     NotAFile(Located),
+    /// A folder cannot be read.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// A name or a pattern leads nowhere.
     #[error(transparent)]
     Glob(#[from] GlobError),
@@ -45,7 +50,7 @@ pub(super) fn find(
     let paths = inputs.iter().flat_map(|paths| glob::cut(paths, ','));
     for path in paths.map(|path| path.replace("\\,", ",")) {
         let mut named = glob::expand(uris, &path)?;
-        named.retain(|it| !is_hidden(it.name()));
+        named.retain(|it| !is_hidden(it.name().as_os_str()));
         if named.is_empty() {
             absent.push(match glob::is_pattern(&path) {
                 true => format!("Input Pattern {path} matches 0 files"),
@@ -72,12 +77,11 @@ fn read_folder(
     folders: Folders,
     files: &mut Vec<PathBuf>,
 ) -> Result<(), InputsError> {
-    let names = glob::names(&folder.path).map_err(|source| GlobError::Folder {
-        folder: folder.clone(),
-        source,
-    })?;
-    for name in names.iter().map(Path::new).filter(|name| !is_hidden(name)) {
-        let child = folder.child(name);
+    let children = glob::children(folder)?;
+    for child in children
+        .into_iter()
+        .filter(|it| !is_hidden(it.name().as_os_str()))
+    {
         match child.path.is_dir() {
             false => files.push(child.path),
             true if folders.recursive => read_folder(&child, folders, files)?,
@@ -86,12 +90,6 @@ fn read_folder(
         }
     }
     Ok(())
-}
-
-/// Names that begin so are of the engine's own files.
-fn is_hidden(name: &Path) -> bool {
-    let name = name.as_os_str().as_encoded_bytes();
-    name.starts_with(b"_") || name.starts_with(b".")
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ const VERSION: &str = "3.5.0";
 pub(super) const USAGE: u8 = 1;
 
 /// The programs of Hadoop that this one stands for.
-const NAMES: [&str; 4] = ["hadoop", "mapred", "yarn", "hdfs"];
+pub(super) const NAMES: [&str; 4] = ["hadoop", "mapred", "yarn", "hdfs"];
 
 /// Commands of `mapfold` that it starts itself with, whatever it is called.
 const OWN: [&str; 3] = ["guard", "slot", "worker"];

@@ -16,11 +16,11 @@ pub(super) const STREAM: &str = "streaming.StreamJob";
 pub(super) const CONFIGURATION: &str = "Configuration.deprecation";
 
 pub(super) fn info(logger: &str, message: &str) {
-    line("INFO ", logger, message);
+    line("INFO", logger, message);
 }
 
 pub(super) fn warn(logger: &str, message: &str) {
-    line("WARN ", logger, message);
+    line("WARN", logger, message);
 }
 
 pub(super) fn error(logger: &str, message: &str) {
@@ -29,10 +29,7 @@ pub(super) fn error(logger: &str, message: &str) {
 
 fn line(level: &str, logger: &str, message: &str) {
     let time = Moment::now().to_millisecond();
-    say(&format!(
-        "{time} {} {logger}: {message}\n",
-        level.trim_end()
-    ));
+    say(&format!("{time} {level} {logger}: {message}\n"));
 }
 
 /// How far a job is, a line at a time.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use mapfold_job::Catalog;
 use mapfold_streaming::Shipped;
+use mapfold_terms::{FailClass, Failure};
 
 use super::conf::{self, ConfError};
 use super::environment::Environment;
@@ -45,11 +46,11 @@ enum StreamError {
 }
 
 impl StreamError {
-    /// As Hadoop: 5 for what is wrong with input or output, 1 for all else.
+    /// As Hadoop: 5 for what is wrong with input or output.
     fn code(&self) -> u8 {
         match self {
             Self::OutputExists(_) | Self::OutputParent { .. } | Self::Inputs(_) => 5,
-            _ => 1,
+            _ => USAGE,
         }
     }
 }
@@ -76,21 +77,12 @@ fn print_usage(help: Help) {
 }
 
 fn refused(error: &StreamError) -> u8 {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text += &format!(": {error}");
-        source = error.source();
-    }
-    log::error(STREAM, &text);
+    log::error(STREAM, &Failure::new(FailClass::Job, error).to_string());
     if matches!(error, StreamError::Options(_)) {
         say("Try -help for more information\n");
     }
     job::say_failed();
-    match error.code() {
-        1 => USAGE,
-        code => code,
-    }
+    error.code()
 }
 
 fn prepare(options: &Options, environment: &Environment) -> Result<StreamJob, StreamError> {
@@ -216,20 +208,12 @@ fn warn_of_what_is_not_done(options: &Options, properties: &Properties) {
 
 /// `PATH` or `PATH#NAME`.
 fn shipped(uris: &Uris, typed: &str) -> Result<Shipped, StreamError> {
-    let (path, name) = match typed.rsplit_once('#') {
-        Some((path, name)) if !name.is_empty() => (path, Some(name)),
-        _ => (typed, None),
-    };
+    let (path, name) = Shipped::cut(typed);
     let file = uris.locate(path)?;
     if !file.path.exists() {
         return Err(StreamError::NoFile(file));
     }
-    let own = file.name().display().to_string();
-    let name = name.map_or(own, str::to_owned);
-    if name.is_empty() || name.contains('/') || name == ".." || name == "." {
-        return Err(StreamError::FileName(name));
-    }
-    Ok(Shipped::new(name, file.path))
+    Shipped::named(file.path, name).map_err(StreamError::FileName)
 }
 
 /// Parents of the output are made, as by Hadoop.

@@ -75,3 +75,4 @@ pub use plan::{
 pub use read_buffer::ReadBuffer;
 pub use reader::SplitReader;
 pub use typed::{CsvError, JsonError};
+pub use walk::is_hidden;

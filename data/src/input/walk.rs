@@ -74,7 +74,7 @@ fn walk_error(typed: &RawPath, base: &Path, error: walkdir::Error) -> DiscoverEr
 }
 
 /// Whether folders and globs leave out entries of this name.
-pub(super) fn is_hidden(name: &OsStr) -> bool {
+pub fn is_hidden(name: &OsStr) -> bool {
     matches!(name.as_bytes().first(), Some(b'_' | b'.'))
 }
 

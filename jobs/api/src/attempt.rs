@@ -41,13 +41,19 @@ const STATUS_MAX: usize = 512;
 const FOLDER: &str = "own";
 
 impl<'a> Attempt<'a> {
-    pub(crate) fn of_map(task: &MapTask<'a>, monitor: &'a dyn Monitor) -> Self {
+    fn new(
+        id: AttemptId,
+        (maps, reduces): (u32, u32),
+        split: Option<&'a Split>,
+        scratch: &'a Scratch,
+        monitor: &'a dyn Monitor,
+    ) -> Self {
         Self {
-            id: task.attempt,
-            maps: task.maps,
-            reduces: task.partitions,
-            split: Some(task.split),
-            scratch: task.scratch,
+            id,
+            maps,
+            reduces,
+            split,
+            scratch,
             monitor,
             folder: OnceLock::new(),
             began: Instant::now(),
@@ -55,18 +61,14 @@ impl<'a> Attempt<'a> {
         }
     }
 
+    pub(crate) fn of_map(task: &MapTask<'a>, monitor: &'a dyn Monitor) -> Self {
+        let tasks = (task.maps, task.partitions);
+        Self::new(task.attempt, tasks, Some(task.split), task.scratch, monitor)
+    }
+
     pub(crate) fn of_reduce(task: &ReduceTask<'a>, monitor: &'a dyn Monitor) -> Self {
-        Self {
-            id: task.attempt,
-            maps: task.maps,
-            reduces: task.partitions,
-            split: None,
-            scratch: task.scratch,
-            monitor,
-            folder: OnceLock::new(),
-            began: Instant::now(),
-            told: AtomicU64::new(0),
-        }
+        let tasks = (task.maps, task.partitions);
+        Self::new(task.attempt, tasks, None, task.scratch, monitor)
     }
 
     /// One that no engine has ordered, of a job with so many tasks.
@@ -76,22 +78,13 @@ impl<'a> Attempt<'a> {
         split: Option<&'a Split>,
         scratch: &'a Scratch,
     ) -> Self {
-        Self {
-            id: AttemptId {
-                token: Token::NONE,
-                job: JobId(0),
-                task: TaskId::map(0),
-                number: 1,
-            },
-            maps,
-            reduces,
-            split,
-            scratch,
-            monitor: &crate::Unwatched,
-            folder: OnceLock::new(),
-            began: Instant::now(),
-            told: AtomicU64::new(0),
-        }
+        let id = AttemptId {
+            token: Token::NONE,
+            job: JobId(0),
+            task: TaskId::map(0),
+            number: 1,
+        };
+        Self::new(id, (maps, reduces), split, scratch, &crate::Unwatched)
     }
 
     /// Its task, the number of the try, and a token that no other attempt has. Where no master has ordered it (`mapfold task`, `replay`), the job

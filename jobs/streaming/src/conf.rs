@@ -92,6 +92,27 @@ impl Shipped {
         }
     }
 
+    /// Path and name of what is typed as `PATH` or `PATH#NAME`.
+    pub fn cut(typed: &str) -> (&str, Option<&str>) {
+        match typed.rsplit_once('#') {
+            Some((path, name)) if !name.is_empty() => (path, Some(name)),
+            _ => (typed, None),
+        }
+    }
+
+    /// The file at `path`, absolute, under this name or, without one, its own.
+    ///
+    /// # Errors
+    /// The name, if it is none for a file in a folder.
+    pub fn named(path: PathBuf, name: Option<&str>) -> Result<Self, String> {
+        let own = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.map_or(own.into_owned(), str::to_owned);
+        match matches!(name.as_str(), "" | "." | "..") || name.contains('/') {
+            true => Err(name),
+            false => Ok(Self::new(name, path)),
+        }
+    }
+
     /// Where it is here.
     pub(crate) fn place(&self) -> &Path {
         self.at.as_deref().unwrap_or(&self.path)

@@ -10,6 +10,7 @@ use std::path::Path;
 use mapfold_job::{Attempt, JobError};
 
 use crate::conf::{Conf, Shipped};
+use crate::ids;
 
 /// What the programs of a job have in their environment beside that of their process.
 #[derive(Clone, Debug)]
@@ -92,11 +93,8 @@ impl Environment {
             None => format!("{}_{:04}", id.token.epoch.0, id.job.0),
         };
         let is_map = split.is_some();
-        let kind = if is_map { 'm' } else { 'r' };
         let index = id.task.index;
-        let task = format!("{digits}_{kind}_{index:06}");
-        // Ours count from 1.
-        let number = id.number.saturating_sub(1);
+        let task = ids::task(&digits, is_map, index);
         let mut told = Vec::new();
         let mut tell = |names: [&str; 2], value: String| {
             told.extend(names.map(|name| (name.to_owned(), value.clone())));
@@ -111,7 +109,7 @@ impl Environment {
         );
         tell(
             ["mapreduce_task_attempt_id", "mapred_task_id"],
-            format!("attempt_{task}_{number}"),
+            ids::attempt(&task, id.number),
         );
         tell(
             ["mapreduce_task_partition", "mapred_task_partition"],

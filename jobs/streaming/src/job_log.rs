@@ -4,6 +4,7 @@ use std::time::{Instant, SystemTime};
 
 use mapfold_job::Attempt;
 
+use crate::lines;
 use crate::program::Ending;
 
 /// The output of a job that its job log is.
@@ -40,8 +41,8 @@ impl Noted {
     /// Looks at what the program is about to be fed.
     pub(crate) fn see(&mut self, block: &[u8]) {
         if self.line.is_none() && !block.is_empty() {
-            let end = memchr::memchr2(b'\n', b'\r', block).unwrap_or(block.len());
-            self.line = Some(block[..end.min(LINE_MAX)].to_vec());
+            let (line, _) = lines::first(block);
+            self.line = Some(line[..line.len().min(LINE_MAX)].to_vec());
         }
     }
 

@@ -18,6 +18,7 @@ mod feed;
 mod fields;
 mod gathered;
 pub mod guard;
+pub mod ids;
 mod input;
 mod java_number;
 mod job;

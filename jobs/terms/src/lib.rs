@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod date;
 mod digest;
 mod excerpt;
 mod id;
@@ -19,6 +20,7 @@ mod raw_path;
 mod report;
 mod size;
 
+pub use date::Date;
 pub use digest::{Digest, InputsDigest};
 pub use excerpt::excerpt;
 pub use id::{AttemptId, JobId, MasterEpoch, PartitionId, TaskId, TaskKind, Token, WorkerId};

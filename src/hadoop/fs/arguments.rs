@@ -60,6 +60,15 @@ impl Arguments {
         self.flags.iter().any(|given| given == flag)
     }
 
+    /// The paths, or the working folder.
+    pub(super) fn paths_or_here(&self) -> &[String] {
+        const HERE: &[String] = &[String::new()];
+        match self.paths.as_slice() {
+            [] => HERE,
+            paths => paths,
+        }
+    }
+
     /// All paths but the last, and that.
     pub(super) fn sources_and_target(&self) -> (&[String], &str) {
         match self.paths.split_last() {

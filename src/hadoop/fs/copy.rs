@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::path::Path;
 
 use super::super::glob;
 use super::super::uri::{Located, Uris};
@@ -108,9 +107,8 @@ fn copy_all(source: &Located, target: &Located, overwrite: bool) -> Result<(), F
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && target.path.is_dir() => {}
         made => made.map_err(FsError::at(target))?,
     }
-    for name in glob::names(&source.path).map_err(FsError::at(source))? {
-        let name = Path::new(&name);
-        copy_all(&source.child(name), &target.child(name), overwrite)?;
+    for child in glob::children(source)? {
+        copy_all(&child, &target.child(child.name()), overwrite)?;
     }
     Ok(())
 }
@@ -148,7 +146,7 @@ pub(super) fn merge(call: &Call<'_>) -> Outcome {
     let target = call.uris.local().locate(target)?;
     make_parent(&target)?;
     let mut merged = File::create(&target.path).map_err(FsError::at(&target))?;
-    call.each(sources, |source| {
+    call.each_found(sources, |source| {
         for file in files(source)? {
             let mut bytes = File::open(&file.path).map_err(FsError::at(&file))?;
             let copied = io::copy(&mut bytes, &mut merged).map_err(FsError::at(&target))?;
@@ -165,7 +163,6 @@ fn files(source: &Located) -> Result<Vec<Located>, FsError> {
     if !source.path.is_dir() {
         return Ok(vec![source.clone()]);
     }
-    let names = glob::names(&source.path).map_err(FsError::at(source))?;
-    let files = names.iter().map(|name| source.child(Path::new(name)));
-    Ok(files.filter(|file| file.path.is_file()).collect())
+    let children = glob::children(source)?.into_iter();
+    Ok(children.filter(|file| file.path.is_file()).collect())
 }

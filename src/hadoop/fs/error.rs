@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::super::glob::GlobError;
+use super::super::glob::{FolderError, GlobError};
 use super::super::uri::{Located, UriError};
 
 /// What is wrong with a path.
@@ -28,6 +28,12 @@ pub(super) enum FsError {
     Uri(#[from] UriError),
     #[error(transparent)]
     Glob(#[from] GlobError),
+}
+
+impl From<FolderError> for FsError {
+    fn from(error: FolderError) -> Self {
+        Self::at(&error.folder)(error.source)
+    }
 }
 
 impl FsError {

@@ -10,7 +10,6 @@ use std::cmp::Reverse;
 use std::fs::{self, Metadata};
 use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
 
 use super::super::clock::Moment;
 use super::super::glob;
@@ -18,7 +17,7 @@ use super::super::uri::Located;
 use super::error::FsError;
 use super::names::Names;
 use super::usage::shown_size;
-use super::{Call, Done, Outcome};
+use super::{Call, Outcome};
 
 /// A file or folder to list.
 struct Item {
@@ -27,27 +26,13 @@ struct Item {
 }
 
 pub(super) fn list(call: &Call<'_>) -> Outcome {
-    let here = ["".to_owned()];
-    let typed = match call.arguments.paths.as_slice() {
-        [] => &here[..],
-        typed => typed,
-    };
     let names = Names::read();
     let mut out = BufWriter::new(io::stdout().lock());
-    let mut done = Done::default();
-    for typed in typed {
+    call.each(call.arguments.paths_or_here(), |typed| {
         let listed = list_one(call, typed, &names, &mut out);
         out.flush().map_err(FsError::Stdout)?;
-        match listed {
-            Ok(()) => {}
-            Err(error) if error.is_broken_pipe() => return Err(error),
-            Err(error) => {
-                call.tell(&error);
-                done.failed = true;
-            }
-        }
-    }
-    Ok(done)
+        listed
+    })
 }
 
 fn list_one(
@@ -92,9 +77,7 @@ fn list_folder(
 
 /// What is in a folder, in the byte order of names.
 fn items(folder: &Located) -> Result<Vec<Item>, FsError> {
-    let names = glob::names(&folder.path).map_err(FsError::at(folder))?;
-    let items = names.iter().map(|name| item(folder.child(Path::new(name))));
-    items.collect()
+    glob::children(folder)?.into_iter().map(item).collect()
 }
 
 /// What a link leads to, if it leads anywhere.

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::super::uri::Located;
 use super::error::FsError;
-use super::{Call, Done, Outcome};
+use super::{Call, Outcome};
 
 pub(super) fn folders(call: &Call<'_>) -> Outcome {
     each(call, |folder| {
@@ -56,13 +56,7 @@ pub(super) fn make_parent(file: &Located) -> Result<(), FsError> {
 
 /// Does it with all paths as they are typed: they need not exist.
 fn each(call: &Call<'_>, act: impl Fn(&Located) -> Result<(), FsError>) -> Outcome {
-    let mut done = Done::default();
-    for typed in &call.arguments.paths {
-        let located = call.uris.locate(typed).map_err(FsError::from);
-        if let Err(error) = located.and_then(|located| act(&located)) {
-            call.tell(&error);
-            done.failed = true;
-        }
-    }
-    Ok(done)
+    call.each(&call.arguments.paths, |typed| {
+        act(&call.uris.locate(typed)?)
+    })
 }

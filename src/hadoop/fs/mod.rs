@@ -340,34 +340,37 @@ impl Call<'_> {
         }
     }
 
-    /// Does something with all that was typed, one after the other; tells what fails, and goes on.
-    fn each(
-        &self,
-        typed: &[String],
-        mut act: impl FnMut(&Located) -> Result<(), FsError>,
-    ) -> Outcome {
+    /// Does something with each of several; tells what fails, and goes on.
+    fn each<T>(&self, all: &[T], mut act: impl FnMut(&T) -> Result<(), FsError>) -> Outcome {
         let mut done = Done::default();
-        for typed in typed {
-            let found = match self.found(self.uris, typed) {
-                Ok(found) => found,
+        for one in all {
+            match act(one) {
+                Ok(()) => {}
+                Err(error) if error.is_broken_pipe() => return Err(error),
                 Err(error) => {
                     self.tell(&error);
                     done.failed = true;
-                    continue;
-                }
-            };
-            for located in found {
-                match act(&located) {
-                    Ok(()) => {}
-                    Err(error) if error.is_broken_pipe() => return Err(error),
-                    Err(error) => {
-                        self.tell(&error);
-                        done.failed = true;
-                    }
                 }
             }
         }
         Ok(done)
+    }
+
+    /// The same with all that is found of what was typed.
+    fn each_found(
+        &self,
+        typed: &[String],
+        mut act: impl FnMut(&Located) -> Result<(), FsError>,
+    ) -> Outcome {
+        let mut failed = false;
+        let done = self.each(typed, |typed| {
+            let found = self.found(self.uris, typed)?;
+            failed |= self.each(&found, &mut act)?.failed;
+            Ok(())
+        })?;
+        Ok(Done {
+            failed: failed || done.failed,
+        })
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) fn cat(call: &Call<'_>) -> Outcome {
 }
 
 pub(super) fn cat_all(call: &Call<'_>, typed: &[String]) -> Outcome {
-    call.each(typed, |located| {
+    call.each_found(typed, |located| {
         let mut file = open(located)?;
         print(&mut file, located)
     })
@@ -26,7 +26,7 @@ pub(super) fn cat_all(call: &Call<'_>, typed: &[String]) -> Outcome {
 
 /// As `-cat`, and unpacks what is packed by its name.
 pub(super) fn text(call: &Call<'_>) -> Outcome {
-    call.each(&call.arguments.paths, |located| {
+    call.each_found(&call.arguments.paths, |located| {
         let codec = Codec::of_name(&located.typed);
         let packed = BufReader::new(open(located)?);
         let mut unpacked = Decoder::new(codec, packed).map_err(FsError::at(located))?;
@@ -35,13 +35,13 @@ pub(super) fn text(call: &Call<'_>) -> Outcome {
 }
 
 pub(super) fn head(call: &Call<'_>) -> Outcome {
-    call.each(&call.arguments.paths, |located| {
+    call.each_found(&call.arguments.paths, |located| {
         print(&mut open(located)?.take(END_BYTES), located)
     })
 }
 
 pub(super) fn tail(call: &Call<'_>) -> Outcome {
-    call.each(&call.arguments.paths, |located| {
+    call.each_found(&call.arguments.paths, |located| {
         let mut file = open(located)?;
         let length = file.metadata().map_err(FsError::at(located))?.len();
         let from = SeekFrom::Start(length.saturating_sub(END_BYTES));

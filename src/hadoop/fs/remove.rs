@@ -64,7 +64,7 @@ pub(super) fn all(located: &Located) -> Result<(), FsError> {
 }
 
 pub(super) fn folders(call: &Call<'_>) -> Outcome {
-    call.each(&call.arguments.paths, |located| {
+    call.each_found(&call.arguments.paths, |located| {
         match fs::remove_dir(&located.path).map_err(FsError::at(located)) {
             Err(FsError::NotEmpty(_)) if call.has("ignore-fail-on-non-empty") => Ok(()),
             removed => removed,

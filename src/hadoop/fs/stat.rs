@@ -16,7 +16,7 @@ pub(super) fn stat(call: &Call<'_>) -> Outcome {
         paths => ("%y", paths),
     };
     let names = Names::read();
-    call.each(paths, |located| {
+    call.each_found(paths, |located| {
         let line = line(format, located, &names)?;
         writeln!(io::stdout(), "{line}").map_err(FsError::Stdout)
     })

@@ -7,7 +7,6 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::Path;
 
 use super::super::glob;
 use super::super::uri::Located;
@@ -23,11 +22,6 @@ struct Sum {
 }
 
 pub(super) fn usage(call: &Call<'_>) -> Outcome {
-    let here = ["".to_owned()];
-    let typed = match call.arguments.paths.as_slice() {
-        [] => &here[..],
-        typed => typed,
-    };
     let mut rows: Vec<[String; 3]> = Vec::new();
     if call.has("v") {
         rows.push(
@@ -39,9 +33,9 @@ pub(super) fn usage(call: &Call<'_>) -> Outcome {
             .map(str::to_owned),
         );
     }
-    let Done { failed } = call.each(typed, |located| {
+    let Done { failed } = call.each_found(call.arguments.paths_or_here(), |located| {
         let shown = match located.path.is_dir() && !call.has("s") {
-            true => children(located)?,
+            true => glob::children(located)?,
             false => vec![located.clone()],
         };
         for item in shown {
@@ -65,7 +59,7 @@ pub(super) fn count(call: &Call<'_>) -> Outcome {
         writeln!(out, "   DIR_COUNT   FILE_COUNT       CONTENT_SIZE PATHNAME")
             .map_err(FsError::Stdout)?;
     }
-    call.each(&call.arguments.paths, |located| {
+    call.each_found(&call.arguments.paths, |located| {
         let sum = sum(located)?;
         let size = shown_size(sum.bytes, call.has("h"));
         let (folders, files, typed) = (sum.folders, sum.files, &located.typed);
@@ -73,36 +67,22 @@ pub(super) fn count(call: &Call<'_>) -> Outcome {
     })
 }
 
-fn children(folder: &Located) -> Result<Vec<Located>, FsError> {
-    let names = glob::names(&folder.path).map_err(FsError::at(folder))?;
-    Ok(names
-        .iter()
-        .map(|name| folder.child(Path::new(name)))
-        .collect())
-}
-
 fn sum(located: &Located) -> Result<Sum, FsError> {
     // Links are counted as what they are: they may lead in a circle.
-    let metadata = match fs::symlink_metadata(&located.path) {
-        Ok(link) if link.is_symlink() => fs::metadata(&located.path).unwrap_or(link),
-        other => other.map_err(FsError::at(located))?,
-    };
-    let is_link = fs::symlink_metadata(&located.path).is_ok_and(|it| it.is_symlink());
-    if !metadata.is_dir() || is_link {
+    let link = fs::symlink_metadata(&located.path).map_err(FsError::at(located))?;
+    if !link.is_dir() {
+        let target = fs::metadata(&located.path).unwrap_or(link);
         return Ok(Sum {
             folders: 0,
             files: 1,
-            bytes: match metadata.is_dir() {
-                true => 0,
-                false => metadata.len(),
-            },
+            bytes: if target.is_dir() { 0 } else { target.len() },
         });
     }
     let mut total = Sum {
         folders: 1,
         ..Sum::default()
     };
-    for child in children(located)? {
+    for child in glob::children(located)? {
         let sum = sum(&child)?;
         total.folders += sum.folders;
         total.files += sum.files;

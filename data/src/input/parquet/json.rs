@@ -18,6 +18,7 @@
 
 use std::io::Write as _;
 
+use mapfold_terms::Date;
 use parquet::data_type::Decimal;
 use parquet::record::{Field, Row};
 
@@ -163,47 +164,6 @@ fn write_timestamp(units: i64, digits: u32, out: &mut Vec<u8>) {
     let date = Date::of(units.div_euclid(day));
     let time = Time::of(units.rem_euclid(day), digits);
     write!(out, "\"{date}T{time}Z\"").expect("a vector takes all bytes");
-}
-
-/// A day of the Gregorian calendar.
-struct Date {
-    year: i64,
-    month: i64,
-    day: i64,
-}
-
-impl Date {
-    /// Of days since 1970 (H. Hinnant, *chrono-compatible low-level date algorithms*, `civil_from_days`).
-    fn of(days: i64) -> Self {
-        let days = days + 719_468;
-        let era = days.div_euclid(146_097);
-        let day_of_era = days.rem_euclid(146_097);
-        let year_of_era =
-            (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month_from_march = (5 * day_of_year + 2) / 153;
-        let month = if month_from_march < 10 {
-            month_from_march + 3
-        } else {
-            month_from_march - 9
-        };
-        Self {
-            year: year_of_era + era * 400 + i64::from(month <= 2),
-            month,
-            day: day_of_year - (153 * month_from_march + 2) / 5 + 1,
-        }
-    }
-}
-
-impl std::fmt::Display for Date {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { year, month, day } = self;
-        match year {
-            0..=9999 => write!(f, "{year:04}-{month:02}-{day:02}"),
-            // ISO 8601 wants a sign where years have other than four digits.
-            _ => write!(f, "{year:+05}-{month:02}-{day:02}"),
-        }
-    }
 }
 
 /// A time of day.
