@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Runs mrjob's own jobs, untouched, on Mapfold in Hadoop's place, and on mrjob's local runners, and compares what comes out.
 
-    python3 compare.py MAPFOLD [--cache DIR] [--cluster] [-k TEXT] [-v]
+    python3 compare.py MAPFOLD [--cache DIR] [--cluster] [-k REGEX] [-v]
 
 MAPFOLD is the binary. mrjob 0.7.4 comes from PyPI, into a virtual environment in DIR (by default a folder that is removed), with its examples
 and the jobs of its tests. Prints a line a job, then `N of M as expected`. Exit status: 0 if all are, 1 if not, 77 if mrjob could not be had or
 this Python cannot run it (mrjob needs 3.12 or older).
 
---cluster runs the jobs on a master and two workers of their own, -k keeps jobs whose name contains TEXT, -v shows all that a differing job said.
+--cluster runs the jobs on a master and two workers of their own, -k keeps jobs in whose name REGEX is found, -v shows all that a differing job said.
 """
 import argparse, collections, contextlib, gzip, json, os, re, shutil, socket, subprocess, sys, tarfile, tempfile, time
 from pathlib import Path
@@ -164,11 +164,11 @@ def has_mrjob(cache):
         with tarfile.open(next(cache.glob("mrjob-*.tar.gz"))) as packed:
             packed.extractall(cache / "unpacked")
         next((cache / "unpacked").iterdir()).rename(sources)
-        # What a job of the tests sends along, but the package lacks.
-        sent = sources / "tests/mr_upload_attrs_job"
-        sent.mkdir()
-        (sent / "README.txt").write_text("hello")
-        tarfile.open(sent / "empty.tar.gz", "w:gz").close()
+    # What a job of the tests sends along, but the package lacks.
+    sent = sources / "tests/mr_upload_attrs_job"
+    sent.mkdir(exist_ok=True)
+    (sent / "README.txt").write_text("hello")
+    tarfile.open(sent / "empty.tar.gz", "w:gz").close()
     return python, sources
 
 
@@ -247,7 +247,7 @@ def main():
     parser.add_argument("mapfold", type=Path)
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--cluster", action="store_true")
-    parser.add_argument("-k", default="")
+    parser.add_argument("-k", type=re.compile, default="")
     parser.add_argument("-v", action="store_true")
     args = parser.parse_args()
     mapfold = args.mapfold.resolve()
@@ -262,7 +262,7 @@ def main():
         subprocess.run([mapfold, "hadoop-home", home], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         env = {**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}", "HADOOP_HOME": str(home), "MAPFOLD_HDFS": str(top / "hdfs"), "LC_ALL": "C.UTF-8"}
         env = {name: value for name, value in env.items() if name not in ("HADOOP_PREFIX", "HADOOP_INSTALL", "MRJOB_CONF")}
-        jobs = [job for job in JOBS if args.k in job.name]
+        jobs = [job for job in JOBS if args.k.search(job.name)]
         with cluster(mapfold, env) if args.cluster else contextlib.nullcontext({}) as more:
             good = sum(compare(job, python, sources, top, {**env, **more}, args.v) for job in jobs)
     print(f"{good} of {len(jobs)} as expected")
