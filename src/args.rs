@@ -16,6 +16,7 @@ use mapfold_terms::{ByteSize, Format, JobId, Skipped, WorkerId};
 
 use crate::duration;
 use crate::exit::Exit;
+use crate::formats::FormatArg;
 
 /// A MapReduce engine in one binary: the same bytes on one laptop or on a cluster.
 ///
@@ -408,8 +409,10 @@ pub(crate) struct WorkArgs {
     /// parquet: rows of Parquet files, each as a line of JSON (in a Mapfold built with the cargo feature `parquet`).
     /// nline:N: lines, and a map task for every N of them.
     /// fixed:N: a record for every N bytes.
+    ///
+    /// Of a job with several inputs, NAME=FORMAT says it of one; may be repeated.
     #[arg(long, value_name = "FORMAT", verbatim_doc_comment)]
-    pub(crate) format: Option<Format>,
+    pub(crate) format: Vec<FormatArg>,
 
     /// Input bytes for each map task [default: by input size]
     ///
@@ -886,7 +889,7 @@ pub(crate) struct BenchArgs {
 
     /// How input is cut into records: lines, files, csv, tsv, parquet, nline:N, fixed:N [default: the job's]
     #[arg(long, value_name = "FORMAT")]
-    pub(crate) format: Option<Format>,
+    pub(crate) format: Vec<FormatArg>,
 
     /// Input bytes for each map task [default: by input size]
     #[arg(long, value_name = "SIZE")]
@@ -950,7 +953,7 @@ pub(crate) struct SequentialArgs {
     pub(crate) params: Vec<(String, String)>,
 
     #[arg(long, value_name = "FORMAT")]
-    pub(crate) format: Option<Format>,
+    pub(crate) format: Vec<FormatArg>,
 
     #[arg(long, value_name = "CODEC", hide_possible_values = true)]
     pub(crate) compress: Option<CompressChoice>,
@@ -990,7 +993,7 @@ pub(crate) struct PlanArgs {
 
     /// How input is cut into records: lines, files, csv, tsv, parquet, nline:N, fixed:N [default: the job's]
     #[arg(long, value_name = "FORMAT")]
-    pub(crate) format: Option<Format>,
+    pub(crate) format: Vec<FormatArg>,
 
     /// Input bytes for each map task [default: by input size]
     #[arg(long, value_name = "SIZE")]

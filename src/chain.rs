@@ -104,7 +104,7 @@ fn of_stage(whole: &RunSettings, stage: ThenArgs) -> Result<RunSettings, Problem
     Ok(RunSettings {
         job: stage.job,
         params: settings::params(stage.params)?,
-        format: stage.format,
+        formats: stage.format.into(),
         split_size: stage.split_size.map(settings::positive).transpose()?,
         reducers: stage.reducers,
         skip_bad: stage.output.skip_bad.unwrap_or(0),

@@ -48,7 +48,12 @@ fn text(info: &JobInfo, typed: &JobArgs) -> String {
             "\nRounds: with --times N, the rows of each are `{param}` of the next\n"
         );
     }
-    if info.format != Format::default() {
+    if !info.input_formats.is_empty() {
+        let formats = info.inputs.iter().zip(&info.input_formats);
+        let formats = formats.map(|(input, format)| format!("{input}={format}"));
+        let formats = formats.collect::<Vec<_>>().join(", ");
+        let _ = write!(text, "\nFormat: {formats}\n");
+    } else if info.format != Format::default() {
         let _ = write!(text, "\nFormat: {}\n", info.format);
     }
     let rows = match info.value.as_str() {
@@ -160,6 +165,7 @@ mod tests {
             value: "bytes".to_owned(),
             format: Format::Lines,
             inputs: Vec::new(),
+            input_formats: Vec::new(),
             refines: None,
             folds: false,
             total_order: false,
@@ -194,6 +200,13 @@ Example:
             format: Format::CSV,
             ..info
         };
+        let each = JobInfo {
+            input_formats: vec![Format::Lines, Format::CSV],
+            ..join.clone()
+        };
+        let described = text(&each, &typed);
+        let formats = "\nFormat: users=lines, orders=csv\n";
+        assert!(described.contains(formats), "{described}");
         let text = text(&join, &typed);
         assert!(text.contains("\nInputs: users, orders\n"), "{text}");
         assert!(text.contains("\nFormat: csv\n"), "{text}");

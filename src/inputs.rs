@@ -9,7 +9,7 @@ use std::io::IsTerminal as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use mapfold_terms::{InputName, RawPath};
+use mapfold_terms::{Format, InputName, RawPath};
 
 use crate::error::Problem;
 use crate::exit::Exit;
@@ -23,8 +23,26 @@ pub(crate) enum Input {
     Stdin {
         /// Which of the job's inputs it is.
         input: u32,
+        /// How it is cut into records, if not as the others.
+        format: Option<Format>,
     },
     Named(InputName),
+}
+
+/// The inputs of a job.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Known<'a> {
+    pub(crate) job: &'a str,
+    /// Where it has several.
+    pub(crate) names: &'a [String],
+    /// Of these, where they have one of their own.
+    pub(crate) formats: &'a [Option<Format>],
+}
+
+impl Known<'_> {
+    fn format(&self, input: u32) -> Option<Format> {
+        self.formats.get(input as usize).copied().flatten()
+    }
 }
 
 impl Input {
@@ -34,45 +52,41 @@ impl Input {
 
     const fn input(&self) -> u32 {
         match self {
-            Self::Stdin { input } => *input,
+            Self::Stdin { input, .. } => *input,
             Self::Named(name) => name.input,
         }
     }
 }
 
-/// The inputs of `job`, which calls them `names`, for work that is done at `place`.
+/// What a job reads, for work that is done at `place`.
 pub(crate) fn inputs(
-    job: &str,
-    names: &[String],
+    known: Known<'_>,
     typed: &[PathBuf],
     place: &Place,
 ) -> Result<Vec<Input>, Problem> {
     let mut inputs = Vec::new();
     for typed in typed {
-        let (input, path) = which(job, names, typed)?;
+        let (input, path) = which(known, typed)?;
+        let format = known.format(input);
         inputs.push(match path == Path::new("-") {
-            true => Input::Stdin { input },
-            false => Input::Named(named(path, input)?),
+            true => Input::Stdin { input, format },
+            false => Input::Named(named(path, input, format)?),
         });
     }
-    all_given(job, names, inputs.iter().map(Input::input))?;
+    all_given(known, inputs.iter().map(Input::input))?;
     inputs.sort_by_key(Input::input);
     check_stdin(&inputs, place)?;
     Ok(inputs)
 }
 
 /// The same where standard input is not read.
-pub(crate) fn files(
-    job: &str,
-    names: &[String],
-    typed: &[PathBuf],
-) -> Result<Vec<InputName>, Problem> {
+pub(crate) fn files(known: Known<'_>, typed: &[PathBuf]) -> Result<Vec<InputName>, Problem> {
     let mut inputs = Vec::new();
     for typed in typed {
-        let (input, path) = which(job, names, typed)?;
-        inputs.push(named(path, input)?);
+        let (input, path) = which(known, typed)?;
+        inputs.push(named(path, input, known.format(input))?);
     }
-    all_given(job, names, inputs.iter().map(|name| name.input))?;
+    all_given(known, inputs.iter().map(|name| name.input))?;
     inputs.sort_by_key(|name| name.input);
     Ok(inputs)
 }
@@ -82,20 +96,26 @@ pub(crate) fn surely_paths(typed: &[PathBuf]) -> Result<Vec<InputName>, Problem>
     let may_be_named = |path: &Path| path.as_os_str().as_bytes().contains(&b'=') && !path.exists();
     let paths = typed.iter().map(PathBuf::as_path);
     let paths = paths.filter(|path| *path != Path::new("-") && !may_be_named(path));
-    paths.map(|path| named(path, 0)).collect()
+    paths.map(|path| named(path, 0, None)).collect()
 }
 
 /// A path as it was typed, and where it is.
-pub(crate) fn named(typed: &Path, input: u32) -> Result<InputName, Problem> {
+pub(crate) fn named(
+    typed: &Path,
+    input: u32,
+    format: Option<Format>,
+) -> Result<InputName, Problem> {
     Ok(InputName {
         typed: RawPath::from(typed),
         absolute: RawPath::from(absolute(typed)?),
         input,
+        format,
     })
 }
 
 /// Which input of the job is meant, and the path.
-fn which<'t>(job: &str, names: &[String], typed: &'t Path) -> Result<(u32, &'t Path), Problem> {
+fn which<'t>(known: Known<'_>, typed: &'t Path) -> Result<(u32, &'t Path), Problem> {
+    let Known { job, names, .. } = known;
     if names.is_empty() {
         return Ok((0, typed));
     }
@@ -119,20 +139,28 @@ fn which<'t>(job: &str, names: &[String], typed: &'t Path) -> Result<(u32, &'t P
         return Ok((input, path));
     }
     let name = String::from_utf8_lossy(&bytes[..at]);
+    Err(no_such_input(job, names, &name).hint_if_none("inputs are typed as NAME=PATH"))
+}
+
+/// There is none of this name; hints at one that is alike.
+pub(crate) fn no_such_input(job: &str, names: &[String], name: &str) -> Problem {
+    if names.is_empty() {
+        let what = format!("job `{job}` has no input `{name}`: it has no names for its inputs");
+        return Problem::new(Exit::Usage, what);
+    }
     let what = format!(
         "job `{job}` has no input `{name}`; it has {}",
         names.join(", ")
     );
     let problem = Problem::new(Exit::Usage, what);
-    Err(
-        match did_you_mean(&name, names.iter().map(String::as_str)) {
-            Some(question) => problem.hint(question),
-            None => problem.hint("inputs are typed as NAME=PATH"),
-        },
-    )
+    match did_you_mean(name, names.iter().map(String::as_str)) {
+        Some(question) => problem.hint(question),
+        None => problem,
+    }
 }
 
-fn all_given(job: &str, names: &[String], given: impl Iterator<Item = u32>) -> Result<(), Problem> {
+fn all_given(known: Known<'_>, given: impl Iterator<Item = u32>) -> Result<(), Problem> {
+    let Known { job, names, .. } = known;
     let given: Vec<u32> = given.collect();
     let missing = (0..).zip(names).find(|(input, _)| !given.contains(input));
     let Some((_, name)) = missing else {
@@ -178,14 +206,22 @@ mod tests {
         words.split_whitespace().map(PathBuf::from).collect()
     }
 
-    fn names() -> Vec<String> {
-        ["users", "orders"].map(str::to_owned).into()
+    fn of_join(words: &str) -> Result<Vec<InputName>, Problem> {
+        let names = ["users", "orders"].map(str::to_owned);
+        let known = Known {
+            job: "join",
+            names: &names,
+            formats: &[None, Some(Format::CSV)],
+        };
+        files(known, &typed(words))
     }
 
     #[track_caller]
     fn check(words: &str, want: &[(u32, &str)]) {
-        let files = files("join", &names(), &typed(words));
+        let files = of_join(words);
         let files = files.unwrap_or_else(|problem| panic!("{}", problem.render(Paint::Plain)));
+        let format = |name: &InputName| (name.input == 1).then_some(Format::CSV);
+        assert!(files.iter().all(|name| name.format == format(name)));
         let got: Vec<_> = files
             .iter()
             .map(|name| (name.input, name.typed.as_path().to_str().unwrap()))
@@ -195,7 +231,7 @@ mod tests {
 
     #[track_caller]
     fn refuses(words: &str, want: &str) {
-        let refused = files("join", &names(), &typed(words)).unwrap_err();
+        let refused = of_join(words).unwrap_err();
         let said = refused.render(Paint::Plain);
         assert!(said.contains(want), "{words}: {said}");
     }
@@ -223,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_job_with_one_input_takes_paths_as_they_are() {
-        let inputs = files("wordcount", &[], &typed("a=b -")).unwrap();
+        let inputs = files(Known::default(), &typed("a=b -")).unwrap();
         let typed: Vec<_> = inputs.iter().map(|name| name.typed.as_path()).collect();
         assert_eq!(typed, [Path::new("a=b"), Path::new("-")]);
     }

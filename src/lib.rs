@@ -26,6 +26,7 @@ mod error;
 mod exit;
 mod follow;
 mod foreground;
+mod formats;
 mod generate;
 mod hadoop;
 mod inputs;

@@ -12,6 +12,7 @@ use mapfold_terms::{ByteSize, JobKey, JobSpec, Partitioning, RawPath};
 use crate::args::PlanArgs;
 use crate::error::Problem;
 use crate::exit::Exit;
+use crate::formats::Formats;
 use crate::plan_file::PlanFile;
 use crate::plugin::Found;
 use crate::settings::{codec, params, positive, reducers};
@@ -33,13 +34,14 @@ fn spec(args: &PlanArgs, found: &Found) -> Result<JobSpec, Problem> {
     let settled = found.settled(&params(args.params.clone())?)?;
     let runner = found.build(&settled.params)?;
     let info = runner.info();
+    let formats = Formats::new(&args.format)?;
     let mut spec = JobSpec {
         key: JobKey(0),
         job: found.name.clone(),
         params: settled.params,
         files: settled.files,
-        inputs: found.files(&args.inputs)?,
-        format: args.format.unwrap_or(info.format),
+        inputs: found.files(&args.inputs, &formats)?,
+        format: formats.rest(info),
         split_size: args.split_size.map(positive).transpose()?,
         split_per_file: info.split_per_file,
         reducers: reducers(args.reducers, info)?,

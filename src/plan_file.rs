@@ -73,6 +73,9 @@ struct PlanInput {
     /// Which of the job's inputs it belongs to.
     #[serde(default)]
     input: u32,
+    /// Its own, as it is typed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    format: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -297,6 +300,7 @@ impl PlanInput {
             modified_ns,
             changed_ns,
             input: file.input,
+            format: file.format.map(|format| format.to_string()),
         }
     }
 
@@ -312,6 +316,8 @@ impl PlanInput {
                 changed_ns: self.changed_ns,
             },
             input: self.input,
+            // Only this version wrote it.
+            format: self.format.as_ref().and_then(|format| format.parse().ok()),
         }
     }
 }

@@ -13,7 +13,8 @@ use mapfold_worker::{PluginCatalog, PluginJob, Probed, TryJob};
 use crate::args::JobArgs;
 use crate::error::Problem;
 use crate::exit::Exit;
-use crate::inputs::Input;
+use crate::formats::Formats;
+use crate::inputs::{Input, Known};
 use crate::settings::{Place, Shown};
 use crate::{crate_build, inputs, isolate, job, stderr};
 
@@ -146,17 +147,37 @@ impl Found {
     }
 
     /// What the job reads, of what was typed.
-    pub(crate) fn inputs(&self, typed: &[PathBuf], place: &Place) -> Result<Vec<Input>, Problem> {
-        inputs::inputs(plain(&self.name), &self.info_inputs(), typed, place)
+    pub(crate) fn inputs(
+        &self,
+        typed: &[PathBuf],
+        formats: &Formats,
+        place: &Place,
+    ) -> Result<Vec<Input>, Problem> {
+        self.with_known(formats, |known| inputs::inputs(known, typed, place))
     }
 
     /// The same where standard input is not read.
-    pub(crate) fn files(&self, typed: &[PathBuf]) -> Result<Vec<InputName>, Problem> {
-        inputs::files(plain(&self.name), &self.info_inputs(), typed)
+    pub(crate) fn files(
+        &self,
+        typed: &[PathBuf],
+        formats: &Formats,
+    ) -> Result<Vec<InputName>, Problem> {
+        self.with_known(formats, |known| inputs::files(known, typed))
     }
 
-    fn info_inputs(&self) -> Vec<String> {
-        self.info().map(|info| info.inputs).unwrap_or_default()
+    fn with_known<T>(
+        &self,
+        formats: &Formats,
+        find: impl FnOnce(Known<'_>) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let Some(info) = self.info() else {
+            return find(Known::default());
+        };
+        find(Known {
+            job: plain(&self.name),
+            names: &info.inputs,
+            formats: &formats.own(&info)?,
+        })
     }
 
     /// `None` if there is no such job.

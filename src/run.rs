@@ -127,7 +127,7 @@ impl Ready {
         let found = find(settings, catalog)?;
         found.warn(shown);
         let inputs = match first {
-            true => found.inputs(&settings.inputs, &settings.place)?,
+            true => found.inputs(&settings.inputs, &settings.formats, &settings.place)?,
             false => Vec::new(),
         };
         let settled = found.settled(&settings.params)?;
@@ -288,6 +288,7 @@ fn rows_of(job: &Ended) -> InputName {
         typed: RawPath::from(PathBuf::from(plain(&job.spec.job))),
         absolute: job.spec.output.clone(),
         input: 0,
+        format: None,
     }
 }
 
@@ -526,10 +527,11 @@ impl Files {
     fn inputs_of(&self, job: &Ready) -> Vec<InputName> {
         let inputs = job.inputs.iter().filter_map(|input| match input {
             Input::Named(name) => Some(name.clone()),
-            Input::Stdin { input } => self.stdin.as_ref().map(|spooled| InputName {
+            Input::Stdin { input, format } => self.stdin.as_ref().map(|spooled| InputName {
                 typed: RawPath::from(PathBuf::from("-")),
                 absolute: RawPath::from(spooled.path.as_path()),
                 input: *input,
+                format: *format,
             }),
         });
         inputs.collect()
@@ -557,7 +559,7 @@ fn spec(
         params: settled.params,
         files: settled.files,
         inputs,
-        format: settings.format.unwrap_or(info.format),
+        format: settings.formats.rest(info),
         split_size: settings.split_size,
         split_per_file: info.split_per_file,
         reducers: reducers(settings.reducers, info)?,

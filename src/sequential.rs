@@ -11,6 +11,7 @@ use mapfold_terms::{FailClass, Failure};
 use crate::args::SequentialArgs;
 use crate::error::Problem;
 use crate::exit::Exit;
+use crate::formats::Formats;
 use crate::plugin;
 use crate::scratch::no_scratch;
 use crate::settings::{codec, params};
@@ -22,14 +23,15 @@ pub(crate) fn sequential(
     let found = plugin::find(&args.job, catalog)?;
     let settled = found.settled(&params(args.params.clone())?)?;
     let runner = found.build(&settled.params)?;
-    let names = found.files(&args.inputs)?;
+    let formats = Formats::new(&args.format)?;
+    let names = found.files(&args.inputs, &formats)?;
     let cannot_read = |error: &dyn std::error::Error| {
         Problem::new(Exit::Input, "cannot read the input").because(error)
     };
     let files = discover(&names).map_err(|error| cannot_read(&error))?;
     let info = runner.info();
     let options = PlanOptions {
-        format: args.format.unwrap_or(info.format),
+        format: formats.rest(info),
         split_per_file: info.split_per_file,
         ..PlanOptions::default()
     };

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mapfold_protocol::Address;
-use mapfold_terms::{ByteSize, Codec, Format, InputName, JobInfo};
+use mapfold_terms::{ByteSize, Codec, InputName, JobInfo};
 
 use crate::args::{CompressChoice, JobArgs, ProgressChoice, RunArgs, ShownArgs, WorkArgs};
 use crate::client::check_reach;
 use crate::error::Problem;
 use crate::exit::Exit;
-use crate::inputs;
+use crate::formats::Formats;
+use crate::inputs::{self, Known};
 use crate::paint::Paint;
 use crate::plugin::plain;
 use crate::progress::About;
@@ -53,8 +54,7 @@ pub(crate) struct RunSettings {
     pub(crate) params: BTreeMap<String, String>,
     /// As typed: what they are called depends on the job.
     pub(crate) inputs: Vec<PathBuf>,
-    /// The job's, if none.
-    pub(crate) format: Option<Format>,
+    pub(crate) formats: Formats,
     pub(crate) split_size: Option<ByteSize>,
     pub(crate) reducers: Option<u32>,
     pub(crate) parts: Codec,
@@ -141,13 +141,13 @@ impl RunSettings {
             needs_output(address)?;
         }
         // What is wrong with them whatever the job.
-        inputs::inputs("", &[], &args.inputs, &place)?;
+        inputs::inputs(Known::default(), &args.inputs, &place)?;
         Ok(Self {
             params,
             inputs: args.inputs,
             progress: shown.progress(args.progress),
             job,
-            format: args.format,
+            formats: Formats::new(&args.format)?,
             split_size: args.split_size.map(positive).transpose()?,
             reducers: args.reducers,
             parts: codec(args.compress),
@@ -281,7 +281,7 @@ pub(crate) fn params(typed: Vec<(String, String)>) -> Result<BTreeMap<String, St
 
 /// As it was typed, and where it is.
 pub(crate) fn input_name(typed: &Path) -> Result<InputName, Problem> {
-    inputs::named(typed, 0)
+    inputs::named(typed, 0, None)
 }
 
 /// Absolute, without a trailing slash; links and wildcards stay as they are.

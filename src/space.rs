@@ -190,21 +190,23 @@ fn temporary(place: &Place) -> Option<(PathBuf, u64)> {
 impl Volume {
     fn of(plan: &Plan, skip_bad: u32) -> Self {
         let pieces = plan.splits.iter().flat_map(|split| &split.pieces);
-        let (mut plain, mut packed) = (0_u64, 0_u64);
+        let (mut plain, mut packed, mut least) = (0_u64, 0_u64, 0_u64);
         for piece in pieces {
-            match piece.file.codec {
-                Codec::Plain => plain += piece.end - piece.start,
-                _ => packed += piece.end - piece.start,
+            let bytes = piece.end - piece.start;
+            if piece.file.codec != Codec::Plain {
+                packed += bytes;
+                continue;
             }
+            plain += bytes;
+            least += match piece.file.format_or(plan.format) {
+                _ if skip_bad > 0 => 0,
+                Format::Fixed(_) | Format::Files => bytes,
+                // A line that ends in CR LF is written with LF alone, and may be empty.
+                Format::Lines | Format::NLine(_) => bytes / 2,
+                // All may be headers, or the names of columns that a Parquet file does not repeat.
+                Format::Csv(_) | Format::Parquet => 0,
+            };
         }
-        let least = match plan.format {
-            _ if skip_bad > 0 => 0,
-            Format::Fixed(_) | Format::Files => plain,
-            // A line that ends in CR LF is written with LF alone, and may be empty.
-            Format::Lines | Format::NLine(_) => plain / 2,
-            // All may be headers, or the names of columns that a Parquet file does not repeat.
-            Format::Csv(_) | Format::Parquet => 0,
-        };
         Self {
             least,
             likely: plain + packed * UNPACKED_LIKELY,

@@ -139,6 +139,7 @@ mod tests {
             typed: Path::new("out").into(),
             absolute: folder.path().into(),
             input: 0,
+            format: None,
         };
         let found = input::discover(&[name]).unwrap();
         let plan = input::plan(found, Format::Lines, None, None).unwrap();

@@ -44,7 +44,7 @@ pub struct Manifest {
     pub job: String,
     /// Its parameters as typed; of a file that one of them names, what is in it: `blake3:HASH`.
     pub params: BTreeMap<String, String>,
-    /// How inputs were cut into records.
+    /// How inputs were cut into records that have no format of their own.
     pub format: String,
     /// Size of a split in bytes.
     pub split_size: u64,
@@ -83,8 +83,8 @@ pub struct Inputs {
     pub files: u64,
     /// Bytes of all files, as stored.
     pub bytes: u64,
-    /// BLAKE3 over, for each file in order: of one that is not of the job's first input, 0xffffffff and its input (u32 each, little-endian); length of
-    /// its name (u32), its name, its length (u64).
+    /// BLAKE3 over, for each file in order: of one that is not of the job's first input, 0xffffffff and its input (u32 each, little-endian); of one
+    /// with a format of its own, 0xfffffffe, the length of the format's name (u32) and its name; length of the file's name (u32), its name, its length (u64).
     pub list: B3,
     /// The files in order; absent if there are more than [`INPUTS_LISTED_MAX`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,6 +102,9 @@ pub struct InputEntry {
     /// Which of the job's inputs it belongs to, counted from 0; absent if that is the first.
     #[serde(default, skip_serializing_if = "is_first")]
     pub input: u32,
+    /// How it was cut into records, if not by [`Manifest::format`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
@@ -184,6 +187,11 @@ impl Inputs {
                 hasher.update(&u32::MAX.to_le_bytes());
                 hasher.update(&file.input.to_le_bytes());
             }
+            let format = file.format.map(|format| format.to_string());
+            if let Some(format) = &format {
+                hasher.update(&(u32::MAX - 1).to_le_bytes());
+                hash_name(&mut hasher, format.as_bytes());
+            }
             hash_name(&mut hasher, name);
             hasher.update(&bytes.to_le_bytes());
             inputs.files += 1;
@@ -193,6 +201,7 @@ impl Inputs {
                     name: String::from_utf8_lossy(name).into_owned(),
                     bytes,
                     input: file.input,
+                    format,
                 });
             }
         }

@@ -311,6 +311,7 @@ mod tests {
                 typed: RawPath::from(Path::new(typed)),
                 absolute,
                 input: 0,
+                format: None,
             };
             let refused = check_holds_no_input(&output, &[input], &[]).is_err();
             assert_eq!(refused, held, "{typed}");

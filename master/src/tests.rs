@@ -71,6 +71,7 @@ impl Bench {
                 typed: RawPath::from(Path::new("in")),
                 absolute: RawPath::from(self.path("in")),
                 input: 0,
+                format: None,
             }],
             // A map task a line, so that a small file makes many.
             format: Format::NLine(NonZeroU32::MIN),

@@ -229,7 +229,7 @@ fn job_args(command: &str, args: &BenchArgs) -> Vec<OsString> {
             OsString::from(format!("{name}={value}")),
         ]);
     }
-    if let Some(format) = args.format {
+    for format in &args.format {
         words.extend([
             OsString::from("--format"),
             OsString::from(format.to_string()),

@@ -37,6 +37,7 @@ use mapfold_terms::ByteSize;
 use crate::args::BenchArgs;
 use crate::error::Problem;
 use crate::exit::Exit;
+use crate::formats::Formats;
 use crate::plan::cannot_write;
 use crate::plugin::{self, Found};
 use crate::runtime::block_on;
@@ -62,7 +63,8 @@ pub(crate) fn bench(
     // What is wrong is better told now than by the first program that fails.
     let found = plugin::find(&args.job, catalog)?;
     let runner = found.build(&found.settled(&params(args.params.clone())?)?.params)?;
-    let format = args.format.unwrap_or(runner.info().format);
+    let formats = Formats::new(&args.format)?;
+    let format = formats.rest(runner.info());
     drop(runner);
     if let Some(built) = &found.plugin {
         // What is measured does not build.
@@ -70,7 +72,7 @@ pub(crate) fn bench(
     }
     let args = &args;
     args.split_size.map(positive).transpose()?;
-    let (files, bytes) = size_up(args, &found)?;
+    let (files, bytes) = size_up(args, &formats, &found)?;
     let contenders = Contender::all(args)?;
     let measured = block_on(race(contenders, args.runs, format, shown))?;
     let findings = Findings {
@@ -95,12 +97,12 @@ pub(crate) fn bench(
 }
 
 /// Files and bytes of the input, which must be there.
-fn size_up(args: &BenchArgs, job: &Found) -> Result<(u64, ByteSize), Problem> {
+fn size_up(args: &BenchArgs, formats: &Formats, job: &Found) -> Result<(u64, ByteSize), Problem> {
     if args.inputs.iter().any(|typed| typed == Path::new("-")) {
         let what = "standard input (`-`) can be read only once";
         return Err(Problem::new(Exit::Usage, what).hint("write it to a file first"));
     }
-    let names = job.files(&args.inputs)?;
+    let names = job.files(&args.inputs, formats)?;
     let found = discover(&names)
         .map_err(|error| Problem::new(Exit::Input, "cannot read the input").because(&error))?;
     let bytes = found.iter().map(|file| file.fingerprint.len).sum();

@@ -119,7 +119,7 @@ fn settings(job: &StreamJob, environment: &Environment) -> Result<RunSettings, P
         },
         params,
         inputs: job.inputs.clone(),
-        format: Some(*format),
+        formats: Some(*format).into(),
         split_size: Some(job.split_size),
         reducers: Some(*reducers),
         parts: *parts,

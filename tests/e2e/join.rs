@@ -89,16 +89,16 @@ fn a_join_gives_the_same_folder_wherever_it_runs() {
         sandbox.run(line.split(' '));
     }
     assert_eq!(rows_of(&sandbox.work("tasks")), want());
-    let bare = fs::read_dir(sandbox.work("sequential"))
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap();
-    let rows = fs::read(bare.path()).unwrap();
-    let rows = rows
-        .split_inclusive(|byte| *byte == b'\n')
-        .map(|row| row[..row.len() - 1].to_vec());
-    assert_eq!(crate::sandbox::sorted(rows.collect()), want());
+    assert_eq!(bare_rows(&sandbox), want());
+}
+
+/// Of the one part that `mapfold sequential` leaves.
+fn bare_rows(sandbox: &Sandbox) -> Vec<Vec<u8>> {
+    let mut parts = fs::read_dir(sandbox.work("sequential")).unwrap();
+    let rows = fs::read(parts.next().unwrap().unwrap().path()).unwrap();
+    let rows = rows.split_inclusive(|byte| *byte == b'\n');
+    let rows = rows.map(|row| row[..row.len() - 1].to_vec());
+    crate::sandbox::sorted(rows.collect())
 }
 
 #[test]
@@ -177,4 +177,149 @@ fn a_failed_task_of_a_join_is_replayed_with_its_inputs() {
         "{}",
         replayed.stderr
     );
+}
+
+/// People in a table with a header, things as lines of JSON.
+fn write_two_formats(sandbox: &Sandbox) {
+    let people: String = (0..250).map(|n| format!("\"P{n}, Inc.\",{n}\n")).collect();
+    fs::write(sandbox.work("people.csv"), format!("name,id\n{people}")).unwrap();
+    fs::create_dir(sandbox.work("things")).unwrap();
+    for file in ["a", "b"] {
+        let things: String = (0..500)
+            .map(|n| format!("{{\"of\":{},\"thing\":\"{n}{file}\"}}\n", n % 300))
+            .collect();
+        fs::write(sandbox.work("things").join(file), things).unwrap();
+    }
+}
+
+fn want_of_two_formats() -> Vec<Vec<u8>> {
+    let mut rows = Vec::new();
+    for n in (0..500).filter(|n| n % 300 < 250) {
+        let (of, file) = (n % 300, ["a", "b"]);
+        rows.extend(file.map(|file| {
+            let thing = format!("{{\"of\":{of},\"thing\":\"{n}{file}\"}}");
+            format!("\"P{of}, Inc.\",{of}\t{thing}").into_bytes()
+        }));
+    }
+    crate::sandbox::sorted(rows)
+}
+
+const TWO_FORMATS: &str =
+    "join left=people.csv right=things/ --format left=csv -p left=id -p right=of";
+
+#[test]
+fn inputs_may_have_formats_of_their_own_wherever_a_job_runs() {
+    let sandbox = Sandbox::new();
+    write_two_formats(&sandbox);
+    let cluster = Cluster::start(&sandbox, Over::Tcp, 2);
+    let job: Vec<&str> = TWO_FORMATS.split(' ').collect();
+    let mut first = None;
+    for place in [
+        &["--slots", "2"][..],
+        &["--slots", "2", "--isolate"],
+        &["--workers", "2"],
+        &["--master", &cluster.address],
+        // However it is typed.
+        &["--slots", "2", "--format", "right=lines"],
+    ] {
+        let ended = run(&sandbox, &[&job[..], &HOW, place].concat());
+        assert!(ended.status.success(), "{place:?}: {}", ended.stderr);
+        let rows = rows_of(&sandbox.work("out"));
+        assert_eq!(rows, want_of_two_formats(), "{place:?}");
+        let got = bytes_of(&sandbox.work("out"));
+        assert!(*first.get_or_insert(got.clone()) == got, "{place:?}");
+        fs::remove_dir_all(sandbox.work("out")).unwrap();
+    }
+    cluster.end();
+    let manifest: serde_json::Value = serde_json::from_slice(&first.unwrap()["_SUCCESS"]).unwrap();
+    assert_eq!(manifest["format"], "lines");
+    let listed = &manifest["inputs"]["listed"];
+    assert_eq!(listed[0]["format"], "csv");
+    assert_eq!(listed[1]["format"], serde_json::Value::Null);
+    for line in [
+        format!("plan {TWO_FORMATS} -r 1 --split-size 1GB -o plan.json"),
+        "task map --plan plan.json --index 0 --to shuffle".to_owned(),
+        "task reduce --plan plan.json --index 0 --from shuffle".to_owned(),
+        "task commit --plan plan.json --from shuffle -o tasks".to_owned(),
+        format!("sequential {TWO_FORMATS} -o sequential"),
+    ] {
+        sandbox.run(line.split(' '));
+    }
+    assert_eq!(rows_of(&sandbox.work("tasks")), want_of_two_formats());
+    assert_eq!(bare_rows(&sandbox), want_of_two_formats());
+}
+
+#[test]
+fn a_plugin_is_given_the_formats_of_its_inputs() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.work("customers"), "id\tname\n7\tAnn, of York\n").unwrap();
+    fs::write(sandbox.work("orders"), "customer,cents\n7,100\n7,20\n").unwrap();
+    let orders = plugin("orders");
+    let job = [
+        orders.to_str().unwrap(),
+        "customers=customers",
+        "orders=orders",
+        "--format",
+        "customers=tsv",
+    ];
+    let cluster = Cluster::start(&sandbox, Over::Tcp, 1);
+    for place in [
+        &["--slots", "2"][..],
+        &["--isolate"],
+        &["--master", &cluster.address],
+    ] {
+        let ended = run(&sandbox, &[&job[..], &HOW, place].concat());
+        assert!(ended.status.success(), "{place:?}: {}", ended.stderr);
+        assert_eq!(rows_of(&sandbox.work("out")), [b"Ann, of York\t2\t120"]);
+        fs::remove_dir_all(sandbox.work("out")).unwrap();
+    }
+    cluster.end();
+    // A capsule knows them, too.
+    fs::write(sandbox.work("customers"), "id\tname\nseven\tAnn\n").unwrap();
+    let ended = run(&sandbox, &[&job[..], &HOW].concat());
+    assert!(ended.stderr.contains("field `id`"), "{}", ended.stderr);
+    let capsules = fs::read_dir(sandbox.work(".mapfold/failed")).unwrap();
+    let capsule = capsules.map(Result::unwrap).next().unwrap().path();
+    let replayed = sandbox
+        .start([std::ffi::OsStr::new("replay"), capsule.as_os_str()])
+        .wait();
+    let said = "fails, as it did before";
+    assert!(replayed.stderr.contains(said), "{}", replayed.stderr);
+}
+
+#[test]
+fn formats_that_are_given_twice_or_to_no_input_are_told() {
+    let sandbox = Sandbox::new();
+    write_two_formats(&sandbox);
+    for (more, said) in [
+        (
+            "--format lift=csv",
+            &["job `join` has no input `lift`", "did you mean `left`?"][..],
+        ),
+        (
+            "--format people=csv",
+            &["it has left, right", "--format NAME=FORMAT"],
+        ),
+        (
+            "--format left=tsv",
+            &["--format of input `left` is given twice: `csv` and `tsv`"],
+        ),
+        (
+            "--format csv --format lines",
+            &["--format is given twice: `csv` and `lines`"],
+        ),
+        ("--format left=table", &["`table` is not a format"]),
+    ] {
+        let words = format!("{TWO_FORMATS} {more}");
+        let words: Vec<&str> = words.split(' ').collect();
+        let ended = run(&sandbox, &words);
+        assert_eq!(ended.status.code(), Some(2), "{more}: {}", ended.stderr);
+        for said in said {
+            assert!(
+                ended.stderr.contains(said),
+                "no {said:?} in {}",
+                ended.stderr
+            );
+        }
+    }
 }

@@ -304,6 +304,7 @@ mod tests {
                 changed_ns: 0,
             },
             input: 0,
+            format: None,
         }
     }
 

@@ -31,7 +31,7 @@ pub fn discover(inputs: &[InputName]) -> Result<Vec<InputFile>, DiscoverError> {
         let mut found = expand(input)?;
         found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         for file in found {
-            files.push(examine(file, input.input)?);
+            files.push(examine(file, input)?);
         }
     }
     Ok(files)
@@ -89,7 +89,7 @@ fn absent(input: &InputName, source: io::Error) -> DiscoverError {
 }
 
 /// Opens a file, to see that it can be read and how it is packed.
-fn examine(found: Found, input: u32) -> Result<InputFile, DiscoverError> {
+fn examine(found: Found, input: &InputName) -> Result<InputFile, DiscoverError> {
     let Found { name, path, kind } = found;
     let unreadable = |source| DiscoverError::Unreadable {
         name: name.clone(),
@@ -118,7 +118,8 @@ fn examine(found: Found, input: u32) -> Result<InputFile, DiscoverError> {
         path,
         codec,
         fingerprint: fingerprint(&metadata),
-        input,
+        input: input.input,
+        format: input.format,
     })
 }
 

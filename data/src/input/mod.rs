@@ -24,6 +24,7 @@
 //!     typed: std::path::Path::new("books").into(),
 //!     absolute: folder.path().into(),
 //!     input: 0,
+//!     format: None,
 //! };
 //!
 //! let plan = plan(discover(&[input])?, Format::Lines, None, None)?;

@@ -59,7 +59,7 @@ pub fn plan(
 /// How inputs are divided.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PlanOptions {
-    /// How they are cut into records.
+    /// How files are cut into records that have no format of their own.
     pub format: Format,
     /// Size of a split; by default [`split_size_for`].
     pub split_size: Option<ByteSize>,
@@ -103,7 +103,7 @@ pub fn plan_with(files: Vec<InputFile>, options: PlanOptions) -> Result<Plan, Pl
     let mut packing = Packing::new(size.get());
     for file in files {
         let packed = file.codec != Codec::Plain;
-        match format {
+        match file.format_or(format) {
             Format::Parquet if !READS_PARQUET => return Err(PlanError::NoParquet),
             Format::Parquet if packed => return Err(PlanError::PackedParquet { name: file.name }),
             Format::Files => packing.push_whole(file)?,

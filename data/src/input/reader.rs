@@ -29,6 +29,9 @@ const TAIL_READ_BYTES: usize = 8 << 10;
 /// on a busy machine, and 270 to 380 ms with each of its 12 million lines looked at. Buffers from 64 KiB
 /// to 4 MiB differed little; 256 KiB was the best by a tenth.
 pub struct SplitReader<'s> {
+    /// Of files that have none of their own.
+    rest: Format,
+    /// Of the file at hand.
     format: Format,
     /// Bytes of the longest record.
     limit: usize,
@@ -42,7 +45,7 @@ pub struct SplitReader<'s> {
 }
 
 impl<'s> SplitReader<'s> {
-    /// A reader in front of the first piece. Opens nothing yet. A record longer than `max_record` (and
+    /// A reader in front of the first piece. Opens nothing yet. Files that have no format of their own have this one. A record longer than `max_record` (and
     /// than the buffer of 256 KiB) is an error.
     pub fn new(split: &'s Split, format: Format, max_record: ByteSize) -> Self {
         Self::with_buffer(split, format, max_record, ReadBuffer::new())
@@ -56,6 +59,7 @@ impl<'s> SplitReader<'s> {
         buffer: ReadBuffer,
     ) -> Self {
         Self {
+            rest: format,
             format,
             limit: max_record.as_usize().max(buffer.size()),
             pieces: split.pieces.iter(),
@@ -77,6 +81,8 @@ impl<'s> SplitReader<'s> {
                 let Some(piece) = self.pieces.next() else {
                     return Ok(None);
                 };
+                self.format = piece.file.format_or(self.rest);
+                self.header = None;
                 self.current = Some(match self.format {
                     Format::Parquet => Current::Rows(Box::new(RowReader::open(piece, self.limit)?)),
                     _ => Current::Bytes(PieceReader::open(piece)?),

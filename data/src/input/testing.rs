@@ -46,6 +46,7 @@ impl Folder {
             typed: typed.as_ref().into(),
             absolute: self.path(typed.as_ref()).into(),
             input: 0,
+            format: None,
         }
     }
 

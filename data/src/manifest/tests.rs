@@ -15,6 +15,7 @@ fn input(name: &str, len: u64) -> InputFile {
             changed_ns: 3,
         },
         input: 0,
+        format: None,
     }
 }
 
@@ -259,4 +260,20 @@ fn many_inputs_are_summed_up() {
     assert_eq!((summed.files, summed.bytes), (10_001, 50_005_000));
     assert_eq!(summed.listed, None);
     assert_ne!(summed.list, Inputs::of(&files[1..]).list);
+}
+
+#[test]
+fn a_format_of_its_own_is_told_of_a_file() {
+    let mut file = input("a", 5);
+    let plain = Inputs::of([&file]);
+    file.format = Some(mapfold_terms::Format::CSV);
+    let inputs = Inputs::of([&file]);
+    assert_ne!(inputs.list, plain.list);
+    assert!(
+        inputs
+            .to_json()
+            .contains(r#"{"name":"a","bytes":5,"format":"csv"}"#)
+    );
+    assert!(!plain.to_json().contains("format"));
+    assert_eq!(Inputs::from_json(&inputs.to_json()), Some(inputs));
 }

@@ -124,6 +124,10 @@ impl Maker {
                 can_be_typed(J::INPUTS),
                 "the name of an input is not empty, and has no `=`"
             );
+            assert!(
+                J::INPUT_FORMATS.is_empty() || J::INPUT_FORMATS.len() == J::INPUTS.len(),
+                "INPUT_FORMATS has a format for each of INPUTS"
+            );
         }
         Self {
             name: J::NAME,
@@ -206,6 +210,7 @@ fn info<J: Job>() -> JobInfo {
         value: J::Value::kind(),
         format: J::FORMAT,
         inputs: J::INPUTS.iter().map(|name| (*name).to_owned()).collect(),
+        input_formats: J::INPUT_FORMATS.into(),
         refines: J::REFINES.map(str::to_owned),
         folds: J::FOLD.is_some(),
         total_order: J::TOTAL_ORDER,

@@ -49,7 +49,7 @@ pub trait Job: Sized + Send + Sync + 'static {
     /// What a row is and what counts, for `mapfold describe`. A few paragraphs at most.
     const HELP: &'static str = "";
     /// How input is cut into records, unless `--format` says otherwise: [`Format::CSV`] for rows of comma-separated values with a header
-    /// ([`Record::csv`]).
+    /// ([`Record::csv`]). See [`INPUT_FORMATS`](Job::INPUT_FORMATS) if it is not the same for all inputs.
     const FORMAT: Format = Format::Lines;
     /// Names of its inputs, if it reads several kinds, as a join does; then each path is typed as `NAME=PATH`, and [`Record::input`] tells which
     /// input a record is from, by its place here. All of the first input is read before the second, and so on: so of equal keys without a combiner, `reduce`
@@ -102,6 +102,59 @@ pub trait Job: Sized + Send + Sync + 'static {
     /// assert_eq!(trial.check().unwrap().rows(), ["Ann\ttea", "Ann\tjam"]);
     /// ```
     const INPUTS: &'static [&'static str] = &[];
+    /// How each of [`INPUTS`](Job::INPUTS) is cut into records, in their order, where that is not [`FORMAT`](Job::FORMAT) for all. `--format NAME=csv` says otherwise of one, and
+    /// `--format csv` of all. Rows that are records ([`Rows::record`]) are written as `FORMAT` has it, or `--format csv`.
+    ///
+    /// ```
+    /// # use mapfold_job::{Coded, Emitter, Format, Job, JobError, NoParams, Record, Rows, Trial, Values};
+    /// # use serde::Deserialize;
+    /// #[derive(Deserialize)]
+    /// struct User<'a> {
+    ///     id: u64,
+    ///     name: &'a str,
+    /// }
+    ///
+    /// /// What each user has ordered: users are lines of JSON, orders have a header that names columns.
+    /// struct Orders;
+    ///
+    /// impl Job for Orders {
+    /// #   type Params = NoParams;
+    /// #   type Key = u64;
+    /// #   type Value = Coded<(usize, String)>;
+    /// #   const NAME: &'static str = "orders";
+    /// #   const SUMMARY: &'static str = "what each user has ordered";
+    /// #   fn new(_: NoParams) -> Result<Self, JobError> { Ok(Self) }
+    ///     // ...
+    ///     const INPUTS: &'static [&'static str] = &["users", "orders"];
+    ///     const INPUT_FORMATS: &'static [Format] = &[Format::Lines, Format::CSV];
+    ///
+    ///     fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+    ///         let (user, text) = match record.input() {
+    ///             0 => record.json::<User>().map(|user| (user.id, user.name.to_owned()))?,
+    ///             _ => record.csv()?,
+    ///         };
+    ///         out.emit(user, (record.input(), text));
+    ///         Ok(())
+    ///     }
+    /// #   fn reduce(&self, _: u64, values: &mut Values<'_, Self>, rows: &mut Rows<'_>) -> Result<(), JobError> {
+    /// #       let mut names = Vec::new();
+    /// #       for (input, text) in values.owned() {
+    /// #           match input {
+    /// #               0 => names.push(text),
+    /// #               _ => names.iter().for_each(|name| rows.row(name, &text)),
+    /// #           }
+    /// #       }
+    /// #       Ok(())
+    /// #   }
+    /// }
+    ///
+    /// let trial = Trial::<Orders>::new()
+    ///     .input("users", "{\"id\":7,\"name\":\"Ann\"}\n")
+    ///     .input("orders", "user,item\n7,tea\n");
+    /// assert_eq!(trial.check().unwrap().rows(), ["Ann\ttea"]);
+    /// let tabs = trial.format_of("orders", Format::TSV).input("orders", "user\titem\n7\tjam\n");
+    /// ```
+    const INPUT_FORMATS: &'static [Format] = &[];
     /// The parameter, a [`SideFile`](crate::SideFile), that the rows are the next version of, such as the centres of k-means. `--times N` then reads the same input in
     /// each round, and gives it the rows of the round before as that file; it ends early when they are the same bytes. Without it a round reads
     /// the rows of the one before as its input.

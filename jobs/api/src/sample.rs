@@ -103,14 +103,15 @@ fn windows(plan: &Plan) -> Vec<Window> {
         let here = (len - skip).div_ceil(step);
         let first = skip;
         skip = first + here * step - len;
-        if plan.format == Format::Files {
+        let format = piece.file.format_or(plan.format);
+        if format == Format::Files {
             whole_bytes += len;
             if whole_bytes > WHOLE_BYTES_MAX && !windows.is_empty() {
                 break;
             }
         }
-        let in_one = matches!(plan.format, Format::Files | Format::Parquet)
-            || piece.file.codec != Codec::Plain;
+        let in_one =
+            matches!(format, Format::Files | Format::Parquet) || piece.file.codec != Codec::Plain;
         if in_one || len <= WINDOW_BYTES {
             // A packed file can only be read from its begin, and of a Parquet file whole row groups.
             windows.push(Window {
@@ -124,7 +125,7 @@ fn windows(plan: &Plan) -> Vec<Window> {
             windows.push(Window {
                 piece: Piece {
                     file: piece.file.clone(),
-                    start: record_start(plan.format, start.min(piece.end - WINDOW_BYTES)),
+                    start: record_start(format, start.min(piece.end - WINDOW_BYTES)),
                     end: piece.end.min(start + step),
                 },
                 bytes: 1,
@@ -233,6 +234,7 @@ mod tests {
                 codec,
                 fingerprint,
                 input: 0,
+                format: None,
             };
             Piece { file, start, end }
         };

@@ -120,7 +120,9 @@ pub struct Trial<J: Job> {
     files: Vec<TrialFile>,
     params: BTreeMap<String, String>,
     side_files: Vec<(String, Vec<u8>)>,
-    format: Format,
+    /// Of all inputs, and of single ones, as they were said.
+    format: Option<Format>,
+    formats: Vec<(String, Format)>,
     how: How,
     job: PhantomData<fn() -> J>,
 }
@@ -149,7 +151,8 @@ impl<J: Job> Trial<J> {
             files: Vec::new(),
             params: BTreeMap::new(),
             side_files: Vec::new(),
-            format: J::FORMAT,
+            format: None,
+            formats: Vec::new(),
             how: How {
                 split_size: None,
                 memory: MEMORY,
@@ -205,7 +208,14 @@ impl<J: Job> Trial<J> {
     /// How files are cut into records; as the job has it, if it is not said.
     #[must_use]
     pub fn format(mut self, format: Format) -> Self {
-        self.format = format;
+        self.format = Some(format);
+        self
+    }
+
+    /// The same of one of the job's [`INPUTS`](Job::INPUTS), as `--format NAME=csv`.
+    #[must_use]
+    pub fn format_of(mut self, input: &str, format: Format) -> Self {
+        self.formats.push((input.to_owned(), format));
         self
     }
 
@@ -263,18 +273,26 @@ impl<J: Job> Default for Trial<J> {
 impl TrialFile {
     /// Which input of the job it belongs to.
     fn input<J: Job>(&self) -> Result<u32, TrialError> {
-        let found = match &self.of {
-            None if J::INPUTS.is_empty() => Some(0),
-            None => None,
-            Some(of) => (0..)
-                .zip(J::INPUTS)
-                .find(|(_, name)| *name == of)
-                .map(|(input, _)| input),
-        };
-        found.ok_or_else(|| TrialError::NoInput {
-            name: self.name.clone(),
-            known: J::INPUTS,
-        })
+        match &self.of {
+            None if J::INPUTS.is_empty() => Ok(0),
+            None => Err(no_input::<J>(&self.name)),
+            Some(of) => input::<J>(of),
+        }
+    }
+}
+
+/// The input of this name.
+fn input<J: Job>(name: &str) -> Result<u32, TrialError> {
+    let mut inputs = (0..).zip(J::INPUTS);
+    let found = inputs.find(|(_, known)| **known == name);
+    let (input, _) = found.ok_or_else(|| no_input::<J>(name))?;
+    Ok(input)
+}
+
+fn no_input<J: Job>(name: &str) -> TrialError {
+    TrialError::NoInput {
+        name: name.to_owned(),
+        known: J::INPUTS,
     }
 }
 
@@ -314,14 +332,19 @@ impl<J: Job> Stage<J> {
                 typed: RawPath::from(Path::new(&file.name)),
                 absolute: RawPath::from(path),
                 input: file.input::<J>()?,
+                format: None,
             });
+        }
+        let formats = formats(trial)?;
+        for name in &mut names {
+            name.format = formats.get(name.input as usize).copied();
         }
         names.sort_by_key(|name| name.input);
         Ok(Self {
             runner,
             names,
             bytes: trial.files.iter().map(|file| file.bytes.len() as u64).sum(),
-            format: trial.format,
+            format: trial.format.unwrap_or(J::FORMAT),
             _input: input,
             root,
             runs: Cell::new(0),
@@ -426,6 +449,18 @@ impl<J: Job> Stage<J> {
         tried.counters.merge(&done.counters);
         tried.take(attempt.token, partition, &done.staged, part_folder)
     }
+}
+
+/// Those of the job's inputs, if it has several.
+fn formats<J: Job>(trial: &Trial<J>) -> Result<Vec<Format>, TrialError> {
+    let mut formats = match (trial.format, J::INPUT_FORMATS) {
+        (None, [_, ..]) => J::INPUT_FORMATS.to_vec(),
+        (all, _) => vec![all.unwrap_or(J::FORMAT); J::INPUTS.len()],
+    };
+    for (name, format) in &trial.formats {
+        formats[input::<J>(name)? as usize] = *format;
+    }
+    Ok(formats)
 }
 
 /// The parameters of a trial, with side files in `folder`.

@@ -182,6 +182,7 @@ fn planned(folder: &Path, text: &str, split_size: u64) -> Plan {
         typed: RawPath::from(Path::new("input.txt")),
         absolute: RawPath::from(input.as_path()),
         input: 0,
+        format: None,
     };
     let files = discover(&[name]).unwrap();
     plan(files, Format::Lines, Some(ByteSize(split_size)), None).unwrap()

@@ -63,6 +63,7 @@ fn split() -> Split {
             changed_ns: 3,
         },
         input: 1,
+        format: Some(Format::CSV),
     };
     Split {
         index: 5,
@@ -268,6 +269,7 @@ fn messages() -> String {
         value: name(),
         format: Format::CSV,
         inputs: vec![name()],
+        input_formats: vec![Format::CSV],
         refines: Some(name()),
         folds: true,
         total_order: false,

@@ -76,6 +76,7 @@ fn map(bencher: Bencher<'_, '_>, job: &str, params: &[(&str, &str)], kind: Kind)
         typed: RawPath::from(Path::new("input.txt")),
         absolute: RawPath::from(input.as_path()),
         input: 0,
+        format: None,
     };
     let plan = plan(
         discover(&[name]).unwrap(),

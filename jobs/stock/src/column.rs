@@ -78,6 +78,16 @@ impl Numbers {
         Self(vec![1])
     }
 
+    /// These; counted from 1.
+    pub(crate) fn of(numbers: Vec<u32>) -> Self {
+        Self(numbers)
+    }
+
+    /// How many there are.
+    pub(crate) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// One after the other.
     pub(crate) fn columns(&self, delimiter: Delimiter) -> Result<Vec<Columns<1>>, ColumnError> {
         let numbers = self.0.iter();
@@ -135,6 +145,14 @@ impl<const N: usize> Columns<N> {
             delimiter: delimiter.0,
             quotes: matches!(delimiter.0, b',' | b';'),
         })
+    }
+
+    /// The same of a table whose columns may stand in double quotes whatever the delimiter.
+    pub(crate) const fn quoted_as_csv(self) -> Self {
+        Self {
+            quotes: true,
+            ..self
+        }
     }
 
     /// What stands in them; a copy where quotes are written twice.

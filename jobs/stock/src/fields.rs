@@ -11,7 +11,7 @@ use crate::column::{ColumnError, Columns, Delimiter};
 use crate::number::{Number, NumberError};
 
 /// Where some fields stand that a record must have.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Fields<const N: usize> {
     /// In columns.
     Columns(Columns<N>),

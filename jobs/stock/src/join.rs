@@ -1,13 +1,16 @@
 //! `join`: records of two inputs with the same key.
 
+mod keys;
 mod sided;
 
 use mapfold_job::{
     Block, Emitter, Field, Job, JobError, KeyPart, ParamValue, Record, Rows, Values, params,
 };
 
-use crate::column::{Columns, Delimiter, Numbers};
+use crate::column::Delimiter;
+use crate::fields::Fields;
 use crate::passed_over::is_passed_over;
+use keys::{KeyFields, SideKey};
 use sided::{Side, Sided};
 
 params! {
@@ -15,11 +18,11 @@ params! {
     pub struct JoinParams {
         /// Which rows: `inner`, `left`, `right` or `full` join, or `semi` or `anti` for left records with or without a right one.
         pub kind: Kind = Kind::Inner,
-        /// The columns of left records that are the key, counted from 1, with commas between.
-        pub left: Numbers = Numbers::one(),
+        /// The columns of left records that are the key, counted from 1, with commas between; or names of fields.
+        pub left: KeyFields = KeyFields::first(),
         /// Those of right records.
-        pub right: Numbers = Numbers::one(),
-        /// What stands between columns: one ASCII character, or `tab`.
+        pub right: KeyFields = KeyFields::first(),
+        /// What stands between columns, and between the two records of a row: one ASCII character, or `tab`.
         pub delimiter: Delimiter = Delimiter::TAB,
         /// What stands for a left record where there is none.
         pub no_left: String = String::new(),
@@ -74,8 +77,8 @@ impl ParamValue for Kind {
 /// Joins two inputs.
 pub struct Join {
     kind: Kind,
-    /// The key's columns of each side.
-    keys: [Vec<Columns<1>>; 2],
+    /// Of each side.
+    keys: [SideKey; 2],
     delimiter: u8,
     no_left: String,
     no_right: String,
@@ -95,16 +98,19 @@ impl Job for Join {
         what is missing, which is nothing otherwise. `-p kind=semi` and `anti` have left records as they were: those with a right one, and those without. \
         Rows are sorted by key within a part file; of one key, by left and then by right record in the order of the input (right ones first by right).\n\n\
         The left records of one key are held in memory: let the side that has few of each be the left one.\n\n\
-        A record without these columns is an error; `--skip-bad N` puts it aside. With the delimiter `,` or `;` columns may stand in double quotes. Empty records are \
+        Fields may have names, too (`-p left=id -p right=user`): those of columns where the file has a header that the format knows (`--format left=csv`; what stands \
+        between its columns is the format's affair then), else those of JSON objects, a record each (JSON lines, Parquet). So a CSV file is joined with JSON lines; what is \
+        compared is the text, 7 with \"7\".\n\n\
+        A record without these columns or fields is an error; `--skip-bad N` puts it aside. With the delimiter `,` or `;` columns may stand in double quotes. Empty records are \
         left out and counted by the counter `empty-records`.";
     const INPUTS: &'static [&'static str] = &["left", "right"];
 
     fn new(params: JoinParams) -> Result<Self, JobError> {
-        let left = params.left.columns(params.delimiter)?;
-        let right = params.right.columns(params.delimiter)?;
-        if left.len() != right.len() {
+        if params.left.len() != params.right.len() {
             return Err("`left` and `right` name as many columns each".into());
         }
+        let left = SideKey::new(params.left, params.delimiter)?;
+        let right = SideKey::new(params.right, params.delimiter)?;
         Ok(Self {
             kind: params.kind,
             keys: [left, right],
@@ -116,14 +122,21 @@ impl Job for Join {
     }
 
     fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
-        self.take(record, &mut Vec::new(), out)
+        let fields = self.keys[record.input()].fields(record.header())?;
+        self.take(record, &fields, &mut Vec::new(), out)
     }
 
     fn map_block(&self, block: &Block<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+        let mut records = block.records().peekable();
+        // A file without records need not have the columns.
+        let Some(first) = records.peek() else {
+            return Ok(());
+        };
+        let fields = self.keys[first.input()].fields(block.header())?;
         let mut key = Vec::new();
-        block.records().try_for_each(|record| {
+        records.try_for_each(|record| {
             out.begin_record(&record);
-            self.take(&record, &mut key, out)
+            self.take(&record, &fields, &mut key, out)
         })
     }
 
@@ -171,25 +184,26 @@ impl Join {
     fn take(
         &self,
         record: &Record<'_>,
+        fields: &[Fields<1>],
         key: &mut Vec<u8>,
         out: &mut Emitter<'_, Self>,
     ) -> Result<(), JobError> {
         if is_passed_over(record, self.header, out) {
             return Ok(());
         }
-        let (side, columns) = match record.input() {
-            0 => (Side::Left, &self.keys[0]),
-            _ => (Side::Right, &self.keys[1]),
+        let side = match record.input() {
+            0 => Side::Left,
+            _ => Side::Right,
         };
-        if let [column] = &columns[..] {
-            let [column] = column.of(record.bytes)?;
-            out.emit(&column, (side, record.bytes));
+        if let [field] = fields {
+            let [text] = field.of(record.bytes)?;
+            out.emit(&text, (side, record.bytes));
             return Ok(());
         }
         key.clear();
-        for column in columns {
-            let [column] = column.of(record.bytes)?;
-            Vec::<u8>::encode_part(&column, key);
+        for field in fields {
+            let [text] = field.of(record.bytes)?;
+            Vec::<u8>::encode_part(&text, key);
         }
         out.emit(key, (side, record.bytes));
         Ok(())
@@ -222,7 +236,7 @@ impl Field for Pair<'_> {
 
 #[cfg(test)]
 mod tests {
-    use mapfold_job::Trial;
+    use mapfold_job::{Format, Trial};
     use proptest::prelude::*;
 
     use super::*;
@@ -298,6 +312,32 @@ mod tests {
             trial.check().unwrap().rows(),
             ["a,b,1,b,x,a", "\"a\",b,3,b,x,a", "ab,,2,,x,ab"]
         );
+    }
+
+    #[test]
+    fn fields_of_tables_with_a_header_and_of_json_are_found_by_name() {
+        let users = "name,\"id\"\n\"Ann, of York\",7\nBob,8\n";
+        let orders = "{\"user\":7,\"item\":\"tea\"}\n{\"item\":\"ink\",\"user\":\"9\"}\n\n{\"user\":\"7\"}\n";
+        let joined = |left, right| {
+            let trial = trial(users, orders, "inner").format_of("left", Format::CSV);
+            trial.param("left", left).param("right", right)
+        };
+        let want = [
+            "\"Ann, of York\",7\t{\"user\":7,\"item\":\"tea\"}",
+            "\"Ann, of York\",7\t{\"user\":\"7\"}",
+        ];
+        assert_eq!(joined("id", "user").check().unwrap().rows(), want);
+        assert_eq!(joined("2", "user").check().unwrap().rows(), want);
+        // A file without rows has no columns that could be missing.
+        let nobody = joined("id", "user").input("left", "");
+        assert_eq!(nobody.run().unwrap().rows(), want);
+        let told = |trial: Trial<Join>| format!("{:?}", trial.run().map(drop).unwrap_err());
+        let why = told(joined("mail", "user"));
+        assert!(why.contains("no column `mail`; it has name, id"), "{why}");
+        let why = told(joined("id", "customer"));
+        assert!(why.contains("there is no field `customer`"), "{why}");
+        let why = told(joined("id", "user").input("right", "7\ttea\n"));
+        assert!(why.contains("no JSON object"), "{why}");
     }
 
     #[test]

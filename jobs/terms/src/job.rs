@@ -98,6 +98,9 @@ pub struct InputName {
     /// Which of the job's inputs it belongs to, counted from 0; 0 where the job has but one.
     #[serde(default)]
     pub input: u32,
+    /// How its files are cut into records, if not as those of the job's other inputs.
+    #[serde(default)]
+    pub format: Option<Format>,
 }
 
 /// A job as a client submits it. The plan follows from it and the input alone, never from the cluster.
@@ -113,7 +116,7 @@ pub struct JobSpec {
     pub inputs: Vec<InputName>,
     /// Files that go with the job, at most [`JobFile::MAX`]. On a cluster the master has them before the job is submitted.
     pub files: Vec<JobFile>,
-    /// How inputs are cut into records.
+    /// How inputs are cut into records that have no format of their own.
     pub format: Format,
     /// Size of a split; by default a function of the input's size.
     pub split_size: Option<ByteSize>,
@@ -208,7 +211,7 @@ pub enum Order {
 }
 
 /// What a job tells about itself, for `list`, `describe` and checks before anything runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobInfo {
     /// Name in the catalog.
     pub name: String,
@@ -228,6 +231,9 @@ pub struct JobInfo {
     /// Names of its inputs, where it has several; else none.
     #[serde(default)]
     pub inputs: Vec<String>,
+    /// How each of these is cut into records, where that is not the same for all; else none.
+    #[serde(default)]
+    pub input_formats: Vec<Format>,
     /// The parameter, a side file, that its rows are the next version of, if it is run round after round.
     #[serde(default)]
     pub refines: Option<String>,

@@ -83,6 +83,16 @@ pub struct InputFile {
     /// Which of the job's inputs it belongs to ([`InputName::input`](crate::InputName::input)).
     #[serde(default)]
     pub input: u32,
+    /// How it is cut into records, if not as the plan says ([`InputName::format`](crate::InputName::format)).
+    #[serde(default)]
+    pub format: Option<Format>,
+}
+
+impl InputFile {
+    /// How it is cut into records, where others are cut by `rest`.
+    pub fn format_or(&self, rest: Format) -> Format {
+        self.format.unwrap_or(rest)
+    }
 }
 
 /// A byte range of one file. A record belongs to the piece in which it begins.
@@ -119,7 +129,7 @@ impl Split {
 /// All map tasks of a job. A function of the input alone (names, sizes, format, split size).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    /// How records are cut.
+    /// How files are cut into records that have no format of their own, and how rows that are records are written.
     pub format: Format,
     /// In input order; pieces tile every file. May be empty (an empty folder).
     pub splits: Vec<Split>,

@@ -97,7 +97,7 @@ fields! {
     Token { epoch, counter }
     TaskId { kind, index }
     AttemptId { token, job, task, number }
-    InputName { typed, absolute, input }
+    InputName { typed, absolute, input, format }
     FileId { 0 }
     JobFile { kind, name, bytes, id, path }
     JobSpec {
@@ -105,7 +105,7 @@ fields! {
         max_attempts, skip_bad, backup, task_timeout, row_key, row_value
     }
     Fingerprint { inode, len, modified_ns, changed_ns }
-    InputFile { name, path, codec, fingerprint, input }
+    InputFile { name, path, codec, fingerprint, input, format }
     Piece { file, start, end }
     Split { index, pieces }
     Planned { maps, reducers, files, bytes, split_size, max_attempts, skip_bad, backup, task_timeout, staging, inputs }

@@ -59,8 +59,8 @@ fn suspects(
     done: u64,
 ) -> Option<Vec<Suspect>> {
     // A piece of a packed file is all of it, and a row of a Parquet file no piece.
-    let mut codecs = split.pieces.iter().map(|piece| piece.file.codec);
-    if format == Format::Parquet || codecs.any(|codec| codec != Codec::Plain) {
+    let mut files = split.pieces.iter().map(|piece| &piece.file);
+    if files.any(|it| it.codec != Codec::Plain || it.format_or(format) == Format::Parquet) {
         return None;
     }
     let mut reader = SplitReader::new(split, format, record_max);
@@ -148,6 +148,7 @@ mod tests {
             typed: RawPath::from(folder),
             absolute: RawPath::from(folder),
             input: 0,
+            format: None,
         };
         let found = mapfold_data::input::discover(&[name]).unwrap();
         let plan = mapfold_data::input::plan(found, format, Some(ByteSize(split_size)), None);

@@ -152,6 +152,7 @@ fn a_glob_below_a_folder_with_odd_characters_is_found() {
         typed: Path::new("*.txt").into(),
         absolute: folder.path("[x]*/*.txt").into(),
         input: 0,
+        format: None,
     };
     let files = discover(&[input]).unwrap();
     assert_eq!(files.len(), 1);

@@ -19,6 +19,7 @@ fn planned(path: &Path, split_size: u64) -> Plan {
         typed: RawPath::from(Path::new("t")),
         absolute: RawPath::from(path),
         input: 0,
+        format: None,
     };
     let files = discover(&[name]).unwrap();
     plan(files, Format::Parquet, Some(ByteSize(split_size)), None).unwrap()

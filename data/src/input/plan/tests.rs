@@ -17,6 +17,7 @@ fn file(name: &str, len: u64, codec: Codec) -> InputFile {
             changed_ns: 0,
         },
         input: 0,
+        format: None,
     }
 }
 

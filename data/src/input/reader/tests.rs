@@ -654,3 +654,36 @@ fn a_header_that_is_none_is_told() {
     assert!(matches!(error, ReadSplitError::Header { .. }));
     assert_eq!(error.class(), FailClass::Input);
 }
+
+#[test]
+fn files_of_one_split_may_have_formats_of_their_own() {
+    let folder = Folder::new();
+    folder.write("rows", b"id,name\n1,x\n2,y\n");
+    folder.write("lines", b"one\ntwo\n");
+    folder.write("whole", b"a\nb\n");
+    folder.write("bytes", b"aabb");
+    let mut files = folder
+        .discover(&["rows", "lines", "whole", "bytes"])
+        .unwrap();
+    let two = Format::Fixed(NonZeroU32::new(2).unwrap());
+    let formats = [Some(Format::CSV), None, Some(Format::Files), Some(two)];
+    for (file, format) in files.iter_mut().zip(formats) {
+        file.format = format;
+    }
+    for size in [1, 3, 8, 1000] {
+        let plan = plan(files.clone(), Format::Lines, Some(ByteSize(size)), None).unwrap();
+        let mut seen = Vec::new();
+        for split in &plan.splits {
+            let mut reader = SplitReader::new(split, plan.format, ByteSize::mib(1));
+            while let Some(block) = reader.next_block().unwrap() {
+                let is_table = block.file().name.as_bytes() == b"rows";
+                assert_eq!(block.header().is_some(), is_table, "splits of {size}");
+                seen.extend(block.records().map(|it| it.text().into_owned()));
+            }
+            assert_eq!(reader.bytes_read(), split.bytes());
+        }
+        let want = ["1,x", "2,y", "one", "two", "a\nb\n", "aa", "bb"];
+        assert_eq!(seen, want, "splits of {size}");
+        assert!(size < 1000 || plan.splits.len() == 1);
+    }
+}

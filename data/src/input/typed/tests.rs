@@ -18,6 +18,7 @@ fn file() -> InputFile {
             changed_ns: 0,
         },
         input: 0,
+        format: None,
     }
 }
 

@@ -183,6 +183,15 @@ fn values_come_in_the_order_of_the_inputs() {
 }
 
 #[test]
+fn an_input_may_have_a_format_of_its_own() {
+    let trial = Trial::<Whence>::new()
+        .input("right", "name\na\n")
+        .input("left", "a\n");
+    let trial = trial.format_of("right", Format::CSV);
+    assert_eq!(trial.check().unwrap().rows(), ["a\t0 1"]);
+}
+
+#[test]
 fn inputs_that_there_are_not_are_refused() {
     let why = |trial: Trial<Whence>| format!("{:?}", trial.run().map(drop).unwrap_err());
     let unknown = why(Trial::new().input("middle", "a\n"));
@@ -193,6 +202,8 @@ fn inputs_that_there_are_not_are_refused() {
         "{unnamed}"
     );
     assert!(unnamed.contains(r#"["left", "right"]"#), "{unnamed}");
+    let format = why(Trial::new().format_of("middle", Format::CSV));
+    assert!(format.contains("`middle` is no input"), "{format}");
 }
 
 #[test]

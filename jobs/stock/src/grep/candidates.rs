@@ -180,6 +180,7 @@ mod tests {
                 changed_ns: 0,
             },
             input: 0,
+            format: None,
         }
     }
 

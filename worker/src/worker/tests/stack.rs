@@ -229,6 +229,7 @@ fn spec(folder: &Path) -> JobSpec {
             typed: RawPath::from(Path::new("in")),
             absolute: RawPath::from(folder.join("in")),
             input: 0,
+            format: None,
         }],
         format: Format::NLine(NonZeroU32::MIN),
         split_per_file: false,

@@ -61,6 +61,7 @@ impl Catalog for ToyCatalog {
                 value: text(),
                 format: Default::default(),
                 inputs: Vec::new(),
+                input_formats: Vec::new(),
                 refines: None,
                 folds: false,
                 total_order: false,
