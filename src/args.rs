@@ -474,7 +474,8 @@ pub(crate) struct WorkArgs {
 
     /// Time without progress after which an attempt has failed; 0 for none
     ///
-    /// It is tried again on another worker. If there is none, the job fails: a thread cannot be stopped from outside.
+    /// It is tried again on another worker. If there is none, the job fails: a thread cannot be stopped from outside. With --isolate
+    /// its process is killed, and the record is told at which it stood still.
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "10m",
           help_heading = "Execution")]
     pub(crate) task_timeout: Duration,

@@ -114,6 +114,7 @@ mod tests {
                 maps: 1,
                 parts: Codec::Plain,
                 skip_bad: 0,
+                task_timeout: std::time::Duration::ZERO,
                 staging: RawPath::from(std::path::PathBuf::from("/s")),
             },
         }

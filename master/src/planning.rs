@@ -140,6 +140,7 @@ pub(crate) fn brief(id: JobId, spec: &JobSpec, plan: &Plan, staging: PathBuf) ->
         maps,
         parts: spec.parts,
         skip_bad: spec.skip_bad,
+        task_timeout: spec.task_timeout,
         staging: RawPath::from(staging),
     }
 }

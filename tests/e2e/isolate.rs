@@ -75,17 +75,61 @@ fn the_next_attempt_has_a_new_process() {
     assert_nobody_is_left(&sandbox);
 }
 
+const TWO_SECONDS: [&str; 2] = ["--task-timeout", "2s"];
+
+/// By whoever waits for it: the attempt fails, and its slot is free for the next.
 #[test]
 fn a_loop_without_end_is_ended_by_its_time() {
     let sandbox = Sandbox::new();
-    let ended = rogue(
-        &sandbox,
-        "loop",
-        "1",
-        &["--task-timeout", "2s", "--workers", "2"],
-    );
+    let more = [&TWO_SECONDS[..], &["--slots", "1"]].concat();
+    let ended = rogue(&sandbox, "loop", "1", &more);
     assert!(ended.status.success(), "{}", ended.stderr);
     assert_eq!(sandbox.signs("deed").len(), 1);
+    assert_nobody_is_left(&sandbox);
+}
+
+#[test]
+fn a_loop_without_end_is_told_with_its_record_and_its_stack() {
+    let mut sandbox = Sandbox::new();
+    for (place, asked) in [(["--slots", "1"], "0"), (["--workers", "2"], "1")] {
+        sandbox.envs.retain(|(name, _)| *name != "RUST_BACKTRACE");
+        sandbox.envs.push(("RUST_BACKTRACE", asked.into()));
+        let more = [&TWO_SECONDS[..], &place].concat();
+        let ended = rogue(&sandbox, "loop", "99", &more);
+        let said = &ended.stderr;
+        assert_eq!(ended.status.code(), Some(1), "{said}");
+        for text in [
+            "map task m0 fails on the same record each time (2 attempts)",
+            "made no progress for 2 s and was killed",
+            "`map` does not come back within 2 s from this record alone",
+            "at: in.txt, byte 8: \"here it is\" (record 2 of the map task)",
+            "hint: --task-timeout sets how long",
+        ] {
+            assert!(said.contains(text), "no {text:?} in {said}");
+        }
+        let stack = said.contains("rogue::stay") || said.contains(": stay\n");
+        assert_eq!(stack, asked == "1", "{said}");
+        assert!(!said.contains("tell_stack"), "{said}");
+        assert!(!sandbox.work("out").exists());
+    }
+    assert_nobody_is_left(&sandbox);
+}
+
+#[test]
+fn a_loop_without_end_in_reduce_is_ended_as_well() {
+    let sandbox = Sandbox::new();
+    let more = ["--slots", "1", "--max-attempts", "2"];
+    let ended = rogue(
+        &sandbox,
+        "loop-reduce",
+        "0",
+        &[&TWO_SECONDS[..], &more].concat(),
+    );
+    let said = &ended.stderr;
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    for text in ["reduce task r0", "made no progress for 2 s and was killed"] {
+        assert!(said.contains(text), "no {text:?} in {said}");
+    }
     assert_nobody_is_left(&sandbox);
 }
 

@@ -7,7 +7,7 @@ use lab::Trace;
 params! {
     /// Parameters of `lab-rogue`.
     pub struct RogueParams {
-        /// What it does at the record `here`: abort, exit, segv, loop, hog, recurse, print.
+        /// What it does at the record `here`: abort, exit, segv, loop, hog, recurse, print; or loop-reduce, at the key.
         pub does: String,
         /// Folder for signs; each deed leaves one.
         pub trace: String,
@@ -55,6 +55,9 @@ impl Job for Rogue {
         counts: &mut Values<'_, Self>,
         rows: &mut Rows<'_>,
     ) -> Result<(), JobError> {
+        if word == b"here" && self.params.does == "loop-reduce" {
+            stay();
+        }
         rows.row(word, counts.owned().sum::<u64>());
         Ok(())
     }
@@ -70,9 +73,7 @@ impl Rogue {
                 let own = rustix::process::getpid();
                 let _ = rustix::process::kill_process(own, rustix::process::Signal::SEGV);
             },
-            "loop" => loop {
-                std::thread::yield_now();
-            },
+            "loop" => stay(),
             "hog" => {
                 let mut hoard: Vec<Vec<u8>> = Vec::new();
                 loop {
@@ -91,6 +92,13 @@ impl Rogue {
             }
             _ => {}
         }
+    }
+}
+
+/// Never comes back.
+fn stay() {
+    loop {
+        std::thread::yield_now();
     }
 }
 

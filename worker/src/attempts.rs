@@ -30,9 +30,9 @@ struct Held {
 }
 
 impl Attempts {
-    /// Takes note of a new attempt that runs from now on.
-    pub(crate) fn start(&self, attempt: AttemptId) -> Arc<Running> {
-        let running = Arc::new(Running::new(attempt));
+    /// Takes note of a new attempt that runs from now on, and may go for so long without progress; zero for ever.
+    pub(crate) fn start(&self, attempt: AttemptId, task_timeout: Duration) -> Arc<Running> {
+        let running = Arc::new(Running::new(attempt, task_timeout));
         self.lock().running.insert(attempt, Arc::clone(&running));
         running
     }
@@ -132,6 +132,7 @@ impl Attempts {
 #[derive(Debug)]
 pub(crate) struct Running {
     attempt: AttemptId,
+    task_timeout: Duration,
     started: Instant,
     records: AtomicU64,
     bytes: AtomicU64,
@@ -141,9 +142,10 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    fn new(attempt: AttemptId) -> Self {
+    fn new(attempt: AttemptId, task_timeout: Duration) -> Self {
         Self {
             attempt,
+            task_timeout,
             started: Instant::now(),
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -194,6 +196,10 @@ impl Monitor for Running {
         self.records.fetch_max(records, Ordering::Relaxed);
         self.bytes.fetch_max(bytes, Ordering::Relaxed);
         self.steps.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn still_max(&self) -> Option<Duration> {
+        (!self.task_timeout.is_zero()).then_some(self.task_timeout)
     }
 
     fn status(&self, text: &str) {
@@ -269,7 +275,7 @@ mod tests {
     #[test]
     fn an_attempt_is_listed_until_its_report_is_acknowledged() {
         let attempts = Attempts::default();
-        let running = attempts.start(attempt(1));
+        let running = attempts.start(attempt(1), Duration::ZERO);
         assert_eq!(attempts.holds().0[0].steps, 0);
         running.begin();
         running.expect(200);
@@ -289,7 +295,10 @@ mod tests {
     #[test]
     fn cancelling_reaches_only_what_is_meant() {
         let attempts = Attempts::default();
-        let (one, two) = (attempts.start(attempt(1)), attempts.start(attempt(2)));
+        let (one, two) = (
+            attempts.start(attempt(1), Duration::ZERO),
+            attempts.start(attempt(2), Duration::ZERO),
+        );
         attempts.cancel(attempt(1));
         assert!(one.cancelled() && !two.cancelled());
         attempts.cancel_job(JobId(2));

@@ -16,7 +16,7 @@
 //! attempt is executed at most once. A worker that the master no longer knows starts a new life with
 //! nothing of the old one.
 
-// Not `forbid`: a plugin is code behind pointers.
+// Not `forbid`: a plugin is code behind pointers, and the handler of a signal a C function.
 #![deny(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 

@@ -69,7 +69,7 @@ impl Executor for Slots {
     }
 
     fn start(&self, life: &Arc<Life>, attempt: AttemptId, brief: JobBrief, work: Work) {
-        let running = life.attempts.start(attempt);
+        let running = life.attempts.start(attempt, brief.task_timeout);
         let (life, site) = (Arc::clone(life), Arc::clone(&self.site));
         let busy = Arc::clone(&self.busy);
         busy.send_modify(|busy| *busy += 1);

@@ -4,6 +4,7 @@
 //! can carry it unchanged; nothing is called per record.
 
 use std::path::Path;
+use std::time::Duration;
 
 use mapfold_data::run::{RunBytes, Segment};
 use mapfold_data::scratch::Scratch;
@@ -58,12 +59,16 @@ pub trait Runner: Send + Sync {
     fn free_memory(&self) {}
 }
 
-/// The two callbacks from an attempt to the engine, made about once a block.
+/// The callbacks from an attempt to the engine, made about once a block.
 pub trait Monitor: Sync {
     /// How far the attempt is, in all: records, and bytes of input or runs.
     fn progress(&self, records: u64, bytes: u64);
     /// Whether the attempt should stop.
     fn cancelled(&self) -> bool;
+    /// How long it may go without progress, for whoever can end it from outside. By default for ever.
+    fn still_max(&self) -> Option<Duration> {
+        None
+    }
     /// What the job says of the attempt, in a few words. Progress, too.
     fn status(&self, text: &str) {
         let _ = text;

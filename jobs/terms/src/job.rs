@@ -175,6 +175,8 @@ pub struct JobBrief {
     pub parts: Codec,
     /// Records that a map attempt may put aside: those of the whole job, as any one may have them all.
     pub skip_bad: u32,
+    /// An attempt that makes no progress for so long has failed; zero for no such limit. A worker that can end its process does.
+    pub task_timeout: Duration,
     /// Attempts leave their part in this folder, under a name with their token. One that is gone must stay so.
     pub staging: RawPath,
 }

@@ -18,6 +18,7 @@ mod partitioning;
 mod plan;
 mod raw_path;
 mod report;
+mod roughly;
 mod size;
 
 pub use date::Date;
@@ -40,4 +41,5 @@ pub use report::{
     Counters, FailReason, FailedAttempt, JobEnd, JobEntry, JobReport, JobStage, JobState,
     JobStatus, Notice, NoticeKind, PhaseStatus, Progress, TaskTiming, WorkerState, WorkerStatus,
 };
+pub use roughly::roughly;
 pub use size::{ByteSize, ByteSizeError};

@@ -731,7 +731,7 @@ fn an_attempt_that_stands_still_fails_and_its_task_goes_elsewhere() {
          at w1 m1.1 1/100
          wait 500000 w1 w2
          at w1 m1.1 2/100
-         wait 101000 w1 w2
+         wait 176000 w1 w2
          at w1 m1.1 3/100
          at w1 m0.1 0/100     -> cancel m0.1 w1, (retry), launch m0.2 w2
          mapped w2 m0.2 7     -> won m0.2
@@ -753,7 +753,7 @@ fn an_attempt_that_stands_still_fails_and_its_task_goes_elsewhere() {
         "join w1 2
          plan j1 2x1          -> launch m0.1 w1, launch m1.1 w1
          at w1 m0.1 0/100
-         wait 601000 w1
+         wait 676000 w1
          at w1 m0.1 0/100     -> cancel m0.1 w1, cancel m1.1 w1, end TaskFailed: map task m0 stands still; its thread cannot be stopped from outside; and no other worker could try it: attempt m0.1 on worker w1: no progress for 10 min",
     );
 }
@@ -826,7 +826,7 @@ fn an_attempt_is_not_blamed_for_the_silence_of_its_worker_nor_for_a_beat_that_wa
         &format!(
             "{start}{silences}
              at w1 m0.1 2/100
-             wait 601000 w1
+             wait 676000 w1
              at w1 m0.1 =/100     -> (waiting), cancel m0.1 w1, end TaskFailed: map task m0 stands still; its thread cannot be stopped from outside; and no other worker could try it: attempt m0.1 on worker w1: no progress for 10 min"
         ),
     );
@@ -837,7 +837,7 @@ fn an_attempt_is_not_blamed_for_the_silence_of_its_worker_nor_for_a_beat_that_wa
          plan j1 1x1          -> launch m0.1 w1
          at w1 m0.1 1/100
          at w1 m0.1 2/100
-         wait 601000 w1
+         wait 676000 w1
          at w1 m0.1 0/100",
     );
 }

@@ -17,7 +17,7 @@ use std::ops::Bound::{Excluded, Unbounded};
 use std::time::Duration;
 
 use mapfold_terms::{
-    AttemptId, FailClass, Failure, JobId, NoticeKind, Progress, TaskId, TaskKind, WorkerId,
+    AttemptId, FailClass, Failure, JobId, NoticeKind, Progress, TaskId, TaskKind, WorkerId, roughly,
 };
 
 use crate::Action;
@@ -42,6 +42,11 @@ const OVERDUE_TIMES: u32 = 3;
 
 /// An attempt that stands still for so long is told of, once: what its code loops in should be known before `--task-timeout` is over.
 const STILL_TOLD: Duration = Duration::from_secs(30);
+
+/// A worker that can end an attempt's process does so when its time is over, and finds out at which record it stands: it knows its attempts' steps
+/// when they are made, and comes first. Of the limit, and at least.
+const GRACE_SHARE: u32 = 8;
+const GRACE_LEAST: Duration = Duration::from_millis(1500);
 
 /// A straggler and where it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,7 +145,7 @@ impl Scheduler {
                 let since = watched - launched.stepped;
                 if told.steps == 0 {
                     // It waits for its slot.
-                } else if !limit.is_zero() && since > limit {
+                } else if !limit.is_zero() && since > limit + grace(limit) {
                     stuck.push((told.attempt, limit));
                 } else if since > STILL_TOLD && !launched.still_told {
                     launched.still_told = true;
@@ -161,11 +166,16 @@ impl Scheduler {
 
     fn tell_still(&mut self, id: WorkerId, attempt: AttemptId, since: Duration, limit: Duration) {
         let text = format!(
-            "{attempt} on {id} has made no progress for {}; {}",
+            "{attempt} on {id} has made no progress for {}; {}{}",
             roughly(since),
             match limit {
                 Duration::ZERO => "no --task-timeout ends it".to_owned(),
                 limit => format!("--task-timeout ends it after {}", roughly(limit)),
+            },
+            match attempt.task.kind {
+                TaskKind::Map if !limit.is_zero() =>
+                    ", and --isolate tells at which record it stands",
+                _ => "",
             }
         );
         self.notice(Some(attempt.job), NoticeKind::Waiting, text);
@@ -257,7 +267,8 @@ impl Scheduler {
             at: None,
             backtrace: None,
             hint: Some(
-                "--task-timeout sets how long an attempt may stand still; 0 is for ever".to_owned(),
+                "--task-timeout sets how long an attempt may stand still, 0 is for ever; with --isolate its process is ended, and the record is told"
+                    .to_owned(),
             ),
         };
         if elsewhere {
@@ -327,6 +338,10 @@ impl Launched {
         (self.bytes_total > 0)
             .then(|| Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
     }
+}
+
+fn grace(limit: Duration) -> Duration {
+    (limit / GRACE_SHARE).max(GRACE_LEAST)
 }
 
 /// The stragglers of a job, as many as may have backups. Cost: its running attempts.
@@ -404,13 +419,4 @@ fn place_of(job: &Job, workers: &Workers, straggler: &Straggler) -> Option<Worke
     let mut avoid = phase.tasks[attempt.task.index as usize].avoid();
     avoid.add(on);
     workers.choose_other(&avoid)
-}
-
-/// Three digits and a unit are more than an estimate has.
-fn roughly(time: Duration) -> String {
-    match time.as_secs() {
-        0 => format!("{} ms", time.as_millis()),
-        seconds if seconds < 120 => format!("{seconds} s"),
-        seconds => format!("{} min", seconds / 60),
-    }
 }

@@ -14,7 +14,7 @@ use std::thread::{self, JoinHandle};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::message::{self, News, SlotAsk};
-use super::{IsolateSettings, LOOK_EVERY};
+use super::{IsolateSettings, LOOK_EVERY, whereabouts};
 
 /// Messages of a child that wait to be taken; one that says more is held up.
 const TOLD_MAX: usize = 16;
@@ -98,6 +98,11 @@ impl SlotChild {
         }
     }
 
+    /// Asks where its attempt stands; whether an answer may come.
+    pub(super) fn ask_where(&self) -> bool {
+        self.pid().is_some_and(whereabouts::ask)
+    }
+
     /// How a child that has hung up ended, and its last words.
     pub(super) fn post_mortem(mut self) -> (Option<ExitStatus>, Vec<String>) {
         // It may live on, having closed its end; what it began may too.
@@ -118,11 +123,14 @@ impl SlotChild {
         if std::mem::replace(&mut self.killed, true) {
             return;
         }
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        if let Some(group) = pid {
+        if let Some(group) = self.pid() {
             let _ = kill_process_group(group, Signal::KILL);
         }
         let _ = self.child.kill();
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
     }
 }
 

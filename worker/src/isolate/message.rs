@@ -41,8 +41,15 @@ pub(super) enum SlotAsk {
 /// News of it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum News {
-    Progress { records: u64, bytes: u64 },
+    /// The job is made, the attempt begins.
+    Begun,
+    Progress {
+        records: u64,
+        bytes: u64,
+    },
     Status(String),
+    /// The stack of an attempt that goes on.
+    Stands(String),
     Ended(Told),
     Made(Result<bool, BuildError>),
     Probed(Box<Result<Probed, Box<Failure>>>),

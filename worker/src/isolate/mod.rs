@@ -7,15 +7,18 @@
 //! ```
 //! The border is the one between engine and job ([`Runner`](mapfold_job::Runner)): an attempt's splits, runs and reports cross it,
 //! never a record, so the cost is a message each way and a file for each run. A child works in the scratch folder of its
-//! attempt, which this process made and removes. It is killed with its process group when its attempt is cancelled, and by the
+//! attempt, which this process made and removes. It is killed with its process group when its attempt is cancelled or stands still for too long, and by the
 //! kernel when this process ends. It serves attempt after attempt, of any job, until one of them kills it.
 
 mod child;
 mod culprit;
+mod ended;
 mod look;
 mod message;
 mod runner;
 mod slot;
+mod stillness;
+mod whereabouts;
 
 pub(crate) use look::{Looked, look_in_a_child};
 pub use runner::Isolation;

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mapfold_data::run::{RunBytes, Segment};
 use mapfold_data::scratch::{Scratch, ScratchError, ScratchFile};
@@ -14,17 +14,20 @@ use mapfold_job::{
     BuildError, Catalog, MapDone, MapTask, Monitor, ReduceDone, ReduceTask, Runner, SampleTask,
     SequentialDone, SequentialTask, TaskError, Unwatched,
 };
-use mapfold_terms::{Boundaries, ByteSize, FailClass, Failure, FileId, JobInfo, RawPath, RecordAt};
+use mapfold_terms::{Boundaries, ByteSize, FailClass, Failure, FileId, JobInfo, RawPath, roughly};
 
-use super::child::{Heard, SlotChild, told_end};
+use super::child::{Heard, SlotChild};
+use super::culprit::{self, Culprit, Trial};
+use super::ended::{Ended, How, died, killed_after, stood_still};
 use super::message::{News, SlotAsk};
-use super::{IsolateSettings, culprit, data_max_for};
+use super::stillness::Stillness;
+use super::{IsolateSettings, data_max_for};
 use crate::plugin::{NoPluginJob, OpenPluginError, PluginFile, PluginJob, TryJob, probe};
 
 /// A job that has not been made by then never will.
 const MAKE_MAX: Duration = Duration::from_secs(20);
-/// A child that is to show whether some records kill it has so long.
-const TRIAL_MAX: Duration = Duration::from_secs(10);
+/// To put a stack into words takes a second or two, where there are many names.
+const STACK_MAX: Duration = Duration::from_secs(10);
 /// As the child has it: a record of this size is read however small the memory.
 const RECORD_MAX_LEAST: ByteSize = ByteSize::mib(64);
 
@@ -163,12 +166,7 @@ impl Runner for IsolatedRunner {
         let ask = Ask::map(task, ByteSize(0))?;
         let made = self.make(ask, task.memory, task.scratch, monitor);
         let told = made.map_err(|stopped| match stopped {
-            Stopped::Died { mut failure, done } => {
-                failure.at = self.culprit(task, done, monitor);
-                let no_skip = || "what ends its process is not put aside by --skip-bad".to_owned();
-                failure.hint.get_or_insert_with(no_skip);
-                TaskError::Failed(failure)
-            }
+            Stopped::Ended(ended) => self.blame(task, *ended, monitor).into(),
             Stopped::Other(error) => error,
         })?;
         let (report, run) = told.mapped()?;
@@ -285,17 +283,54 @@ impl IsolatedRunner {
         }
     }
 
-    /// The record at which the child died that had mapped `done` records for sure, if one can be found.
-    fn culprit(&self, task: &MapTask<'_>, done: u64, monitor: &dyn Monitor) -> Option<RecordAt> {
+    /// What is to be told of a map attempt whose process has ended, with the record that did it, if one can be found.
+    fn blame(&self, task: &MapTask<'_>, ended: Ended, monitor: &dyn Monitor) -> Failure {
+        let culprit = match ended.begun {
+            true => self.culprit(task, &ended, monitor),
+            false => Culprit::Unknown,
+        };
+        let mut failure = ended.failure;
+        match (culprit, ended.how) {
+            (Culprit::Record(at), How::Died) => failure.at = Some(at),
+            (Culprit::Record(at), How::StoodStill { .. }) => {
+                let alone = roughly(ended.how.trial_max());
+                failure.chain.push(format!(
+                    "`map` does not come back within {alone} from this record alone"
+                ));
+                failure.at = Some(at);
+            }
+            (Culprit::Nobody, _) => {
+                failure
+                    .chain
+                    .push("it does so without a record, too".to_owned());
+            }
+            (Culprit::Unknown, How::StoodStill { .. }) if ended.begun => {
+                failure.chain.push(format!(
+                    "it had mapped {} records, and no record was found that does it alone",
+                    ended.done
+                ));
+            }
+            (Culprit::Unknown, _) => {}
+        }
+        let no_skip = || "what ends its process is not put aside by --skip-bad".to_owned();
+        failure.hint.get_or_insert_with(no_skip);
+        failure
+    }
+
+    fn culprit(&self, task: &MapTask<'_>, ended: &Ended, monitor: &dyn Monitor) -> Culprit {
         let record_max = ByteSize(task.memory.bytes() / 2).max(RECORD_MAX_LEAST);
+        let mut search = Stillness::new(Some(ended.how.search_max()));
         let mut trials = 0;
-        culprit::find(task.split, task.format, record_max, done, |split| {
+        culprit::find(task.split, task.format, record_max, ended.done, |split| {
             trials += 1;
-            // Nobody is to think that the attempt stands still.
-            monitor.progress(0, 0);
             // A folder that no dead child has left files in.
-            let folder = task.scratch.folder().ok()?.join(format!("trial-{trials}"));
-            fs::create_dir(&folder).ok()?;
+            let Ok(folder) = task.scratch.folder() else {
+                return Trial::Unclear;
+            };
+            let folder = folder.join(format!("trial-{trials}"));
+            if fs::create_dir(&folder).is_err() {
+                return Trial::Unclear;
+            }
             let ask = Ask::Map {
                 attempt: task.attempt,
                 split,
@@ -310,11 +345,15 @@ impl IsolatedRunner {
                 part_codec: task.part_codec,
                 part_folder: RawPath::from(folder.as_path()),
             };
-            let dies = self
-                .children
-                .dies(&self.slot_ask(ask), task.memory, monitor);
+            let ask = self.slot_ask(ask);
+            let watch = Watch {
+                how: ended.how,
+                search: &mut search,
+                monitor,
+            };
+            let trial = self.children.try_out(&ask, task.memory, watch);
             let _ = fs::remove_dir_all(&folder);
-            dies
+            trial
         })
     }
 }
@@ -336,9 +375,21 @@ impl Children {
             None => self.start(ask, memory)?,
         };
         let mut charge = scratch.charge();
-        let mut done = 0;
+        let limit = monitor.still_max();
+        let mut stillness = Stillness::new(limit.map(killed_after));
+        let (mut begun, mut done) = (false, 0);
+        // Its time begins now, here and at the master.
+        monitor.progress(0, 0);
         loop {
-            match child.hear() {
+            let heard = child.hear();
+            if matches!(heard, Heard::News(_)) {
+                stillness.broken();
+            }
+            match heard {
+                Heard::News(News::Begun) => {
+                    begun = true;
+                    monitor.progress(0, 0);
+                }
                 Heard::News(News::Progress { records, bytes }) => {
                     done = records.max(done);
                     monitor.progress(records, bytes);
@@ -349,14 +400,34 @@ impl Children {
                     return Ok(told);
                 }
                 // Nobody has asked for them.
-                Heard::Nothing | Heard::News(News::Probed(_) | News::Made(_)) => {}
+                Heard::Nothing | Heard::News(News::Stands(_) | News::Probed(_) | News::Made(_)) => {
+                }
                 Heard::Ended => {
-                    let failure = Box::new(died(child));
-                    return Err(Stopped::Died { failure, done });
+                    return Err(Stopped::Ended(Box::new(Ended {
+                        failure: died(child),
+                        how: How::Died,
+                        begun,
+                        done,
+                    })));
                 }
             }
             if monitor.cancelled() {
                 return Err(TaskError::Cancelled.into());
+            }
+            if let Some(limit) = limit
+                && stillness.is_over()
+            {
+                let mut failure = stood_still(limit, begun);
+                if begun {
+                    failure.backtrace = stack_of(&child, monitor);
+                }
+                drop(child);
+                return Err(Stopped::Ended(Box::new(Ended {
+                    failure,
+                    how: How::StoodStill { limit },
+                    begun,
+                    done,
+                })));
             }
             if charge.is_bounded() {
                 scratch
@@ -366,18 +437,51 @@ impl Children {
         }
     }
 
-    /// Whether a new child dies of it; `None` if it is not known, because the attempt is cancelled or the child does not end.
-    fn dies(&self, ask: &SlotAsk, memory: ByteSize, monitor: &dyn Monitor) -> Option<bool> {
-        let child = self.start(ask, memory).ok()?;
-        let deadline = Instant::now() + TRIAL_MAX;
-        while Instant::now() < deadline && !monitor.cancelled() {
-            match child.hear() {
-                Heard::News(News::Ended(_)) => return Some(false),
-                Heard::Ended => return Some(true),
-                Heard::News(_) | Heard::Nothing => {}
+    /// Whether a new child does it again.
+    fn try_out(&self, ask: &SlotAsk, memory: ByteSize, watch: Watch<'_>) -> Trial {
+        let Watch {
+            how,
+            search,
+            monitor,
+        } = watch;
+        let Ok(child) = self.start(ask, memory) else {
+            return Trial::Unclear;
+        };
+        let mut stillness = Stillness::new(Some(MAKE_MAX));
+        let (mut begun, mut done) = (false, 0);
+        while !monitor.cancelled() && !search.is_over() {
+            // Nobody is to think that the attempt stands still.
+            monitor.progress(0, 0);
+            let heard = child.hear();
+            if matches!(heard, Heard::News(_)) {
+                stillness.broken();
+            }
+            match heard {
+                Heard::News(News::Begun) => {
+                    begun = true;
+                    stillness = Stillness::new(Some(how.trial_max()));
+                }
+                Heard::News(News::Progress { records, .. }) => done = records.max(done),
+                Heard::News(News::Ended(_)) => return Trial::Passed,
+                Heard::News(
+                    News::Status(_) | News::Stands(_) | News::Probed(_) | News::Made(_),
+                )
+                | Heard::Nothing => {}
+                Heard::Ended => {
+                    return match how {
+                        How::Died => Trial::Repeats { done },
+                        How::StoodStill { .. } => Trial::Unclear,
+                    };
+                }
+            }
+            if stillness.is_over() {
+                return match how {
+                    How::StoodStill { .. } if begun => Trial::Repeats { done },
+                    _ => Trial::Unclear,
+                };
             }
         }
-        None
+        Trial::Unclear
     }
 
     /// An idle child with that plugin open. If there is none, one with another makes room for a new one.
@@ -409,8 +513,8 @@ impl Children {
     /// Has a child that does nothing else make a job.
     fn keeps_records(&self, ask: &SlotAsk) -> Option<bool> {
         let child = self.start(ask, ByteSize(0)).ok()?;
-        let deadline = Instant::now() + MAKE_MAX;
-        while Instant::now() < deadline {
+        let mut stillness = Stillness::new(Some(MAKE_MAX));
+        while !stillness.is_over() {
             match child.hear() {
                 Heard::News(News::Made(made)) => return made.ok(),
                 Heard::Ended => return None,
@@ -434,10 +538,17 @@ impl Children {
 
 /// Why an attempt has nothing to tell.
 enum Stopped {
-    /// The job's code has ended its process, after so many records or more.
-    Died { failure: Box<Failure>, done: u64 },
+    /// Its process has ended, for the job's code.
+    Ended(Box<Ended>),
     /// Something else.
     Other(TaskError),
+}
+
+/// What a child is watched for that is to do it again, and until when.
+struct Watch<'a> {
+    how: How,
+    search: &'a mut Stillness,
+    monitor: &'a dyn Monitor,
 }
 
 impl From<TaskError> for Stopped {
@@ -449,33 +560,28 @@ impl From<TaskError> for Stopped {
 impl From<Stopped> for TaskError {
     fn from(stopped: Stopped) -> Self {
         match stopped {
-            Stopped::Died { failure, .. } => TaskError::Failed(failure),
+            Stopped::Ended(ended) => ended.failure.into(),
             Stopped::Other(error) => error,
         }
     }
 }
 
-/// The job's code has ended its process.
-fn died(child: SlotChild) -> Failure {
-    let (status, words) = child.post_mortem();
-    let mut chain = vec![format!("the attempt's process {}", told_end(status))];
-    let starved = words
-        .iter()
-        .any(|line| line.contains("memory allocation of"));
-    match words.as_slice() {
-        [] => {}
-        [line] => chain.push(format!("it said: {line}")),
-        lines => chain.push(format!("it said last:\n{}", lines.join("\n"))),
+/// Where the attempt of a child stands, if processes are asked for backtraces and it can still say.
+fn stack_of(child: &SlotChild, monitor: &dyn Monitor) -> Option<String> {
+    if !child.ask_where() {
+        return None;
     }
-    Failure {
-        class: FailClass::Job,
-        chain,
-        at: None,
-        hint: starved.then(|| {
-            "an attempt's process may have twice its share of --memory, and 256 MiB".to_owned()
-        }),
-        backtrace: None,
+    let mut stillness = Stillness::new(Some(STACK_MAX));
+    while !stillness.is_over() && !monitor.cancelled() {
+        // Nobody is to think that the attempt stands still.
+        monitor.progress(0, 0);
+        match child.hear() {
+            Heard::News(News::Stands(stack)) => return Some(stack),
+            Heard::Ended => return None,
+            Heard::News(_) | Heard::Nothing => {}
+        }
     }
+    None
 }
 
 /// A temporary file is.

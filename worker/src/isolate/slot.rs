@@ -13,6 +13,7 @@ use mapfold_terms::{ByteSize, FailClass, Failure};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::message::{self, News, SlotAsk};
+use super::whereabouts;
 use crate::plugin::{PluginCatalog, PluginFile, look_inside};
 
 /// A job's code may recurse, as it may on a slot's thread.
@@ -54,7 +55,9 @@ pub fn run_slot(catalog: Arc<dyn Catalog>, data_max: ByteSize) -> Result<(), Slo
 }
 
 fn serve(catalog: &Arc<dyn Catalog>, mut asks: UnixStream) -> io::Result<()> {
-    let talk = Talk(Mutex::new(asks.try_clone()?));
+    let talk = Arc::new(Talk(Mutex::new(asks.try_clone()?)));
+    let teller = Arc::clone(&talk);
+    whereabouts::answer(move |stack| teller.stands(stack));
     let mut ready: Option<Ready> = None;
     while let Some(ask) = message::read::<SlotAsk>(&mut asks)? {
         let news = match ask {
@@ -66,7 +69,10 @@ fn serve(catalog: &Arc<dyn Catalog>, mut asks: UnixStream) -> io::Result<()> {
             } => {
                 let catalog = with_plugin(catalog, plugin);
                 match Ready::take(&mut ready, &*catalog, job, params) {
-                    Ok(ready) => News::Ended(attempt(&*ready.runner, &ask, &talk)),
+                    Ok(ready) => {
+                        talk.say(&News::Begun)?;
+                        News::Ended(attempt(&*ready.runner, &ask, &talk))
+                    }
                     Err(error) => News::Ended(Told::Refused(error)),
                 }
             }
@@ -145,6 +151,13 @@ impl Talk {
     fn say(&self, news: &News) -> io::Result<()> {
         let mut socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         message::write(&mut *socket, news)
+    }
+
+    /// Tells the stack of the attempt, unless it was just about to say something itself.
+    fn stands(&self, stack: String) {
+        if let Ok(mut socket) = self.0.try_lock() {
+            let _ = message::write(&mut *socket, &News::Stands(stack));
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A job of a plugin in this process, as the engine sees it.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use mapfold_data::run::{RunBytes, Segment};
 use mapfold_data::scratch::{Charge, Scratch, ScratchError};
@@ -138,6 +139,10 @@ impl Monitor for Measured<'_> {
 
     fn cancelled(&self) -> bool {
         self.monitor.cancelled() || !self.is_within()
+    }
+
+    fn still_max(&self) -> Option<Duration> {
+        self.monitor.still_max()
     }
 
     fn status(&self, text: &str) {

@@ -135,6 +135,7 @@ fn run_files(worker: &Running) -> usize {
 
 fn brief(name: &str, maps: u32, staging: &Path) -> JobBrief {
     JobBrief {
+        task_timeout: Duration::ZERO,
         job: JOB,
         name: name.to_owned(),
         params: BTreeMap::new(),

@@ -342,6 +342,7 @@ fn brief() -> JobBrief {
         maps: 8,
         parts: Codec::Lz4,
         skip_bad: 3,
+        task_timeout: Duration::from_secs(600),
         staging: raw("/out.staging"),
     }
 }

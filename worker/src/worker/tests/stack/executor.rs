@@ -36,7 +36,7 @@ impl Executor for Paced {
     }
 
     fn start(&self, life: &Arc<Life>, attempt: AttemptId, brief: JobBrief, work: Work) {
-        let running = life.attempts.start(attempt);
+        let running = life.attempts.start(attempt, brief.task_timeout);
         let (life, site, asks) = (
             Arc::clone(life),
             Arc::clone(&self.site),
