@@ -154,8 +154,9 @@ fn prepare(options: &Options, environment: &Environment) -> Result<StreamJob, St
         "mapred.FileInputFormat",
         &format!("Total input files to process : {}", inputs.len()),
     );
-    let bytes = inputs.iter().filter_map(|path| path.metadata().ok());
-    let split_size = conf::split_size(&properties, typed_maps, bytes.map(|it| it.len()).sum())?;
+    let files = inputs.iter().filter_map(|path| path.metadata().ok());
+    let files: Vec<u64> = files.map(|file| file.len()).collect();
+    let split_size = conf::split_size(&properties, typed_maps, &files)?;
     make_parent(&output)?;
     Ok(StreamJob {
         name,

@@ -78,6 +78,14 @@ impl Packing {
         })
     }
 
+    /// Adds a file in as many pieces as with a `step` of `size`, but all of one length, so that no slot has little to do.
+    pub(super) fn push_even(&mut self, file: InputFile, size: u64) -> Result<(), PlanError> {
+        let len = file.fingerprint.len;
+        let beyond = len.saturating_sub(with_tail(size));
+        let pieces = 1 + beyond.div_ceil(size);
+        self.push_cut(file, len.div_ceil(pieces).max(1))
+    }
+
     /// Ends the open split; the next piece begins a new one.
     pub(super) fn seal(&mut self) -> Result<(), PlanError> {
         if self.open.is_empty() {

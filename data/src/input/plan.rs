@@ -109,6 +109,9 @@ pub fn plan_with(files: Vec<InputFile>, options: PlanOptions) -> Result<Plan, Pl
             Format::Files => packing.push_whole(file)?,
             Format::NLine(lines) => push_lines(&mut packing, file, lines)?,
             _ if packed => packing.push_whole(file)?,
+            Format::Lines | Format::Csv(_) if split_per_file => {
+                packing.push_even(file, size.get())?;
+            }
             Format::Lines | Format::Csv(_) | Format::Parquet => {
                 packing.push_cut(file, size.get())?;
             }

@@ -207,7 +207,7 @@ pub trait Job: Sized + Send + Sync + 'static {
     /// ```
     const PARTITION: Option<Partition<Self>> = None;
     /// Whether a map task reads one file at most, rather than many small ones, and an empty file has a map task too: for a job that keeps something of a file until
-    /// [`finish_map`](Job::finish_map). Many small files are many map tasks then. A file larger than a split has several all the same, unless its format
+    /// [`finish_map`](Job::finish_map). Many small files are many map tasks then. A file larger than a split has several all the same, of one length, unless its format
     /// is [`Format::Files`].
     const SPLIT_PER_FILE: bool = false;
     /// Whether there are no reduce tasks, and `map` writes the rows: [`map_only!`](crate::map_only) says so.

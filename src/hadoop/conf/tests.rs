@@ -139,21 +139,26 @@ fn empty_separators_are_none() {
 #[test]
 fn splits_are_as_large_as_properties_say() {
     const MIB: u64 = 1 << 20;
-    let check = |pairs: &[(&str, &str)], typed_maps, total: u64, want: u64| {
+    let check = |pairs: &[(&str, &str)], typed_maps, files: &[u64], want: u64| {
         let mut properties = Properties::default();
         for (name, value) in pairs {
             properties.set(name, *value);
         }
-        let size = split_size(&properties, typed_maps, total).unwrap();
-        assert_eq!(size.bytes(), want, "{pairs:?}");
+        let size = split_size(&properties, typed_maps, files).unwrap();
+        assert_eq!(size.bytes(), want, "{pairs:?} {files:?}");
     };
     let maps = ("mapred.map.tasks", "4");
     let min = ("mapred.min.split.size", "300");
-    check(&[], true, 1000, 32 * MIB);
-    check(&[maps], false, 1000, 32 * MIB);
-    check(&[maps], true, 1000, 250);
-    check(&[maps, min], true, 1000, 300);
-    check(&[min], true, 1000, 32 * MIB);
-    check(&[], false, 64 << 30, 256 * MIB);
-    check(&[], false, 0, 32 * MIB);
+    check(&[], true, &[1000], 16 * MIB);
+    check(&[maps], false, &[1000], 16 * MIB);
+    check(&[maps], true, &[1000], 250);
+    check(&[maps], true, &[401, 600], 251);
+    check(&[maps, min], true, &[1000], 300);
+    check(&[min], true, &[1000], 16 * MIB);
+    check(&[], false, &[], 16 * MIB);
+    check(&[], false, &[16 * MIB; 3], 16 * MIB);
+    check(&[], false, &[MIB, 17 * MIB], 8 * MIB);
+    check(&[], false, &[64 << 30], 256 * MIB);
+    check(&[maps], true, &[64 << 30], 256 * MIB);
+    check(&[maps], true, &[1 << 30], 128 * MIB);
 }

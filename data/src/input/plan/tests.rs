@@ -172,14 +172,53 @@ fn a_split_may_be_of_one_file_alone() {
         4,
         &[
             &[(0, 0)],
-            &[(0, 4)],
-            &[(4, 6)],
+            &[(0, 3)],
+            &[(3, 6)],
             &[(0, 0)],
             &[(0, 4)],
             &[(0, 4)],
             &[(0, 0)],
         ],
     );
+}
+
+#[test]
+fn a_file_that_shares_no_split_is_cut_evenly() {
+    let folder = Folder::new();
+    for len in 0..60_usize {
+        folder.write("a", &vec![b'x'; len]);
+        for size in 1..30_u64 {
+            let options = PlanOptions {
+                split_size: Some(ByteSize(size)),
+                split_per_file: true,
+                ..PlanOptions::default()
+            };
+            let plan = plan_with(folder.discover(&["a"]).unwrap(), options).unwrap();
+            let lens: Vec<_> = ranges(&plan)
+                .iter()
+                .map(|pieces| match pieces[..] {
+                    [(start, end)] => end - start,
+                    _ => panic!("{pieces:?}"),
+                })
+                .collect();
+            assert_eq!(lens.iter().sum::<u64>(), len as u64);
+            let (last, others) = lens.split_last().unwrap();
+            let longest = size + size / 10;
+            assert!(
+                lens.iter().all(|len| *len <= longest),
+                "{len} by {size}: {lens:?}"
+            );
+            assert!(
+                others.iter().all(|it| *it == others[0]),
+                "{len} by {size}: {lens:?}"
+            );
+            assert!(
+                others
+                    .first()
+                    .is_none_or(|other| last <= &(other + other / 10))
+            );
+        }
+    }
 }
 
 #[test]
