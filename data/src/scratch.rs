@@ -194,6 +194,29 @@ impl Scratch {
         self.0.path()
     }
 
+    /// Another folder, beside this one and as long as its own owners are there: for what several attempts share. Its `name` is unique within the process. Beside a folder that
+    /// was lent it is the lending process that removes it, if this one is killed.
+    ///
+    /// # Errors
+    /// It must be made now, as this one was lent, and cannot.
+    pub fn beside(&self, name: &str) -> Result<Self, ScratchError> {
+        let made = match (self.0.lent, self.folder()?.parent()) {
+            (true, Some(home)) => {
+                let path = home.join(format!("{name}-of-{}", std::process::id()));
+                make_folder(&path)?;
+                Some(path)
+            }
+            _ => None,
+        };
+        Ok(Self(Arc::new(Folder {
+            root: Arc::clone(&self.0.root),
+            name: name.to_owned(),
+            files: AtomicU32::new(0),
+            made: Mutex::new(made),
+            lent: false,
+        })))
+    }
+
     /// Takes over a file that such a process left in the folder.
     pub fn adopt(&self, path: PathBuf) -> Result<ScratchFile, ScratchError> {
         let mut charge = self.charge();
@@ -520,6 +543,30 @@ mod tests {
         assert!(path.exists());
         drop(file);
         assert_eq!(entries(base.path()), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn what_attempts_share_outlives_them_and_counts() {
+        let base = tempfile::tempdir().unwrap();
+        let root = ScratchRoot::open_within(base.path(), Some(ByteSize(5))).unwrap();
+        let first = root.scratch("1-1");
+        let shared = first.beside("shared").unwrap();
+        let folder = shared.folder().unwrap();
+        assert_eq!(folder.parent(), first.folder().unwrap().parent());
+        let mut charge = shared.charge();
+        charge.add(4).unwrap();
+        assert!(first.charge().add(2).is_err());
+
+        let lent = Scratch::lent(first.folder().unwrap());
+        let other = lent.beside("shared").unwrap();
+        assert_ne!(other.folder().unwrap(), folder);
+        assert_eq!(other.folder().unwrap().parent(), folder.parent());
+        drop((first, lent));
+        assert!(folder.exists());
+        drop((root, shared));
+        assert!(!folder.exists());
+        drop(other);
+        assert!(!folder.parent().unwrap().exists());
     }
 
     #[test]

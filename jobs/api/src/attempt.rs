@@ -29,6 +29,8 @@ pub struct Attempt<'a> {
     began: Instant,
     /// When progress was told last, in milliseconds from its begin and one more; 0 if it never was.
     told: AtomicU64,
+    /// The same of a status. Progress that was told says nothing of it.
+    told_status: AtomicU64,
 }
 
 /// Progress that the job tells is passed on so often at most: a program may tell of each line.
@@ -58,6 +60,7 @@ impl<'a> Attempt<'a> {
             folder: OnceLock::new(),
             began: Instant::now(),
             told: AtomicU64::new(0),
+            told_status: AtomicU64::new(0),
         }
     }
 
@@ -134,31 +137,32 @@ impl<'a> Attempt<'a> {
     /// Says that it makes progress, where the engine sees none: records are counted at the end of a block of them, and an attempt of which nothing
     /// was heard for the job's `--task-timeout` is given up. May be called as often as one likes.
     pub fn progress(&self) {
-        if self.tells() {
+        if self.is_due(&self.told) {
             self.monitor.progress(0, 0);
         }
     }
 
-    /// Says in a few words how it is going: for the log of the worker. Progress, too. Of what is said within a tenth of a second, the first is heard.
+    /// Says in a few words how it is going: for the log of the worker. Progress, too. Of what is said within a tenth of a second, the first status is heard.
     pub fn status(&self, text: &str) {
-        if self.tells() {
+        if self.is_due(&self.told_status) {
             self.monitor
                 .status(&text[..text.floor_char_boundary(STATUS_MAX)]);
         }
     }
 
-    /// Whether it is time to tell something again.
-    fn tells(&self) -> bool {
+    /// Whether it is time to tell something again that was `told` last then; if so, it is told now.
+    fn is_due(&self, told: &AtomicU64) -> bool {
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1;
-        let told = self.told.load(Ordering::Relaxed);
-        let due = told == 0 || Duration::from_millis(now.saturating_sub(told)) >= TELL_EVERY;
+        let last = told.load(Ordering::Relaxed);
+        let due = last == 0 || Duration::from_millis(now.saturating_sub(last)) >= TELL_EVERY;
         due && {
-            self.told.store(now, Ordering::Relaxed);
+            told.store(now, Ordering::Relaxed);
             true
         }
     }
 
-    pub(crate) fn scratch(&self) -> &'a Scratch {
+    /// Where the engine keeps its temporary files of this attempt. A job's own go to [`folder`](Self::folder).
+    pub fn scratch(&self) -> &'a Scratch {
         self.scratch
     }
 }
@@ -201,9 +205,38 @@ pub enum FolderError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use mapfold_data::scratch::ScratchRoot;
 
     use super::*;
+
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<String>>);
+
+    impl Monitor for Heard {
+        fn progress(&self, _: u64, _: u64) {}
+
+        fn status(&self, text: &str) {
+            self.0.lock().unwrap().push(text.to_owned());
+        }
+
+        fn cancelled(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn progress_silences_no_status() {
+        let base = tempfile::tempdir().unwrap();
+        let scratch = ScratchRoot::open(base.path()).unwrap().scratch("1-1");
+        let heard = Heard::default();
+        let id = Attempt::alone(1, 1, None, &scratch).id();
+        let attempt = Attempt::new(id, (1, 1), None, &scratch, &heard);
+        attempt.progress();
+        attempt.status("half");
+        assert_eq!(*heard.0.lock().unwrap(), ["half"]);
+    }
 
     #[test]
     fn the_folder_goes_with_the_attempt() {

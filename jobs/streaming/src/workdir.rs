@@ -65,12 +65,12 @@ impl Workdir {
         }
         let folder = attempt.folder()?.join(NAME);
         if !folder.exists() {
-            self.fill(&folder)?;
+            self.fill(&folder, attempt)?;
         }
         Ok(folder)
     }
 
-    fn fill(&self, folder: &Path) -> Result<(), JobError> {
+    fn fill(&self, folder: &Path, attempt: &Attempt<'_>) -> Result<(), JobError> {
         fs::create_dir_all(folder).map_err(|source| WorkdirError::Make {
             path: folder.to_owned(),
             source,
@@ -79,7 +79,7 @@ impl Workdir {
             link(file, folder)?;
         }
         for archive in &self.archives {
-            match self.unpacked(archive)? {
+            match self.unpacked(archive, attempt)? {
                 None => link(archive, folder)?,
                 Some(unpacked) => link(
                     &Shipped::new(archive.name.as_str(), unpacked.folder()),
@@ -91,8 +91,12 @@ impl Workdir {
     }
 
     /// An archive, unpacked once; `None` if it is none.
-    fn unpacked(&self, archive: &Shipped) -> Result<Option<Arc<Unpacked>>, JobError> {
-        let unpacked = Unpacked::of(&archive.path, archive.place())?;
+    fn unpacked(
+        &self,
+        archive: &Shipped,
+        attempt: &Attempt<'_>,
+    ) -> Result<Option<Arc<Unpacked>>, JobError> {
+        let unpacked = Unpacked::of(&archive.path, archive.place(), attempt.scratch())?;
         if let Some(unpacked) = &unpacked {
             let mut all = self.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
             if !all.iter().any(|it| Arc::ptr_eq(it, unpacked)) {
