@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -333,18 +333,15 @@ pub(crate) struct StreamArgs {
     #[arg(long = "archive", value_name = "PATH[#NAME]")]
     pub(crate) archives: Vec<String>,
 
-    /// What separates key and value
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "\t",
-        hide_default_value = true
-    )]
+    /// What separates key and value [default: a TAB]
+    ///
+    /// `\t` is a TAB, too.
+    #[arg(long, value_name = "TEXT", default_value = "\t", hide_default_value = true, value_parser = parse_separator)]
     pub(crate) separator: String,
 
     /// Separators up to the one that ends the key [default: 1]
     #[arg(long, value_name = "N", default_value = "1", hide_default_value = true)]
-    pub(crate) key_fields: usize,
+    pub(crate) key_fields: NonZeroUsize,
 
     /// Fields of a key that say which reduce task it belongs to, such as -k1,1
     #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true)]
@@ -364,7 +361,7 @@ pub(crate) struct StreamArgs {
     pub(crate) job_log: Option<PathBuf>,
 
     /// Set a variable in the environment of all programs; may be repeated
-    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param)]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_variable)]
     pub(crate) env: Vec<(String, String)>,
 
     #[command(flatten)]
@@ -1227,17 +1224,36 @@ fn parse_reducers(text: &str) -> Result<u32, String> {
 #[derive(Debug, thiserror::Error)]
 enum ParamError {
     #[error("write KEY=VALUE, such as lowercase=true")]
-    NoEquals,
+    Param,
+    #[error("write NAME=VALUE, such as LANG=C")]
+    Variable,
     #[error("there is no name before the `=`")]
     NoName,
 }
 
 fn parse_param(text: &str) -> Result<(String, String), ParamError> {
-    let (name, value) = text.split_once('=').ok_or(ParamError::NoEquals)?;
-    if name.is_empty() {
-        return Err(ParamError::NoName);
+    parse_pair(text)?.ok_or(ParamError::Param)
+}
+
+fn parse_variable(text: &str) -> Result<(String, String), ParamError> {
+    parse_pair(text)?.ok_or(ParamError::Variable)
+}
+
+/// `None` without a `=`.
+fn parse_pair(text: &str) -> Result<Option<(String, String)>, ParamError> {
+    match text.split_once('=') {
+        Some(("", _)) => Err(ParamError::NoName),
+        pair => Ok(pair.map(|(name, value)| (name.to_owned(), value.to_owned()))),
     }
-    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Nobody means the backslash.
+fn parse_separator(text: &str) -> Result<String, &'static str> {
+    match text {
+        "" => Err("give at least one character"),
+        r"\t" => Ok("\t".to_owned()),
+        _ => Ok(text.to_owned()),
+    }
 }
 
 #[cfg(test)]

@@ -17,16 +17,22 @@ use crate::rows;
 /// The column that has the exit code.
 const CODE: usize = 5;
 
-/// Refuses a file that is there, unless it may be replaced.
+/// Refuses a file that is there, unless it may be replaced, and one that will have no folder.
 pub(crate) fn check(file: &Path, overwrite: bool) -> Result<(), Problem> {
-    match file.symlink_metadata() {
-        Ok(_) if !overwrite => {
-            let what = format!("the job log {} exists already", file.display());
-            Err(Problem::new(Exit::Output, what)
-                .hint("add --overwrite to replace it and the output, or name another file"))
-        }
-        _ => Ok(()),
+    if file.symlink_metadata().is_ok() && !overwrite {
+        let what = format!("the job log {} exists already", file.display());
+        return Err(Problem::new(Exit::Output, what)
+            .hint("add --overwrite to replace it and the output, or name another file"));
     }
+    let folder = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => return Ok(()),
+    };
+    let is_there = fs::metadata(folder).and_then(|it| match it.is_dir() {
+        true => Ok(()),
+        false => Err(io::ErrorKind::NotADirectory.into()),
+    });
+    is_there.map_err(|error| cannot_write(file, &error))
 }
 
 /// Writes what the job has noted in its output, whole or not at all.

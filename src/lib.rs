@@ -96,6 +96,10 @@ pub fn main(catalog: JobTable) -> ExitCode {
         let ended = panic::catch_unwind(AssertUnwindSafe(|| hadoop::launch(&typed[1..], &catalog)));
         return ExitCode::from(ended.unwrap_or_else(|_| Exit::Internal.code()));
     }
+    if let Err(problem) = stream::refuse_hadoops(&typed) {
+        stderr::say(&problem.render(Paint::choose(ColorChoice::Auto)));
+        return problem.exit().into();
+    }
     let args = match Args::try_parse_from(&typed) {
         Ok(args) => args,
         Err(error) if error.kind() == ErrorKind::InvalidUtf8 => {

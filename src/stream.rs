@@ -1,22 +1,21 @@
 //! `mapfold stream`: any programs as map and reduce, in the protocol of Hadoop Streaming.
 
 use std::ffi::OsString;
-use std::iter;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use mapfold_job::{Catalog, Job as _};
 use mapfold_streaming::{
     Conf, Fed, PartitionBy, Printed, Reducer, Shipped, Streaming, StreamingMap, argv, guard,
+    search::{self, NoProgram},
 };
-use rustix::fs::Access;
 
 use crate::args::{JobArgs, StreamArgs};
 use crate::error::Problem;
 use crate::exit::Exit;
 use crate::settings::{Place, RunSettings, Shown, Target};
-use crate::{job_log, run, stderr};
+use crate::{hadoop, job_log, run, stderr};
 
 /// Runs the job.
 pub(crate) fn stream(
@@ -58,14 +57,19 @@ pub(crate) fn stream(
     };
     let shipped: Vec<String> = conf.files.iter().map(|it| it.name.clone()).collect();
     let settings = RunSettings::check(job, params, args.work, shown)?;
+    let programs = [&args.mapper, &args.combiner, &args.reducer];
+    let programs = programs.into_iter().flatten().filter(|it| !is_word(it));
     if !matches!(settings.place, Place::Cluster(_)) {
-        let programs = [&args.mapper, &args.combiner, &args.reducer];
-        for command in programs.into_iter().flatten().filter(|it| !is_word(it)) {
+        for command in programs.clone() {
             can_be_started(command, &shipped)?;
         }
     }
     let target = settings.target.clone();
-    let exit = run::run(&[settings], catalog, shown)?;
+    let ran = run::run(&[settings], catalog, shown);
+    let exit = ran.map_err(|problem| match problem.exit() {
+        Exit::JobFailed => programs.fold(problem, with_shell_hint),
+        _ => problem,
+    })?;
     match (&args.job_log, target) {
         (Some(log), Target::Folder { absolute, .. }) if exit == Exit::Done => {
             job_log::write(log, &absolute)
@@ -89,27 +93,46 @@ fn can_be_started(command: &str, shipped: &[String]) -> Result<(), Problem> {
     if shipped.iter().any(|it| it == plain) {
         return Ok(());
     }
-    let search = std::env::var_os("PATH").unwrap_or_default();
-    let folders = match name.contains('/') {
-        true => Vec::new(),
-        false => std::env::split_paths(&search).collect(),
-    };
-    let mut places = iter::once(PathBuf::from(name)).chain(folders.iter().map(|it| it.join(name)));
-    let can_run = |path: &Path| rustix::fs::access(path, Access::EXEC_OK).is_ok();
-    if places.any(|path| path.is_file() && can_run(&path)) {
+    let search = std::env::var_os("PATH");
+    let here = Path::new("");
+    let Err(why) = search::find(name.as_ref(), here, search.as_deref()) else {
         return Ok(());
-    }
+    };
     let what = format!("the program `{name}` cannot be started");
     let problem = Problem::new(Exit::Usage, what);
-    Err(match Path::new(name).is_file() {
-        true => problem
-            .cause("it is not executable")
-            .hint(format!("chmod +x {name}")),
-        false if name.contains('/') => problem.cause("there is no such file"),
-        false => problem
+    Err(match why {
+        NoProgram::NotExecutable(ref path) => problem
+            .because(&why)
+            .hint(format!("chmod +x {}", path.display())),
+        NoProgram::Missing if name.contains('/') => problem.cause("there is no such file"),
+        NoProgram::Missing => problem
             .cause("it is neither in this folder nor on the PATH")
             .hint("a command is a program and its arguments; for what only a shell knows, say sh -c '...'"),
     })
+}
+
+/// A program that got what only a shell knows fails in words of its own, which do not tell why.
+fn with_shell_hint(problem: Problem, command: &String) -> Problem {
+    const OF_SHELLS: [&str; 9] = ["|", "||", "&&", "&", ";", "<", ">", ">>", "2>&1"];
+    let argv = argv::split(command);
+    match argv.iter().find(|it| OF_SHELLS.contains(&it.as_str())) {
+        Some(word) => problem.also(&format!(
+            "`{command}` is run without a shell, so `{word}` is an argument of it; for a shell, say sh -c '...'"
+        )),
+        None => problem,
+    }
+}
+
+/// Refuses options as Hadoop has them, of one dash: `-output x` would be `-o utput`.
+pub(crate) fn refuse_hadoops(typed: &[OsString]) -> Result<(), Problem> {
+    let mut typed = typed.iter().filter_map(|it| it.to_str());
+    let is_ours = typed.by_ref().skip(1).find(|it| !it.starts_with('-')) == Some("stream");
+    let mut options = typed.take_while(|it| *it != "--");
+    match options.find(|it| is_ours && hadoop::is_option(it)) {
+        Some(option) => Err(Problem::new(Exit::Usage, format!("`{option}` is an option of Hadoop"))
+            .hint("`mapfold hadoop streaming` takes those; here it is --mapper, --reducer, --file, -r, -o, and inputs stand by themselves")),
+        None => Ok(()),
+    }
 }
 
 fn conf(args: &StreamArgs) -> Result<Conf, Problem> {
@@ -118,7 +141,7 @@ fn conf(args: &StreamArgs) -> Result<Conf, Problem> {
     let defaults = Conf::default();
     let printed = Printed {
         separator: args.separator.clone(),
-        keys: args.key_fields,
+        keys: args.key_fields.get(),
         ..Printed::default()
     };
     Ok(Conf {

@@ -30,3 +30,4 @@ mod xml;
 pub(crate) use home::make as make_home;
 pub(crate) use launcher::{called_as, launch};
 pub(crate) use log::JobLog;
+pub(crate) use options::is_known as is_option;

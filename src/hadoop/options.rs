@@ -228,6 +228,12 @@ const TABLE: &[Known] = &[
     old("-additionalconfspec", One("<file>"), "-conf"),
 ];
 
+/// Whether a word is one of the options that take a value.
+pub(crate) fn is_known(word: &str) -> bool {
+    let is_it = |known: &Known| known.name == word && known.takes != Nothing;
+    TABLE.iter().any(is_it)
+}
+
 impl Options {
     /// Reads them.
     ///

@@ -96,6 +96,10 @@ fn a_log_is_not_written_over() {
     let ended = run(&sandbox, &["--overwrite", "--resume"]);
     assert!(ended.status.success(), "{}", ended.stderr);
     assert_eq!(log(&sandbox).len(), 3);
+    let args = "stream commands --mapper sh --reducer NONE -o other --job-log no-such/log";
+    let ended = sandbox.start(args.split(' ')).wait();
+    assert_eq!(ended.status.code(), Some(4), "{}", ended.stderr);
+    assert!(!sandbox.work("other").exists());
     let args = "stream commands --mapper sh -o other --job-log other-log";
     let ended = sandbox.start(args.split(' ')).wait();
     assert_eq!(ended.status.code(), Some(2), "{}", ended.stderr);

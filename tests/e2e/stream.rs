@@ -1,6 +1,7 @@
 //! `mapfold stream`: programs as map and reduce.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use rustix::process::Signal;
@@ -108,6 +109,8 @@ fn what_is_wrong_with_a_program_is_told() {
     let loud = "sh -c 'head -c 100000000 /dev/zero >&2; exit 43'";
     fails(&["--reducer", loud], &["subprocess failed with code 43"], 1);
     fails(&["--mapper", ""], &["empty"], 2);
+    let piped = ["--mapper", "cat | sort", "--max-attempts", "1"];
+    fails(&piped, &["`|` is an argument", "say sh -c '...'"], 1);
     let skipping = ["--mapper", "cat", "--skip-bad", "1"];
     fails(&skipping, &["passes over bad ones itself"], 2);
     fails(&["--mapper", "cat", "--sort-by", "-x"], &["`-x`"], 2);
@@ -276,17 +279,21 @@ fn packed_files_go_in_and_out_and_empty_parts_need_not_be() {
 #[test]
 fn files_and_archives_go_with_a_job() {
     let sandbox = Sandbox::new();
-    let cluster = Cluster::start(&sandbox, Over::Tcp, 1);
+    let mut cluster = Cluster::start(&sandbox, Over::Tcp, 0);
+    let (address, dir) = (cluster.address.clone(), sandbox.work("dir"));
+    fs::create_dir(&dir).unwrap();
+    cluster.add_worker_at(&sandbox, &address, &["--dir", dir.to_str().unwrap()]);
     fs::write(sandbox.work("in"), "x\n").unwrap();
     fs::write(sandbox.work("table.txt"), "a table\n").unwrap();
     fs::create_dir(sandbox.work("packed")).unwrap();
     fs::write(sandbox.work("packed/inside"), "inside\n").unwrap();
+    fs::write(sandbox.work("packed/large"), vec![b'x'; 100_000]).unwrap();
     let packed = Command::new("tar")
-        .args(["czf", "box.tgz", "-C", "packed", "inside"])
+        .args(["czf", "box.tgz", "-C", "packed", "inside", "large"])
         .current_dir(sandbox.work(""))
         .status();
     assert!(packed.unwrap().success());
-    let tool = "#!/bin/sh\ncat >/dev/null\ncat box/inside table\nreadlink -f table\nls";
+    let tool = "#!/bin/sh\ncat >/dev/null\ncat box/inside table\nreadlink -f table box\nls";
     fs::write(sandbox.work("tool.sh"), tool).unwrap();
     let ways: [&[&str]; 4] = [
         &[],
@@ -306,10 +313,34 @@ fn files_and_archives_go_with_a_job() {
         let rows = String::from_utf8(parts["part-00000"].clone()).unwrap();
         let rows: Vec<&str> = rows.lines().map(str::trim_end).collect();
         assert_eq!(rows[..2], ["inside", "a table"], "{way:?}");
-        assert_eq!(rows[3..], ["box", "table", "tool.sh"], "{way:?}");
+        assert_eq!(rows[4..], ["box", "table", "tool.sh"], "{way:?}");
         let here = sandbox.work("table.txt");
         let was_sent = rows[2] != here.canonicalize().unwrap().to_str().unwrap();
-        assert_eq!(was_sent, way.contains(&"--master"), "{way:?}: {}", rows[2]);
+        let on_cluster = way.contains(&"--master");
+        assert_eq!(was_sent, on_cluster, "{way:?}: {}", rows[2]);
+        let scratch = if on_cluster {
+            dir.clone()
+        } else {
+            sandbox.tmp()
+        };
+        let is_there = Path::new(rows[3]).starts_with(scratch.canonicalize().unwrap());
+        assert!(is_there, "{way:?}: {}", rows[3]);
+        assert!(!Path::new(rows[3]).exists() || on_cluster, "{way:?}");
+    }
+    let small = [
+        "--archive",
+        "box.tgz",
+        "--temp-max",
+        "50KB",
+        "--max-attempts",
+        "1",
+    ];
+    let ended = sandbox
+        .start(["stream", "in"].iter().chain(&small).copied())
+        .wait();
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    for words in ["no room to unpack", "box.tgz", "(--temp-max)"] {
+        assert!(ended.stderr.contains(words), "{}", ended.stderr);
     }
     let missing = ["stream", "in", "-o", "none", "--file", "no-such"];
     let ended = sandbox.start(missing).wait();

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
 
+use crate::search::can_run;
+
 /// The guard's program, and the arguments that come before those of [`run`].
 static GUARD: OnceLock<(PathBuf, Vec<OsString>)> = OnceLock::new();
 
@@ -47,11 +49,11 @@ pub fn run(parent: u32, argv: &[OsString]) -> io::Result<ExitStatus> {
     watch(parent, &mut child)
 }
 
-/// A program that is in the working folder is meant before one of the same name elsewhere.
+/// A program in the working folder is meant before one of the same name elsewhere.
 fn in_folder(program: &OsString) -> PathBuf {
     let path = Path::new(program);
     let here = Path::new(".").join(path);
-    match path.is_relative() && here.is_file() {
+    match path.is_relative() && can_run(&here) {
         true => here,
         false => path.to_owned(),
     }

@@ -36,6 +36,7 @@ mod reporter;
 mod role;
 mod row;
 mod running;
+pub mod search;
 mod typed_bytes;
 mod unpack;
 mod unpacked;

@@ -7,11 +7,8 @@
 use std::collections::VecDeque;
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
-use std::iter;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, ExitStatus, Stdio};
@@ -22,6 +19,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::guard;
 use crate::lines::Lines;
+use crate::search::{self, NoProgram};
 
 /// Bytes that a pipe may hold, and that are read or written at once. The system may grant less.
 const PIPE_BYTES: usize = 1 << 20;
@@ -113,6 +111,14 @@ pub(crate) enum ProgramError {
         /// Why not.
         source: io::Error,
     },
+    /// There is none.
+    #[error("cannot start `{name}`")]
+    Missing {
+        /// The program.
+        name: String,
+        /// What there is.
+        source: NoProgram,
+    },
     /// A pipe to or from it broke.
     #[error("cannot talk to `{name}`")]
     Pipe {
@@ -156,7 +162,10 @@ impl Program {
                 "the command is empty",
             )));
         };
-        look_for(program, start).map_err(failed)?;
+        look_for(program, start).map_err(|source| ProgramError::Missing {
+            name: name.clone(),
+            source,
+        })?;
         let mut child = guard::command(program)
             .args(arguments)
             .envs(start.env.iter().map(|(name, value)| (name, value)))
@@ -399,25 +408,11 @@ impl Program {
     }
 }
 
-/// Looks whether there is such a program, in the folder or where programs are. Otherwise its guard would be started, whose end is one of many
-/// that a program may have.
-fn look_for(program: &OsStr, start: &Start) -> io::Result<()> {
+fn look_for(program: &OsStr, start: &Start) -> Result<(), NoProgram> {
     let is_path = |(name, _): &&(OsString, OsString)| name == "PATH";
     let search = start.env.iter().rfind(is_path);
     let search = search.map_or_else(|| env::var_os("PATH"), |(_, path)| Some(path.clone()));
-    let search = search.filter(|_| !program.as_encoded_bytes().contains(&b'/'));
-    let folders = search.iter().flat_map(env::split_paths);
-    let mut found = (ErrorKind::NotFound, "there is no such program");
-    for folder in iter::once(start.folder.clone()).chain(folders) {
-        match fs::metadata(folder.join(program)) {
-            Ok(file) if !file.is_file() => {}
-            Ok(file) if file.permissions().mode() & 0o111 != 0 => return Ok(()),
-            Ok(_) => found = (ErrorKind::PermissionDenied, "it is not executable"),
-            Err(_) => {}
-        }
-    }
-    let (kind, what) = found;
-    Err(io::Error::new(kind, what))
+    search::find(program, &start.folder, search.as_deref())
 }
 
 impl Drop for Program {

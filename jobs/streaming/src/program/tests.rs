@@ -1,4 +1,5 @@
 use super::*;
+use std::fs;
 
 /// Keeps what it hears.
 #[derive(Default)]
