@@ -3,16 +3,68 @@
 //! The client finds the ranges, not the master, since that runs the job's code: a master runs none, and may not have it. Both list
 //! and cut the same input by the same rules, so they agree on the number of reduce tasks.
 
-use std::env;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{env, thread};
 
 use mapfold_data::input::{self, PlanOptions};
 use mapfold_data::scratch::ScratchRoot;
 use mapfold_job::{Runner, SampleTask, TaskError};
 use mapfold_terms::{FailClass, Failure, JobSpec, Partitioning, Plan};
+use tokio::sync::oneshot;
 
 use crate::error::Problem;
 use crate::exit::Exit;
+use crate::progress::Progress;
 use crate::scratch::no_scratch;
+use crate::signals::Signals;
+
+/// After so long it is told that `map` may not come back.
+const TOLD_AFTER: Duration = Duration::from_secs(30);
+
+/// A job's code may recurse, as it may on a slot's thread.
+const STACK_BYTES: usize = 8 << 20;
+
+/// As [`find`], on a thread that nobody waits for when a signal comes: the job's code may never come back.
+pub(crate) async fn find_or_leave(
+    runner: Arc<dyn Runner>,
+    mut spec: JobSpec,
+    progress: &Progress,
+    signals: &mut Signals,
+) -> Result<(JobSpec, Option<Plan>), Problem> {
+    let (done, found) = oneshot::channel();
+    let thread = thread::Builder::new().stack_size(STACK_BYTES);
+    let started = thread.spawn(move || {
+        let plan = find(&*runner, &mut spec);
+        drop(runner);
+        let _ = done.send(plan.map(|plan| (spec, plan)));
+    });
+    started
+        .map_err(|error| Problem::new(Exit::Internal, "cannot start a thread").because(&error))?;
+    let mut found = pin!(found);
+    let mut long = pin!(tokio::time::sleep(TOLD_AFTER));
+    let mut is_told = false;
+    loop {
+        tokio::select! {
+            biased;
+            found = &mut found => {
+                return found.unwrap_or_else(|error| {
+                    let what = "the thread that samples the input has ended";
+                    Err(Problem::new(Exit::Internal, what).because(&error))
+                });
+            }
+            caught = signals.next() => return Err(Problem::silent(caught.exit())),
+            () = &mut long, if !is_told => {
+                is_told = true;
+                progress.warn(
+                    "WAITING",
+                    "for ranges of keys: `map`, called for some of the records, has not come back from one for 30 s",
+                );
+            }
+        }
+    }
+}
 
 /// Finds them, if the job wants them and there is more than one part. Reads a little of the input; takes some
 /// tens of milliseconds. Returns the plan, if it was made for that.

@@ -381,7 +381,8 @@ impl Stage<'_> {
         if is_sent(settings, &found) {
             spec.files.extend(found.plugin_file());
         }
-        let plan = ranges::find(&*runner, &mut spec)?;
+        let finding = ranges::find_or_leave(Arc::clone(&runner), spec, &progress, signals);
+        let (mut spec, plan) = finding.await?;
         for warning in space::check(settings, &*runner, &spec, plan.as_ref())? {
             progress.warn("space", &warning);
         }

@@ -6,6 +6,7 @@ use rustix::process::Signal;
 
 use crate::cluster::{Cluster, Over};
 use crate::isolate::assert_nobody_is_left;
+use crate::plugins::{api_flags, library};
 use crate::sandbox::{Running, Sandbox, books, parts_of, signal, wait_for};
 
 /// Starts a word count that waits in `phase`, and waits until it does.
@@ -61,6 +62,65 @@ fn code_that_does_not_look_up_is_left() {
     let ended = client.wait();
     assert_eq!(ended.status.code(), Some(130), "{}", ended.stderr);
     assert!(!sandbox.work("out").exists());
+}
+
+const RANGES: &str = r#"
+use mapfold_job::*;
+mapfold_job::plugin!(Ranges);
+params! {
+    pub struct RangesParams {
+        /// Folder for a sign.
+        pub trace: String,
+    }
+}
+struct Ranges(String);
+impl Job for Ranges {
+    type Params = RangesParams;
+    type Key = String;
+    type Value = u64;
+    const NAME: &'static str = "ranges";
+    const SUMMARY: &'static str = "never comes back";
+    const TOTAL_ORDER: bool = true;
+    fn new(params: RangesParams) -> Result<Self, JobError> {
+        Ok(Self(params.trace))
+    }
+    fn map(&self, _: &Record<'_>, _: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+        std::fs::write(format!("{}/deed.{}.0", self.0, std::process::id()), "")?;
+        loop {
+            std::thread::yield_now();
+        }
+    }
+    fn reduce(&self, _: &str, _: &mut Values<'_, Self>, _: &mut Rows<'_>) -> Result<(), JobError> {
+        Ok(())
+    }
+}
+"#;
+
+/// Nothing runs yet but a look at the input.
+#[test]
+fn code_that_does_not_come_back_from_a_sample_is_left() {
+    let sandbox = Sandbox::new();
+    let plugin = library(&sandbox, "ranges", RANGES, &strs(&api_flags()));
+    std::fs::write(sandbox.work("in.txt"), "here it is\n").unwrap();
+    let trace = format!("trace={}", sandbox.trace().display());
+    let plugin = plugin.to_str().unwrap();
+    for place in [&[][..], &["--isolate"][..]] {
+        let before = sandbox.signs("deed").len();
+        let args = ["run", plugin, "in.txt", "-o", "out", "-r", "2"];
+        let client = sandbox.start(args.iter().chain(&["-p", &trace]).chain(place));
+        wait_for("the loop", || {
+            (sandbox.signs("deed").len() > before).then_some(())
+        });
+        signal(client.pid(), Signal::INT);
+        let ended = client.wait();
+        assert_eq!(ended.status.code(), Some(130), "{}", ended.stderr);
+        assert!(!sandbox.work("out").exists());
+    }
+    assert_nobody_is_left(&sandbox);
+}
+
+fn strs(strings: &[String]) -> Vec<&str> {
+    strings.iter().map(String::as_str).collect()
 }
 
 /// Whether a process is gone, or waits for nothing but its parent.

@@ -193,8 +193,11 @@ impl Runner for IsolatedRunner {
     }
 
     fn sample(&self, task: &SampleTask<'_>) -> Result<Boundaries, TaskError> {
-        self.make(Ask::sample(task)?, ByteSize(0), task.scratch, &Unwatched)?
-            .sampled()
+        let told = self.make(Ask::sample(task)?, ByteSize(0), task.scratch, &Unwatched)?;
+        // A child ends with the thread that has started it, and whoever samples may not live long.
+        let plugin = self.plugin.as_ref().map(|plugin| plugin.id);
+        drop(self.children.take(plugin));
+        told.sampled()
     }
 
     fn sequential(&self, _: &SequentialTask<'_>) -> Result<SequentialDone, TaskError> {
