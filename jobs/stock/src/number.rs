@@ -74,6 +74,11 @@ impl Number {
         })
     }
 
+    /// So many parts of 10 to the `exponent`.
+    pub(crate) const fn of_parts(parts: i128, exponent: i16) -> Self {
+        Self { parts, exponent }
+    }
+
     /// So many parts of 10 to the exponent.
     pub(crate) fn parts(self) -> (i128, i16) {
         (self.parts, self.exponent)

@@ -1,5 +1,7 @@
 //! `stats`: count, sum, extremes, mean and quantiles of numbers, by group.
 
+mod counts;
+mod packed;
 mod quantiles;
 mod spread;
 mod summary;

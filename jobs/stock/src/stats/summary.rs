@@ -80,11 +80,7 @@ impl From<OneNumber> for Summary {
             sum,
             least: one.number,
             greatest: one.number,
-            spread: one.spread.then(|| {
-                let mut spread = Spread::default();
-                spread.add(one.number, usize::MAX);
-                Box::new(spread)
-            }),
+            spread: one.spread.then(|| Box::new(Spread::of(one.number))),
         }
     }
 }
