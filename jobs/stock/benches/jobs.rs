@@ -66,12 +66,80 @@ fn map_logs(bencher: Bencher<'_, '_>, which: usize) {
     map(bencher, job, params, Kind::Logs);
 }
 
-/// One attempt after the other in the same memory, as on a slot.
+/// Points about 64 middles, where they begin.
+#[divan::bench(sample_count = 20)]
+fn map_kmeans(bencher: Bencher<'_, '_>) {
+    let folder = tempfile::tempdir().unwrap();
+    let centers = folder.path().join("centers");
+    let line = |n: u64| format!("{n}\t{}\t{}\n", n % 8 * 1000, n / 8 * 1000);
+    std::fs::write(&centers, (0..64).map(line).collect::<String>()).unwrap();
+    let near = |middle: u64, n: u64| format!("{}.{:02}", middle * 1000 + n * 7919 % 601, n % 100);
+    let point = |n: u64| format!("{n}\t{}\t{}\n", near(n % 8, n), near(n / 8 % 8, n / 3));
+    let params = [("columns", "2,3"), ("centers", centers.to_str().unwrap())];
+    map_lines(bencher, "kmeans", &params, &lines(point));
+}
+
+/// Pages with eight links.
+#[divan::bench(sample_count = 20)]
+fn map_pagerank(bencher: Bencher<'_, '_>) {
+    let link = |n: u64| format!("p{} ", n * 7919 % 100_003);
+    let page = |n: u64| {
+        format!(
+            "p{n}\t0.75\t{}\n",
+            (8 * n..8 * n + 8).map(link).collect::<String>()
+        )
+    };
+    map_lines(bencher, "pagerank", &[], &lines(page));
+}
+
+/// Pairs in groups of a thousand names.
+#[divan::bench(sample_count = 20)]
+fn map_components(bencher: Bencher<'_, '_>) {
+    let pair = |n: u64| format!("n{n}\tn{}\n", n - n * 7919 % (n % 1000 + 1));
+    map_lines(bencher, "components", &[], &lines(pair));
+}
+
+/// Groups of numbers with two places.
+#[divan::bench(args = ["", "0.5,0.99"], sample_count = 20)]
+fn map_stats(bencher: Bencher<'_, '_>, quantiles: &str) {
+    let sale = |n: u64| {
+        format!(
+            "g{},{}.{:02}\n",
+            n * 7919 % 1009,
+            n * 104_729 % 10_007,
+            n % 100
+        )
+    };
+    let params = [
+        ("key", "1"),
+        ("value", "2"),
+        ("delimiter", ","),
+        ("quantiles", quantiles),
+    ];
+    map_lines(bencher, "stats", &params, &lines(sale));
+}
+
+/// As much text as other benchmarks have.
+fn lines(line: impl Fn(u64) -> String) -> Vec<u8> {
+    let mut text = Vec::new();
+    for n in 0.. {
+        if text.len() >= BYTES.as_usize() {
+            break;
+        }
+        text.extend_from_slice(line(n).as_bytes());
+    }
+    text
+}
+
 fn map(bencher: Bencher<'_, '_>, job: &str, params: &[(&str, &str)], kind: Kind) {
-    let text = text(kind);
+    map_lines(bencher, job, params, &text(kind));
+}
+
+/// One attempt after the other in the same memory, as on a slot.
+fn map_lines(bencher: Bencher<'_, '_>, job: &str, params: &[(&str, &str)], text: &[u8]) {
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("input.txt");
-    std::fs::write(&input, &text).unwrap();
+    std::fs::write(&input, text).unwrap();
     let name = InputName {
         typed: RawPath::from(Path::new("input.txt")),
         absolute: RawPath::from(input.as_path()),
