@@ -1,9 +1,8 @@
-//! The fields of a row of comma-separated values (RFC 4180), strictly unless asked otherwise.
+//! The fields of a row of comma-separated values (RFC 4180), strictly.
 //!
 //! A row is one line. A line break within quotes would have the row go on in the next line, which may be in another split, whose reader cannot
 //! know it; so a field whose quotes do not end on its line is an error, and so is a quote in the middle of a field, which is what the rest of
-//! such a row looks like. Nothing is guessed: what is not exactly so is refused with its place. Only who asks for it ([`Fields::loose`]) is given quotes
-//! in the middle of fields.
+//! such a row looks like. Nothing is guessed: what is not exactly so is refused with its place.
 
 use std::borrow::Cow;
 
@@ -15,8 +14,6 @@ pub struct Fields<'a> {
     /// `None` after the last field.
     rest: Option<&'a [u8]>,
     delimiter: u8,
-    /// Quotes may stand within a field that does not begin with one.
-    loose: bool,
     /// Number of the next one, from 1.
     number: usize,
 }
@@ -51,16 +48,7 @@ impl<'a> Fields<'a> {
         Self {
             rest: Some(line),
             delimiter,
-            loose: false,
             number: 1,
-        }
-    }
-
-    /// The same, but a quote within a field that does not begin with one is text, as in `6" pipe`: for tables that are not quite what RFC 4180 says.
-    pub const fn loose(line: &'a [u8], delimiter: u8) -> Self {
-        Self {
-            loose: true,
-            ..Self::new(line, delimiter)
         }
     }
 
@@ -73,8 +61,8 @@ impl<'a> Fields<'a> {
                 None => (rest, None),
             };
             return match memchr(b'"', plain) {
-                Some(_) if !self.loose => Err(FieldError::Stray { field }),
-                _ => Ok((Cow::Borrowed(plain), rest)),
+                Some(_) => Err(FieldError::Stray { field }),
+                None => Ok((Cow::Borrowed(plain), rest)),
             };
         };
         let mut text = Cow::Borrowed(&quoted[..0]);
@@ -160,20 +148,6 @@ mod tests {
         refuses("b\",c", FieldError::Stray { field: 1 });
         refuses("\"a\"b,c", FieldError::Stray { field: 1 });
         refuses("a,\"b\" ,c", FieldError::Stray { field: 2 });
-    }
-
-    #[test]
-    fn quotes_within_fields_are_text_where_that_was_asked_for() {
-        let loose = |line: &'static str| {
-            let fields: Result<Vec<_>, _> = Fields::loose(line.as_bytes(), b',').collect();
-            fields.map(|fields| fields.join(&b"|"[..]))
-        };
-        assert_eq!(
-            loose("6\" pipe,\"a,\"\"b\",c\"").unwrap(),
-            b"6\" pipe|a,\"b|c\""
-        );
-        assert_eq!(loose("a,\"b\"x"), Err(FieldError::Stray { field: 2 }));
-        assert_eq!(loose("a,\"b"), Err(FieldError::Unended { field: 2 }));
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use mapfold_job::{Fields, ParamValue};
+use mapfold_job::ParamValue;
 use memchr::{memchr, memchr_iter};
 
 use crate::number::{Number, NumberError};
@@ -182,17 +182,54 @@ impl<const N: usize> Columns<N> {
     #[cold]
     fn unquoted<'r>(&self, record: &'r [u8]) -> Result<[Cow<'r, [u8]>; N], ColumnError> {
         let mut found = [(); N].map(|()| Cow::<'r, [u8]>::default());
-        let mut fields = Fields::loose(record, self.delimiter);
+        let mut rest = Some(record);
         for column in 0..=self.last {
-            let field = fields.next().ok_or_else(|| self.missing(column))?;
-            let field = field.map_err(|_| ColumnError::Quote { number: column + 1 })?;
+            let Some(text) = rest else {
+                return Err(self.missing(column));
+            };
+            let (field, len) = match text {
+                [b'"', quoted @ ..] => self.quoted(quoted, column)?,
+                _ => {
+                    let end = memchr(self.delimiter, text).unwrap_or(text.len());
+                    (Cow::Borrowed(&text[..end]), end)
+                }
+            };
             for (wanted, found) in self.wanted.iter().zip(&mut found) {
                 if *wanted == column {
                     found.clone_from(&field);
                 }
             }
+            rest = text.get(len + 1..);
         }
         Ok(found)
+    }
+
+    /// The column after whose first quote `text` stands, and its length with quotes.
+    fn quoted<'r>(
+        &self,
+        text: &'r [u8],
+        column: usize,
+    ) -> Result<(Cow<'r, [u8]>, usize), ColumnError> {
+        let open = ColumnError::Quote { number: column + 1 };
+        let mut doubled = Vec::new();
+        let mut from = 0;
+        loop {
+            let Some(end) = memchr(b'"', &text[from..]).map(|at| from + at) else {
+                return Err(open);
+            };
+            match text.get(end + 1) {
+                Some(b'"') => {
+                    doubled.extend_from_slice(&text[from..=end]);
+                    from = end + 2;
+                }
+                Some(next) if *next != self.delimiter => return Err(open),
+                _ if doubled.is_empty() => return Ok((Cow::Borrowed(&text[..end]), end + 2)),
+                _ => {
+                    doubled.extend_from_slice(&text[from..end]);
+                    return Ok((Cow::Owned(doubled), end + 2));
+                }
+            }
+        }
     }
 
     /// The first that is wanted of a record with so many columns.
