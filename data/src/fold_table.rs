@@ -110,6 +110,18 @@ pub(crate) struct HashedKey<'a> {
 }
 
 impl<'a> HashedKey<'a> {
+    /// Of a key that [was hashed](Self::within) before.
+    #[inline]
+    pub(crate) fn again(packed: Option<PackedKey>, hash: u64, key: &'a [u8]) -> Self {
+        Self { packed, hash, key }
+    }
+
+    /// The key in two integers, if it is short.
+    #[inline]
+    pub(crate) fn packed(&self) -> Option<PackedKey> {
+        self.packed
+    }
+
     /// Of a key that is most often a slice of `text`.
     #[inline]
     pub(crate) fn within(text: &[u8], key: &'a [u8]) -> Self {
@@ -471,7 +483,7 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
 
     /// Makes sure that there are slots for a batch of keys; whether there had to be more.
     #[inline]
-    fn make_room(&mut self) -> bool {
+    pub(crate) fn make_room(&mut self) -> bool {
         let fits = self.len + BATCH <= self.full;
         if !fits {
             self.grow();
@@ -510,6 +522,49 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
 impl<A, W: Weigh<A>> Default for FoldTable<A, W> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl<A> FoldTable<A> {
+    /// As many keys may be looked for together: first all are [asked for](Self::ask), then there is [room](Self::make_room) for them, then each
+    /// is [found](Self::find), and stays where it is until the next are.
+    pub(crate) const TOGETHER: usize = BATCH;
+
+    /// Begins to load what finds a key.
+    #[inline]
+    pub(crate) fn ask(&self, key: &HashedKey<'_>) {
+        hint::prefetch(&self.slots, self.place.home(key.hash));
+    }
+
+    /// Where `key` is, and whether it is new; then it has what `insert` makes.
+    #[inline]
+    pub(crate) fn find(&mut self, key: HashedKey<'_>, insert: impl FnOnce() -> A) -> (usize, bool) {
+        let HashedKey { packed, hash, key } = key;
+        let home = self.place.home(hash);
+        let at = match packed {
+            Some(packed) => find(&self.slots, home, |slot| slot.is_packed(packed)),
+            None => find(&self.slots, home, |slot| {
+                slot.is_long(hash, key, &self.arena)
+            }),
+        };
+        let is_new = self.slots[at].is_none();
+        if is_new {
+            self.len += 1;
+            self.slots[at] = Some(match packed {
+                Some(packed) => Slot::packed(packed, insert()),
+                None => Slot::long(self.arena.push(key), hash, insert()),
+            });
+        }
+        (at, is_new)
+    }
+
+    /// The accumulator of the key that is there.
+    ///
+    /// # Panics
+    /// There is none.
+    #[inline]
+    pub(crate) fn found(&mut self, at: usize) -> &mut A {
+        &mut self.slots[at].as_mut().expect("a key is there").acc
     }
 }
 

@@ -28,6 +28,13 @@ pub trait Cursor {
 
     /// Value of the current record. Only after `advance` returned true.
     fn value(&self) -> &[u8];
+
+    /// Whether the current record is known to have the key of the one before. False if nothing is known, so equal keys may still follow
+    /// each other.
+    #[inline]
+    fn repeats(&self) -> bool {
+        false
+    }
 }
 
 /// The records of many cursors in order of key; those of equal keys in order of cursor. Holds a few dozen bytes
@@ -47,6 +54,8 @@ pub struct Merge<C> {
     /// Empty if there are no cursors.
     tree: Vec<Head>,
     started: bool,
+    /// The winner's record repeats its key.
+    repeats: bool,
 }
 
 /// A cursor in the tree, with what decides most matches without a look at its key.
@@ -65,13 +74,17 @@ impl<C: Cursor> Merge<C> {
             .iter_mut()
             .zip(&mut exhausted)
             .enumerate()
-            .map(|(index, (cursor, exhausted))| Head::next(index, cursor, exhausted))
+            .map(|(index, (cursor, exhausted))| {
+                *exhausted = !cursor.advance()?;
+                Ok(Head::of(index, cursor, *exhausted))
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let mut merge = Self {
             tree: heads,
             exhausted,
             cursors,
             started: false,
+            repeats: false,
         };
         merge.play_all();
         Ok(merge)
@@ -152,22 +165,17 @@ impl<C: Cursor> Merge<C> {
 }
 
 impl Head {
-    /// Goes to the next record of a cursor.
+    /// Of a cursor as it stands.
     #[inline]
-    fn next<C: Cursor>(
-        index: usize,
-        cursor: &mut C,
-        exhausted: &mut bool,
-    ) -> Result<Self, C::Error> {
-        *exhausted = !cursor.advance()?;
-        let prefix = match *exhausted {
+    fn of<C: Cursor>(index: usize, cursor: &C, exhausted: bool) -> Self {
+        let prefix = match exhausted {
             true => u64::MAX,
             false => key_prefix(cursor.key()),
         };
-        Ok(Self {
+        Self {
             prefix,
             cursor: index,
-        })
+        }
     }
 }
 
@@ -180,15 +188,26 @@ impl<C: Cursor> Cursor for Merge<C> {
             return Ok(false);
         };
         if self.started && !self.exhausted[cursor] {
-            let changed = Head::next(
+            let winner = &mut self.cursors[cursor];
+            self.exhausted[cursor] = !winner.advance()?;
+            self.repeats = !self.exhausted[cursor] && winner.repeats();
+            if self.repeats {
+                // It has won against all others with the same key.
+                return Ok(true);
+            }
+            self.replay(Head::of(
                 cursor,
-                &mut self.cursors[cursor],
-                &mut self.exhausted[cursor],
-            )?;
-            self.replay(changed);
+                &self.cursors[cursor],
+                self.exhausted[cursor],
+            ));
         }
         self.started = true;
         Ok(!self.exhausted[self.tree[0].cursor])
+    }
+
+    #[inline]
+    fn repeats(&self) -> bool {
+        self.repeats
     }
 
     #[inline]
@@ -214,4 +233,22 @@ pub(crate) fn key_prefix(key: &[u8]) -> u64 {
             u64::from_be_bytes(first)
         }
     }
+}
+
+/// Whether two keys are equal. Those of up to sixteen bytes are compared without a call.
+#[inline]
+pub fn same_key(one: &[u8], two: &[u8]) -> bool {
+    if one.len() != two.len() {
+        return false;
+    }
+    match one.len() {
+        // Two pieces that may overlap.
+        4..8 => ends::<4>(one) == ends(two),
+        8..=16 => ends::<8>(one) == ends(two),
+        _ => one == two,
+    }
+}
+
+fn ends<const N: usize>(key: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
+    key.first_chunk().zip(key.last_chunk())
 }

@@ -72,11 +72,17 @@ impl PackedKey {
     /// The key.
     #[inline]
     pub(crate) fn bytes(self) -> PackedBytes {
-        let [.., twice_and_one] = self.low.get().to_be_bytes();
         PackedBytes {
             bytes: (u128::from(self.high) << 64 | u128::from(self.low.get())).to_be_bytes(),
-            len: usize::from(twice_and_one >> 1),
+            len: self.len(),
         }
+    }
+
+    /// Bytes of the key.
+    #[inline]
+    pub(crate) fn len(self) -> usize {
+        let [.., twice_and_one] = self.low.get().to_be_bytes();
+        usize::from(twice_and_one >> 1)
     }
 
     /// The key's hash; see [`key_hash`](crate::partition::key_hash).

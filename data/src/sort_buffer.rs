@@ -1,6 +1,7 @@
 //! What a map attempt without a fold emits, until it is sorted into a run.
 //!
-//! Keys and values lie one behind the other in an arena; what is sorted is an index of 24 bytes a record. It is dealt out by
+//! Records whose keys repeat are gathered by key ([`SortBuffer::gather`], `groups.rs`), and only the keys are sorted. Of others,
+//! keys and values lie one behind the other in an arena; what is sorted is an index of 24 bytes a record. It is dealt out by
 //! partition into a second index, in order, before each partition is sorted: keys that came in increasing order, as those of a
 //! file's lines do, cost one comparison each then. Else a partition is dealt out once more, by the leading bits of the first eight bytes
 //! of its keys, into so many heaps that few entries share one, and only those are compared (a radix sort of one pass where keys are
@@ -8,17 +9,27 @@
 //! anew: to compare the keys themselves is a cache miss each time. Nothing is allocated per record, and all memory is kept from one filling to the
 //! next, since fresh memory is expensive.
 
+mod groups;
+mod lists;
+
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use mapfold_terms::PartitionId;
 
+use crate::fold_table::HashedKey;
 use crate::merge::{Cursor, key_prefix};
 use crate::run::{RECORD_BYTES_MAX, ReadRunError};
+use groups::Groups;
+use lists::{Extent, Lists};
 
 /// Records in memory, sorted on demand. Its memory is kept from one filling to the next.
 #[derive(Debug, Default)]
 pub struct SortBuffer {
-    /// For each record: length of its key (u32 in native order), key, value.
+    /// Records by key, until those are sorted.
+    groups: Groups,
+    /// For each record: length of its key (u32 in native order), key, value; for each key of the groups, once they are to be sorted, where
+    /// its values are.
     arena: Vec<u8>,
     index: Vec<Entry>,
     /// The index dealt out by partition, in which it is sorted; then the first index is room for dealing. Kept for its
@@ -36,10 +47,13 @@ struct Entry {
     prefix: u64,
     /// Offset of the key in the arena. Grows from record to record, so it also says which came first.
     key_at: usize,
-    /// Of key and value.
+    /// Bytes of key and value; with [`GROUP`], of a key and the extent of its list.
     record_len: u32,
     partition: PartitionId,
 }
+
+/// Set in the length of an entry that is a key with a list of values.
+const GROUP: u32 = 1 << 31;
 
 /// Bytes of the two indexes for one record.
 const INDEX_BYTES: usize = 2 * size_of::<Entry>();
@@ -67,8 +81,12 @@ const KEY_LEN_BYTES: usize = size_of::<u32>();
 pub struct Sorted {
     entries: Vec<Entry>,
     arena: Vec<u8>,
-    /// How many records there were up to the current one.
+    lists: Lists,
+    /// How many entries there were up to the current one.
     given: usize,
+    /// If that is a key with a list: the current value, and those after it.
+    group: Option<(Range<usize>, Extent)>,
+    repeats: bool,
 }
 
 /// A record is longer than [`RECORD_BYTES_MAX`].
@@ -83,6 +101,62 @@ impl SortBuffer {
     /// An empty buffer; allocates nothing.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Whether records are to be [gathered](Self::gather) by key; else they are [pushed](Self::push).
+    #[inline]
+    pub fn gathers(&self) -> bool {
+        self.groups.are_open()
+    }
+
+    /// Adds a record to those with the same key; `encode` appends the value to what it is given, and must not touch what is there. `text`
+    /// is what `key` is most often a slice of; any other key costs some nanoseconds more.
+    ///
+    /// Afterwards the buffer may [gather](Self::gathers) no more, as keys do not repeat: then it is to be [settled](Self::settle) before
+    /// more is pushed.
+    ///
+    /// # Errors
+    /// The record is too long; it was not added.
+    #[inline]
+    pub fn gather(
+        &mut self,
+        text: &[u8],
+        key: &[u8],
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), RecordTooLong> {
+        let key = HashedKey::within(text, key);
+        self.groups.add(key, encode, RECORD_BYTES_MAX)
+    }
+
+    /// Moves keys that were gathered to where they are sorted; `partition_of` is called once for each. Required before the records leave, and
+    /// does nothing if none were gathered.
+    ///
+    /// # Errors
+    /// The first of `partition_of`; the buffer is then to be [cleared](Self::clear).
+    pub fn settle<E>(
+        &mut self,
+        mut partition_of: impl FnMut(&[u8]) -> Result<PartitionId, E>,
+    ) -> Result<(), E> {
+        let Self {
+            groups,
+            arena,
+            index,
+            ..
+        } = self;
+        groups.drain_keys(|key, extent| {
+            let partition = partition_of(key)?;
+            arena.extend_from_slice(&record_u32(key.len()).to_ne_bytes());
+            let key_at = arena.len();
+            arena.extend_from_slice(key);
+            arena.extend_from_slice(&extent.to_bytes());
+            index.push(Entry {
+                prefix: key_prefix(key),
+                key_at,
+                record_len: record_u32(arena.len() - key_at) | GROUP,
+                partition,
+            });
+            Ok(())
+        })
     }
 
     /// Adds a record; `encode` appends the value to what it is given, and must not touch what is there.
@@ -128,29 +202,29 @@ impl SortBuffer {
         Ok(())
     }
 
-    /// Number of records.
-    pub fn len(&self) -> usize {
-        self.index.len()
-    }
-
-    /// Whether there are none.
+    /// Whether there are no records.
     pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
+        self.index.is_empty() && self.groups.are_empty()
     }
 
-    /// Bytes of all keys and values.
+    /// Bytes of all values, and of the keys: of those that were gathered once each.
     pub fn record_bytes(&self) -> usize {
-        self.arena.len() - self.index.len() * KEY_LEN_BYTES
+        self.arena.len() - self.index.len() * KEY_LEN_BYTES + self.groups.record_bytes()
     }
 
     /// Bytes of memory that the buffer occupies: records, their index, and what it keeps from earlier fillings.
     #[inline]
     pub fn bytes(&self) -> usize {
-        self.arena.len().max(self.arena_kept) + self.index.len().max(self.index_kept) * INDEX_BYTES
+        self.arena.len().max(self.arena_kept)
+            + self.index.len().max(self.index_kept) * INDEX_BYTES
+            + self.groups.bytes()
     }
 
-    /// Hands over all records in order of (partition, key); those of equal keys in the order in which they were pushed. The
+    /// Hands over all records in order of (partition, key); those of equal keys in the order in which they came. The
     /// buffer is empty afterwards, also after an error.
+    ///
+    /// # Panics
+    /// Records that were gathered are not settled.
     pub fn sort_and_drain<E>(
         &mut self,
         mut sink: impl FnMut(PartitionId, &[u8], &[u8]) -> Result<(), E>,
@@ -158,9 +232,20 @@ impl SortBuffer {
         self.sort();
         let drained = self.dealt.chunks(DRAINED_AT_ONCE).try_for_each(|entries| {
             touch(entries, &self.arena);
+            let lists = self.groups.lists();
+            for entry in entries.iter().filter(|entry| entry.is_group()) {
+                lists.ask_first(Extent::of_bytes(entry.record(&self.arena).1));
+            }
             entries.iter().try_for_each(|entry| {
                 let (key, value) = entry.record(&self.arena);
-                sink(entry.partition, key, value)
+                if !entry.is_group() {
+                    return sink(entry.partition, key, value);
+                }
+                let mut rest = Extent::of_bytes(value);
+                while let Some(place) = lists.next(&mut rest) {
+                    sink(entry.partition, key, lists.value(place))?;
+                }
+                Ok(())
             })
         });
         self.clear();
@@ -168,17 +253,27 @@ impl SortBuffer {
     }
 
     /// All records in the same order, to be asked for one after the other.
+    ///
+    /// # Panics
+    /// As [`sort_and_drain`](Self::sort_and_drain).
     pub fn into_sorted(mut self) -> Sorted {
         self.sort();
         Sorted {
             entries: self.dealt,
             arena: self.arena,
+            lists: self.groups.into_lists(),
             given: 0,
+            group: None,
+            repeats: false,
         }
     }
 
     /// Fills the second index with the first one's entries in order. What is left in the first one is of no use.
     fn sort(&mut self) {
+        assert!(
+            self.groups.are_empty(),
+            "a buffer is settled before it drains"
+        );
         deal(&self.index, &mut self.dealt);
         let mut room = self.index.as_mut_slice();
         for partition in self
@@ -198,6 +293,7 @@ impl SortBuffer {
         self.arena.clear();
         self.index.clear();
         self.dealt.clear();
+        self.groups.clear();
     }
 
     /// Gives back so much of an empty buffer's memory that it keeps `bytes_max` or less. How it is shared by records and
@@ -207,6 +303,9 @@ impl SortBuffer {
     /// The buffer is not empty.
     pub fn keep_at_most(&mut self, bytes_max: usize) {
         assert!(self.is_empty(), "memory in use cannot be given back");
+        if self.bytes() > bytes_max {
+            self.groups.shrink();
+        }
         let bytes = self.bytes();
         if bytes > bytes_max {
             self.arena_kept = share(self.arena_kept, bytes_max, bytes);
@@ -230,13 +329,28 @@ impl Cursor for Sorted {
 
     #[inline]
     fn advance(&mut self) -> Result<bool, ReadRunError> {
+        if let Some((place, rest)) = &mut self.group
+            && let Some(next) = self.lists.next(rest)
+        {
+            *place = next;
+            self.repeats = true;
+            return Ok(true);
+        }
+        self.repeats = false;
+        self.group = None;
         let left = &self.entries[self.given..];
         if self.given.is_multiple_of(DRAINED_AT_ONCE) {
             touch(&left[..left.len().min(DRAINED_AT_ONCE)], &self.arena);
         }
-        let more = !left.is_empty();
-        self.given += usize::from(more);
-        Ok(more)
+        let Some(entry) = left.first() else {
+            return Ok(false);
+        };
+        self.given += 1;
+        if entry.is_group() {
+            let mut rest = Extent::of_bytes(entry.record(&self.arena).1);
+            self.group = self.lists.next(&mut rest).map(|place| (place, rest));
+        }
+        Ok(true)
     }
 
     #[inline]
@@ -246,7 +360,15 @@ impl Cursor for Sorted {
 
     #[inline]
     fn value(&self) -> &[u8] {
-        self.record().1
+        match &self.group {
+            Some((place, _)) => self.lists.value(place.clone()),
+            None => self.record().1,
+        }
+    }
+
+    #[inline]
+    fn repeats(&self) -> bool {
+        self.repeats
     }
 }
 
@@ -379,7 +501,7 @@ fn touch(entries: &[Entry], arena: &[u8]) {
     const LINE: usize = 64;
     let touched = entries.iter().fold(0, |touched, entry| {
         let begin = entry.key_at - KEY_LEN_BYTES;
-        let last = (entry.key_at + entry.record_len as usize).saturating_sub(1);
+        let last = (entry.key_at + entry.len()).saturating_sub(1);
         (0..4).fold(touched, |touched, line| {
             touched ^ arena[(begin + line * LINE).min(last.max(begin))]
         })
@@ -412,7 +534,18 @@ impl Entry {
         let key_len = before
             .last_chunk()
             .map_or(0, |len| u32::from_ne_bytes(*len));
-        record[..self.record_len as usize].split_at(key_len as usize)
+        record[..self.len()].split_at(key_len as usize)
+    }
+
+    /// Bytes that follow its place.
+    #[inline]
+    fn len(&self) -> usize {
+        (self.record_len & !GROUP) as usize
+    }
+
+    #[inline]
+    fn is_group(&self) -> bool {
+        self.record_len & GROUP != 0
     }
 }
 
@@ -436,12 +569,28 @@ mod tests {
 
     type Record = (PartitionId, Vec<u8>, Vec<u8>);
 
-    fn fill(buffer: &mut SortBuffer, records: &[Record]) {
+    /// Gathers records by key as long as that is wanted, or does not at all.
+    fn fill(buffer: &mut SortBuffer, records: &[Record], gather: bool) {
         for (partition, key, value) in records {
-            buffer
-                .push(*partition, key, |out| out.extend_from_slice(value))
-                .unwrap();
+            let encode = |out: &mut Vec<u8>| out.extend_from_slice(value);
+            if gather && buffer.gathers() {
+                buffer.gather(key, key, encode).unwrap();
+                if !buffer.gathers() {
+                    settle(buffer);
+                }
+            } else {
+                buffer.push(*partition, key, encode).unwrap();
+            }
         }
+        settle(buffer);
+    }
+
+    fn settle(buffer: &mut SortBuffer) {
+        buffer.settle(|key| Ok::<_, ()>(partition_of(key))).unwrap();
+    }
+
+    fn partition_of(key: &[u8]) -> PartitionId {
+        PartitionId(key.iter().map(|byte| u32::from(*byte)).sum::<u32>() % 4)
     }
 
     fn drain(buffer: &mut SortBuffer) -> Vec<Record> {
@@ -469,28 +618,68 @@ mod tests {
         })
     }
 
+    /// The same; a key has one partition, as what is gathered needs it.
+    fn records_by_key() -> impl Strategy<Value = Vec<Record>> {
+        records().prop_map(|mut records| {
+            for (partition, key, _) in &mut records {
+                *partition = partition_of(key);
+            }
+            records
+        })
+    }
+
+    fn check_order(fillings: Vec<Vec<Record>>, gather: bool) -> Result<(), TestCaseError> {
+        let mut buffer = SortBuffer::new();
+        for mut records in fillings {
+            fill(&mut buffer, &records, gather);
+            prop_assert_eq!(buffer.is_empty(), records.is_empty());
+            let mut lent = SortBuffer::new();
+            fill(&mut lent, &records, gather);
+            records.sort_by(|one, two| (one.0, &one.1).cmp(&(two.0, &two.1)));
+            let mut sorted = lent.into_sorted();
+            let mut before = None;
+            for (_, key, value) in &records {
+                prop_assert!(sorted.advance().unwrap());
+                prop_assert_eq!((sorted.key(), sorted.value()), (&key[..], &value[..]));
+                prop_assert!(!sorted.repeats() || before == Some(key));
+                before = Some(key);
+            }
+            prop_assert!(!sorted.advance().unwrap());
+            prop_assert_eq!(drain(&mut buffer), records);
+            prop_assert!(buffer.is_empty());
+            buffer.keep_at_most(100);
+            prop_assert!(buffer.bytes() <= 100);
+        }
+        Ok(())
+    }
+
     proptest! {
         #[test]
         fn draining_equals_a_stable_sort_every_time(fillings in vec(records(), 1..4)) {
-            let mut buffer = SortBuffer::new();
-            for mut records in fillings {
-                fill(&mut buffer, &records);
-                prop_assert_eq!(buffer.len(), records.len());
-                let mut lent = SortBuffer::new();
-                fill(&mut lent, &records);
-                records.sort_by(|one, two| (one.0, &one.1).cmp(&(two.0, &two.1)));
-                let mut sorted = lent.into_sorted();
-                for (_, key, value) in &records {
-                    prop_assert!(sorted.advance().unwrap());
-                    prop_assert_eq!((sorted.key(), sorted.value()), (&key[..], &value[..]));
-                }
-                prop_assert!(!sorted.advance().unwrap());
-                prop_assert_eq!(drain(&mut buffer), records);
-                prop_assert!(buffer.is_empty());
-                buffer.keep_at_most(100);
-                prop_assert!(buffer.bytes() <= 100);
-            }
+            check_order(fillings, false)?;
         }
+
+        #[test]
+        fn what_is_gathered_leaves_in_the_same_order(fillings in vec(records_by_key(), 1..4)) {
+            check_order(fillings, true)?;
+        }
+    }
+
+    #[test]
+    fn keys_that_repeat_cost_little_memory_and_those_that_do_not_are_given_up() {
+        let bytes = |keys: u32| {
+            let key = |at: u32| (at % keys).to_be_bytes().to_vec();
+            let record = |key: Vec<u8>| (partition_of(&key), key, vec![1]);
+            let records: Vec<Record> = (0..4096).map(key).map(record).collect();
+            let mut buffer = SortBuffer::new();
+            fill(&mut buffer, &records, true);
+            assert_eq!(buffer.gathers(), keys == 16);
+            let bytes = buffer.bytes();
+            assert_eq!(drain(&mut buffer).len(), records.len());
+            bytes
+        };
+        assert!(bytes(16) < 64 << 10, "{}", bytes(16));
+        assert!(bytes(4096) < 320 << 10, "{}", bytes(4096));
     }
 
     #[test]
@@ -502,6 +691,7 @@ mod tests {
                 (PartitionId(0), vec![1], vec![]),
                 (PartitionId(0), vec![2], vec![]),
             ],
+            false,
         );
         let mut calls = 0;
         let drained = buffer.sort_and_drain(|_, _, _| {
@@ -515,7 +705,7 @@ mod tests {
     #[test]
     fn a_record_beyond_the_limit_is_refused_and_not_added() {
         let mut buffer = SortBuffer::new();
-        fill(&mut buffer, &[(PartitionId(0), vec![1], vec![2])]);
+        fill(&mut buffer, &[(PartitionId(0), vec![1], vec![2])], false);
         let refused = buffer.push_within(5, PartitionId(0), &[0], |out| {
             out.extend_from_slice(&[0; 5])
         });

@@ -33,6 +33,19 @@ impl Cursor for Listed<'_> {
     }
 }
 
+proptest! {
+    #[test]
+    fn keys_are_the_same_if_all_their_bytes_are(one in vec(0..2_u8, 0..20), two in vec(0..2_u8, 0..20), at: prop::sample::Index) {
+        prop_assert_eq!(same_key(&one, &two), one == two);
+        prop_assert!(same_key(&one, &one.clone()));
+        if !one.is_empty() {
+            let mut other = one.clone();
+            other[at.index(one.len())] ^= 1;
+            prop_assert!(!same_key(&one, &other));
+        }
+    }
+}
+
 fn merged(runs: &[Vec<Pair>]) -> Vec<Pair> {
     let cursors = runs.iter().map(|records| Listed { records, next: 0 });
     let mut merge = Merge::new(cursors.collect()).unwrap();

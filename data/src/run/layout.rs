@@ -11,7 +11,10 @@ pub const RECORD_BYTES_MAX: usize = 1 << 30;
 pub(super) const PAYLOAD_TARGET: usize = 64 << 10;
 
 /// Of the run format.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
+
+/// Stands where the length of a key does if the record has the key of the one before; else that is the length and one more.
+pub(super) const SAME_KEY: u32 = 0;
 pub(super) const HEADER_LEN: usize = 24;
 pub(super) const BLOCK_HEADER_LEN: usize = 16;
 pub(super) const INDEX_ENTRY_LEN: usize = 36;
@@ -158,49 +161,6 @@ pub(super) fn length_u32(length: usize) -> u32 {
 }
 
 #[inline]
-pub(super) fn varint_len(number: u32) -> usize {
-    match number {
-        0..0x80 => 1,
-        0x80..0x4000 => 2,
-        0x4000..0x20_0000 => 3,
-        0x20_0000..0x1000_0000 => 4,
-        0x1000_0000.. => 5,
-    }
-}
-
-#[inline]
-pub(super) fn write_varint(mut number: u32, out: &mut Vec<u8>) {
-    while number >= 0x80 {
-        out.push(number.to_le_bytes()[0] | 0x80);
-        number >>= 7;
-    }
-    out.push(number.to_le_bytes()[0]);
-}
-
-/// Takes a varint off the front; `None` if it does not end within five bytes or within the input.
-#[inline]
-pub(super) fn take_varint(bytes: &mut &[u8]) -> Option<u32> {
-    let (&first, rest) = bytes.split_first()?;
-    *bytes = rest;
-    if first < 0x80 {
-        return Some(u32::from(first));
-    }
-    take_long_varint(u32::from(first & 0x7f), bytes)
-}
-
-fn take_long_varint(mut number: u32, bytes: &mut &[u8]) -> Option<u32> {
-    for shift in [7, 14, 21, 28] {
-        let (&byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        number |= u32::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Some(number);
-        }
-    }
-    None
-}
-
-#[inline]
 pub(super) fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
@@ -212,35 +172,4 @@ pub(super) fn read_u64(bytes: &[u8], at: usize) -> Option<u64> {
 
 pub(super) fn read_u128(bytes: &[u8], at: usize) -> Option<u128> {
     Some(u128::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn varints_read_back_as_written() {
-        for number in [
-            0,
-            1,
-            0x7f,
-            0x80,
-            0x3fff,
-            0x4000,
-            0x1f_ffff,
-            0x20_0000,
-            0xfff_ffff,
-            0x1000_0000,
-            u32::MAX,
-        ] {
-            let mut out = Vec::new();
-            write_varint(number, &mut out);
-            assert_eq!(out.len(), varint_len(number), "{number}");
-            let mut bytes = out.as_slice();
-            assert_eq!(take_varint(&mut bytes), Some(number));
-            assert!(bytes.is_empty());
-            assert_eq!(take_varint(&mut &out[..out.len() - 1]), None);
-        }
-        assert_eq!(take_varint(&mut [0xff; 6].as_slice()), None);
-    }
 }

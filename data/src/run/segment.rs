@@ -6,8 +6,9 @@ use std::path::Path;
 use mapfold_terms::PartitionId;
 
 use super::layout::{
-    BLOCK_HEADER_LEN, IndexEntry, block_checksum, chain, read_u32, read_u64, take_varint,
+    BLOCK_HEADER_LEN, IndexEntry, SAME_KEY, block_checksum, chain, read_u32, read_u64,
 };
+use super::varint;
 use super::{Fault, ReadRunError, RunBytes, RunPlace};
 use crate::merge::{Cursor, Record};
 
@@ -196,9 +197,10 @@ impl Segment {
             ordinal: 0,
             records: 0,
             checksum: 0,
-            tail: &[],
+            tail: None,
             key: &[],
             value: &[],
+            repeats: false,
         }
     }
 
@@ -261,10 +263,12 @@ pub struct SegmentCursor<'a> {
     records: u64,
     /// Chained over them.
     checksum: u64,
-    /// The block from the current key on.
-    tail: &'a [u8],
+    /// The block from the current key on; none before its first record.
+    tail: Option<&'a [u8]>,
     key: &'a [u8],
     value: &'a [u8],
+    /// The current record has the key of the one before.
+    repeats: bool,
 }
 
 impl<'a> SegmentCursor<'a> {
@@ -272,7 +276,7 @@ impl<'a> SegmentCursor<'a> {
     /// true.
     #[inline]
     pub(crate) fn record(&self) -> (&'a [u8], Record<'a>) {
-        (self.tail, (self.key, self.value))
+        (self.tail.unwrap_or_default(), (self.key, self.value))
     }
 
     /// The error for a record that does not come in the order of its run.
@@ -335,7 +339,26 @@ impl<'a> SegmentCursor<'a> {
         self.checksum = chain(self.checksum, want);
         self.payload = payload;
         self.left = records;
+        self.tail = None;
         Ok(true)
+    }
+
+    /// Makes the next record of the block the current one; `None` if there is none.
+    #[inline]
+    fn take_record(&mut self) -> Option<()> {
+        let mut rest = self.payload;
+        let head = varint::take(&mut rest)?;
+        let value_len = varint::take(&mut rest)?;
+        self.repeats = head == SAME_KEY;
+        if self.repeats {
+            // The first record of a block repeats nothing.
+            self.tail?;
+        } else {
+            self.tail = Some(rest);
+            (self.key, rest) = rest.split_at_checked(usize::try_from(head - 1).ok()?)?;
+        }
+        (self.value, self.payload) = rest.split_at_checked(usize::try_from(value_len).ok()?)?;
+        Some(())
     }
 
     /// Whether all bytes that were seen so far came from the file.
@@ -376,14 +399,10 @@ impl Cursor for SegmentCursor<'_> {
         if self.left == 0 && !self.begin_block()? {
             return Ok(false);
         }
-        match take_record(self.payload) {
-            Some((tail, (key, value), rest)) => {
-                (self.tail, self.key, self.value, self.payload) = (tail, key, value, rest);
-                self.left -= 1;
-                Ok(true)
-            }
-            None => Err(self.corrupt(Fault::Record)),
-        }
+        self.take_record()
+            .ok_or_else(|| self.corrupt(Fault::Record))?;
+        self.left -= 1;
+        Ok(true)
     }
 
     #[inline]
@@ -395,6 +414,11 @@ impl Cursor for SegmentCursor<'_> {
     fn value(&self) -> &[u8] {
         self.value
     }
+
+    #[inline]
+    fn repeats(&self) -> bool {
+        self.repeats
+    }
 }
 
 /// The first block of `bytes`: its whole length, records, checksum, payload.
@@ -403,14 +427,4 @@ fn split_block(bytes: &[u8]) -> Option<(usize, u32, u64, &[u8])> {
     let (records, checksum) = (read_u32(bytes, 4)?, read_u64(bytes, 8)?);
     let end = length.checked_add(BLOCK_HEADER_LEN)?;
     Some((end, records, checksum, bytes.get(BLOCK_HEADER_LEN..end)?))
-}
-
-/// The first record of `payload`: all from its key on, the record, what comes after it.
-#[inline]
-fn take_record(mut payload: &[u8]) -> Option<(&[u8], Record<'_>, &[u8])> {
-    let key_len = take_varint(&mut payload)?;
-    let value_len = take_varint(&mut payload)?;
-    let (key, rest) = payload.split_at_checked(usize::try_from(key_len).ok()?)?;
-    let (value, rest) = rest.split_at_checked(usize::try_from(value_len).ok()?)?;
-    Some((payload, (key, value), rest))
 }

@@ -81,7 +81,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
-    fn values_encoded_in_place_give_the_same_bytes(records in sorted_records(), room in 0..200_000_usize) {
+    fn values_encoded_in_place_give_the_same_bytes(mut records in sorted_records(), room in 0..200_000_usize) {
+        records.dedup_by(|one, two| (one.0, &one.1) == (two.0, &two.1));
         let (_base, scratch) = scratch();
         for in_memory_max in [IN_MEMORY, ByteSize(0)] {
             let writer = RunWriter::new(TOKEN, PARTITIONS, scratch.clone(), in_memory_max);
@@ -126,16 +127,21 @@ proptest! {
 #[test]
 fn the_bytes_are_those_of_the_documented_format() {
     let (_base, scratch) = scratch();
-    let records = [(1, b"key".to_vec(), b"value".to_vec()), (4, vec![], vec![])];
+    let key = b"key".to_vec();
+    let records = [
+        (1, key.clone(), b"value".to_vec()),
+        (1, key, b"2".to_vec()),
+        (4, vec![], vec![]),
+    ];
     let (bytes, summary) = write(&records, IN_MEMORY, &scratch);
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let want = [
-        "4d4652554e000100 03000000 4d00000000000000 05000000",
-        "0a000000 01000000 89239ef4fa2f9db0 0305 6b6579 76616c7565",
-        "02000000 01000000 42039aa3ad847d6e 0000",
-        "01000000 1800000000000000 1a00000000000000 0100000000000000 13f10435a576ef83",
-        "04000000 3200000000000000 1200000000000000 0100000000000000 53ab8588e248c18d",
-        "4400000000000000 4800000000000000 2b45ab4efecd31af040722490e10ccca 4335f781f60b5771 4e5552464d000100",
+        "4d4652554e000200 03000000 4d00000000000000 05000000",
+        "0d000000 02000000 ac748dc5ef5dbfb1 0405 6b6579 76616c7565 0001 32",
+        "02000000 01000000 91bb0feb8dc5341f 0100",
+        "01000000 1800000000000000 1d00000000000000 0200000000000000 d9bc133f390ee367",
+        "04000000 3500000000000000 1200000000000000 0100000000000000 850a3982f10e5563",
+        "4700000000000000 4800000000000000 65b131cda80dc04afc068280a582f185 dc3f1522612d6c1e 4e5552464d000200",
     ]
     .join("")
     .replace(' ', "");

@@ -1,16 +1,18 @@
 //! Writes a run.
 
 use std::io;
+use std::ops::Range;
 
 use mapfold_terms::{ByteSize, PartitionId, RunSummary, Token};
 
 use super::layout::{
-    BLOCK_HEADER_LEN, HEADER_LEN, Header, IndexEntry, PAYLOAD_TARGET, RECORD_BYTES_MAX,
-    block_checksum, chain, footer_checksum, length_u32, run_digest, varint_len, write_end,
-    write_varint,
+    BLOCK_HEADER_LEN, HEADER_LEN, Header, IndexEntry, PAYLOAD_TARGET, RECORD_BYTES_MAX, SAME_KEY,
+    block_checksum, chain, footer_checksum, length_u32, run_digest, write_end,
 };
+use super::varint;
 use super::{RunBytes, WriteRunError};
 use crate::key_bytes::KeyBytes;
+use crate::merge::same_key;
 use crate::mmap::WINDOW;
 use crate::scratch::{Scratch, ScratchFile};
 use crate::storage::is_no_space;
@@ -33,6 +35,8 @@ pub struct RunWriter {
     payload: usize,
     /// Records in it. A block is begun with its first record.
     block_records: u32,
+    /// Where the key of its last record is in `out`, if that was [pushed](Self::push).
+    last_key: Range<usize>,
     /// Blocks of the current partition that are closed.
     ordinal: u64,
     /// The partition of the last record; `None` before the first.
@@ -58,6 +62,7 @@ impl RunWriter {
             file: None,
             payload: 0,
             block_records: 0,
+            last_key: 0..0,
             ordinal: 0,
             current: None,
             index: Vec::new(),
@@ -103,22 +108,35 @@ impl RunWriter {
         if record > RECORD_BYTES_MAX {
             return Err(WriteRunError::RecordTooLong { bytes: record });
         }
-        let (key_len, value_len) = (length_u32(key.len()), length_u32(value.len()));
-        let size = record + varint_len(key_len) + varint_len(value_len);
+        let (key_len, value_len) = (length_u32(key.len()) + 1, length_u32(value.len()));
         self.begin_record(partition)?;
+        let last_key = &self.out[self.last_key.clone()];
+        let repeats = self.block_records > 0 && same_key(last_key, key);
+        let (mut head, mut shown) = if repeats {
+            (SAME_KEY, &[][..])
+        } else {
+            (key_len, key)
+        };
+        let size = varint::len(head) + varint::len(value_len) + shown.len() + value.len();
         if self.out.len() - self.payload + size > PAYLOAD_TARGET && self.block_records > 0 {
             self.end_block()?;
             self.begin_block();
+            // A block is read by itself.
+            (head, shown) = (key_len, key);
         }
-        write_varint(key_len, &mut self.out);
-        write_varint(value_len, &mut self.out);
-        self.out.extend_from_slice(key);
+        varint::write(head, &mut self.out);
+        varint::write(value_len, &mut self.out);
+        if head != SAME_KEY {
+            let start = self.out.len();
+            self.out.extend_from_slice(shown);
+            self.last_key = start..self.out.len();
+        }
         self.out.extend_from_slice(value);
         self.block_records += 1;
         Ok(())
     }
 
-    /// The same, for a value that is encoded where it will be, by appending it.
+    /// The same, for a value that is encoded where it will be, by appending it, and for keys that all differ.
     ///
     /// # Errors
     /// As [`push`](Self::push).
@@ -137,12 +155,12 @@ impl RunWriter {
         // One byte for the length of the value is nearly always enough.
         if let (Some(sixteen), Ok(len)) = (key.sixteen(), u8::try_from(key.len())) {
             let mut head = [0; 18];
-            head[0] = len;
+            head[0] = len + 1;
             head[2..].copy_from_slice(sixteen);
             self.out.extend_from_slice(&head);
             self.out.truncate(start + 2 + usize::from(len));
         } else {
-            write_varint(length_u32(key.len()), &mut self.out);
+            varint::write(length_u32(key.len()) + 1, &mut self.out);
             self.out.push(0);
             self.out.extend_from_slice(key);
         }
@@ -167,7 +185,7 @@ impl RunWriter {
     #[cold]
     fn widen(&mut self, key: usize, value: usize) {
         let mut len = Vec::new();
-        write_varint(length_u32(self.out.len() - value), &mut len);
+        varint::write(length_u32(self.out.len() - value), &mut len);
         self.out.splice(key - 1..key, len);
     }
 
@@ -252,6 +270,7 @@ impl RunWriter {
     fn begin_block(&mut self) {
         self.out.resize(self.out.len() + BLOCK_HEADER_LEN, 0);
         self.payload = self.out.len();
+        self.last_key = 0..0;
     }
 
     /// Fills in the header of the block; does nothing if no record is in it.

@@ -5,6 +5,7 @@ use mapfold_data::key_bytes::KeyBytes;
 use mapfold_data::merge::{self, Push};
 use mapfold_data::part::WritePartError;
 use mapfold_data::run::{ReadRunError, Run, RunBytes, Segment, WriteRunError};
+use mapfold_data::sort_buffer::RecordTooLong;
 use mapfold_terms::{ByteSize, FailClass, Failure, RunSummary};
 
 use crate::budget::Budget;
@@ -50,6 +51,12 @@ impl From<MergeError> for TaskError {
             ..Failure::new(class, &error)
         }
         .into()
+    }
+}
+
+impl From<RecordTooLong> for MergeError {
+    fn from(error: RecordTooLong) -> Self {
+        Self::Write(WriteRunError::RecordTooLong { bytes: error.bytes })
     }
 }
 

@@ -7,7 +7,8 @@ use std::mem::needs_drop;
 use mapfold_data::fold_table::PARTITION_BYTES;
 use mapfold_data::merge::Push;
 use mapfold_data::partition::partition_of_hash;
-use mapfold_data::run::{Run, RunBytes, Segment, WriteRunError};
+use mapfold_data::run::{Run, RunBytes, Segment};
+use mapfold_data::sort_buffer::SortBuffer;
 use mapfold_terms::{ByteSize, Counters, Digest, Format, RunSummary, Staged};
 
 use crate::budget::Budget;
@@ -117,17 +118,12 @@ impl<'a, J: Job> Emitter<'a, J> {
                 sink.table.push(text, key, acc, join) && self.table_is_full()
             }
             None => {
-                let partition = match J::PARTITION {
-                    None => Ok(self.budget.partitioner.of(group_of::<J>(key))),
-                    Some(of) => partition_of(job, of, given, self.budget.partitions),
-                };
                 let encode = |out: &mut Vec<u8>| J::Value::encode(value, out);
-                let pushed = partition.map_err(MergeError::from).and_then(|partition| {
-                    let pushed = sink.buffer.push(partition, key, encode);
-                    pushed
-                        .map_err(|error| WriteRunError::RecordTooLong { bytes: error.bytes }.into())
-                });
-                if let Err(error) = pushed {
+                let added = match sink.buffer.gathers() {
+                    true => gather(job, self.budget, &mut sink.buffer, (text, key), encode),
+                    false => push(job, self.budget, &mut sink.buffer, (given, key), encode),
+                };
+                if let Err(error) = added {
                     self.emitted.error.get_or_insert(error);
                 }
                 self.emitted.sink.buffer.bytes() > self.budget.for_records()
@@ -303,8 +299,9 @@ impl<J: Job> Emitted<J> {
     }
 
     /// What is in memory: everything, if nothing was spilled.
-    pub(crate) fn into_sink(self) -> Sink<J> {
-        self.sink
+    pub(crate) fn into_sink(mut self, job: &J, budget: &Budget<'_>) -> Result<Sink<J>, MergeError> {
+        settle(job, budget, &mut self.sink.buffer)?;
+        Ok(self.sink)
     }
 
     /// Lets go of what the job has kept.
@@ -326,11 +323,11 @@ impl<J: Job> Emitted<J> {
 
     fn write_spill(&mut self, job: &J, budget: &Budget<'_>) -> Result<(), MergeError> {
         let (bytes, _) = self.write_memory(job, budget, ByteSize(0))?;
-        if self.spills.merge_is_next() {
-            self.sink = Sink::new();
-        } else {
-            self.sink.keep_at_most(budget.kept_max());
-        }
+        let kept_max = match self.spills.merge_is_next() {
+            true => 0,
+            false => budget.kept_max(),
+        };
+        self.sink.keep_at_most(kept_max);
         let run = Run::open(bytes)?;
         self.spills.push(run, budget, combiner(job, budget))
     }
@@ -346,6 +343,10 @@ impl<J: Job> Emitted<J> {
         let Sink { table, buffer } = &mut self.sink;
         if J::FOLD.is_none() {
             writer = writer.expecting(buffer.record_bytes());
+            if let Err(error) = settle(job, budget, buffer) {
+                buffer.clear();
+                return Err(error);
+            }
             buffer.sort_and_drain(|partition, key, value| writer.push(partition, key, value))?;
             return Ok(writer.finish()?);
         }
@@ -444,4 +445,49 @@ fn combiner<J: Job>(
     budget: &Budget<'_>,
 ) -> impl FnMut(&[Segment], &mut Push<'_>) -> Result<(), MergeError> {
     move |segments, push| combine(job, segments, budget.partitions, budget.for_folds(), push)
+}
+
+/// Adds a record to those with the same key, which is most often a slice of `text`.
+#[inline]
+fn gather<J: Job>(
+    job: &J,
+    budget: &Budget<'_>,
+    buffer: &mut SortBuffer,
+    (text, key): (&[u8], &[u8]),
+    encode: impl FnOnce(&mut Vec<u8>),
+) -> Result<(), MergeError> {
+    buffer.gather(text, key, encode)?;
+    match buffer.gathers() {
+        true => Ok(()),
+        false => settle(job, budget, buffer),
+    }
+}
+
+/// Adds a record as it is. Its key is told as the job has given it, and encoded.
+#[inline]
+fn push<J: Job>(
+    job: &J,
+    budget: &Budget<'_>,
+    buffer: &mut SortBuffer,
+    (given, key): (KeyRef<'_, J>, &[u8]),
+    encode: impl FnOnce(&mut Vec<u8>),
+) -> Result<(), MergeError> {
+    let partition = match J::PARTITION {
+        None => budget.partitioner.of(group_of::<J>(key)),
+        Some(of) => partition_of(job, of, given, budget.partitions)?,
+    };
+    Ok(buffer.push(partition, key, encode)?)
+}
+
+/// Shares out the keys that were gathered.
+#[cold]
+fn settle<J: Job>(job: &J, budget: &Budget<'_>, buffer: &mut SortBuffer) -> Result<(), MergeError> {
+    let mut decoded = Vec::new();
+    buffer.settle(|key| match J::PARTITION {
+        None => Ok(budget.partitioner.of(group_of::<J>(key))),
+        Some(of) => {
+            let key = <J::Key as Key>::decode(key, &mut decoded)?;
+            Ok(partition_of(job, of, key, budget.partitions)?)
+        }
+    })
 }

@@ -1,7 +1,7 @@
 //! What is left of each key after the last fold, on its way from order of hash into order of key.
 
 use mapfold_data::merge::{self, Merge};
-use mapfold_data::run::{Run, Segment, WriteRunError};
+use mapfold_data::run::{Run, Segment};
 use mapfold_data::sort_buffer::SortBuffer;
 use mapfold_terms::{ByteSize, PartitionId};
 
@@ -37,8 +37,7 @@ impl<'a> KeyOrder<'a> {
         key: &[u8],
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), MergeError> {
-        let pushed = self.buffer.push(ONLY, key, encode);
-        pushed.map_err(|error| WriteRunError::RecordTooLong { bytes: error.bytes })?;
+        self.buffer.push(ONLY, key, encode)?;
         if self.buffer.bytes() > self.budget.memory.as_usize() {
             self.spill()?;
         }

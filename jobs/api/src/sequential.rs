@@ -78,7 +78,8 @@ pub(crate) fn sequential<J: Job>(
         });
     }
     let mut round = Round::new(job, &mut output, task.format, &attempt);
-    reduce_all(&mut round, job, emitted.into_sink(), records_mapped)?;
+    let sink = emitted.into_sink(job, &budget)?;
+    reduce_all(&mut round, job, sink, records_mapped)?;
     round.end()?;
     let groups = round.groups;
     Ok(SequentialDone {

@@ -1,6 +1,6 @@
 //! The values of one key, as `reduce` sees them.
 
-use mapfold_data::merge::Cursor;
+use mapfold_data::merge::{Cursor, same_key};
 use mapfold_data::run::ReadRunError;
 
 use crate::combine::MergeError;
@@ -116,12 +116,6 @@ impl<'a, J: Job> Values<'a, J> {
     }
 }
 
-/// Whether two keys are equal. Nearly all that differ do so in their first eight bytes, which takes no call to tell.
-#[inline]
-fn same(one: &[u8], two: &[u8]) -> bool {
-    one.len() == two.len() && one.first_chunk::<8>() == two.first_chunk::<8>() && one == two
-}
-
 impl Group<'_> {
     fn next<J: Job>(&mut self) -> Option<ValueRef<'_, J>> {
         if !self.advance::<J>() {
@@ -144,7 +138,7 @@ impl Group<'_> {
         self.at = match self.at {
             At::First => At::Given,
             At::Given => match self.stream.advance() {
-                Ok(true) if same(group_of::<J>(self.stream.key()), self.key) => At::Given,
+                Ok(true) if self.has_same_key::<J>() => At::Given,
                 Ok(true) => At::Next,
                 Ok(false) => At::End,
                 Err(error) => {
@@ -156,5 +150,11 @@ impl Group<'_> {
         };
         self.records += u64::from(self.at == At::Given);
         self.at == At::Given
+    }
+
+    /// Whether the record at which the stream stands, and which follows one of the group, is one too.
+    #[inline]
+    fn has_same_key<J: Job>(&self) -> bool {
+        self.stream.repeats() || same_key(group_of::<J>(self.stream.key()), self.key)
     }
 }

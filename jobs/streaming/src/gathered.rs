@@ -1,31 +1,40 @@
 //! What a mapper has printed for a combiner.
 
-use std::ops::Range;
-
 /// Keys and values in one buffer, and where they are.
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
     bytes: Vec<u8>,
-    /// Of each: what it is sorted by, its key, its value.
-    places: Vec<[usize; 4]>,
+    places: Vec<Place>,
+}
+
+/// Where a record is.
+#[derive(Debug)]
+struct Place {
+    /// Of what it is sorted by, which ends with its key.
+    start: usize,
+    key: usize,
+    value: usize,
+    end: usize,
 }
 
 impl Gathered {
-    /// Adds one; `sorted_by` comes before the key's bytes in its order.
-    pub(crate) fn push(&mut self, sorted_by: &[u8], key: &[u8], value: &[u8]) {
+    /// Adds one. The last `key_len` bytes of what it is sorted by are its key.
+    pub(crate) fn push(&mut self, sorted: &[u8], key_len: usize, value: &[u8]) {
         let start = self.bytes.len();
-        for part in [sorted_by, key, value] {
-            self.bytes.extend_from_slice(part);
-        }
-        let key_at = start + sorted_by.len();
-        let value_at = key_at + key.len();
-        self.places
-            .push([start, key_at, value_at, self.bytes.len()]);
+        self.bytes.extend_from_slice(sorted);
+        self.bytes.extend_from_slice(value);
+        let value = start + sorted.len();
+        self.places.push(Place {
+            start,
+            key: value - key_len,
+            value,
+            end: self.bytes.len(),
+        });
     }
 
     /// What it occupies.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes.len() + self.places.len() * size_of::<[usize; 4]>()
+        self.bytes.len() + self.places.len() * size_of::<Place>()
     }
 
     /// Keys and values, sorted; those of equal keys as they came. Empty afterwards.
@@ -34,14 +43,16 @@ impl Gathered {
         mut each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         let Self { bytes, places } = self;
-        let part = |range: Range<usize>| &bytes[range];
         places.sort_by(|one, other| {
-            let by = |[start, key, value, _]: &[usize; 4]| (part(*start..*key), part(*key..*value));
-            by(one).cmp(&by(other))
+            let sorted = |place: &Place| &bytes[place.start..place.value];
+            sorted(one).cmp(sorted(other))
         });
-        let drained = places
-            .iter()
-            .try_for_each(|[_, key, value, end]| each(part(*key..*value), part(*value..*end)));
+        let drained = places.iter().try_for_each(|place| {
+            each(
+                &bytes[place.key..place.value],
+                &bytes[place.value..place.end],
+            )
+        });
         places.clear();
         bytes.clear();
         drained
@@ -57,13 +68,8 @@ mod tests {
     #[test]
     fn pairs_leave_in_order_of_what_they_are_sorted_by_and_their_keys() {
         let mut gathered = Gathered::default();
-        for (by, key, value) in [
-            ("2", "a", "1"),
-            ("1", "c", "2"),
-            ("1", "b", "3"),
-            ("1", "c", "0"),
-        ] {
-            gathered.push(by.as_bytes(), key.as_bytes(), value.as_bytes());
+        for (sorted, value) in [("2a", "1"), ("1c", "2"), ("1b", "3"), ("1c", "0")] {
+            gathered.push(sorted.as_bytes(), 1, value.as_bytes());
         }
         let mut got = String::new();
         let mut keep = |key: &[u8], value: &[u8]| {

@@ -47,15 +47,16 @@ enum Reduce {
 
 impl Job for Streaming {
     type Params = StreamingParams;
-    /// What the key is sorted by, if that is not its bytes, and the key.
-    type Key = (Vec<u8>, Vec<u8>);
+    /// What the key is sorted by, if that is not its bytes (see [`order`]), and its bytes.
+    type Key = Vec<u8>;
     type Value = Vec<u8>;
 
     const NAME: &'static str = "streaming";
     const SUMMARY: &'static str = "run programs as map and reduce (see `mapfold stream`)";
     /// Programs ask which file they read (`mapreduce_map_input_file`), and some say something of an empty one.
     const SPLIT_PER_FILE: bool = true;
-    const PARTITION: Option<Partition<Self>> = Some(|job, (_, key), partitions| {
+    const PARTITION: Option<Partition<Self>> = Some(|job, sorted, partitions| {
+        let key = order::key(&job.order, sorted);
         job.partitioner.of(job.mapper.kinds().key, key, partitions)
     });
 
@@ -85,10 +86,11 @@ impl Job for Streaming {
 
     fn reduce(
         &self,
-        (_, key): (&[u8], &[u8]),
+        sorted: &[u8],
         values: &mut Values<'_, Self>,
         rows: &mut Rows<'_>,
     ) -> Result<(), JobError> {
+        let key = order::key(&self.order, sorted);
         match &self.reducer {
             Reduce::Identity => {
                 while let Some(value) = values.next() {
@@ -212,7 +214,7 @@ impl Streaming {
             job: self,
             out,
             gathered: self.combiner.as_ref().map(|combiner| (combiner, gathered)),
-            sorted_by: Vec::new(),
+            sorted: Vec::new(),
         }
     }
 
@@ -260,8 +262,8 @@ struct MapOut<'a, 'e> {
     job: &'a Streaming,
     out: &'a mut Emitter<'e, Streaming>,
     gathered: Option<(&'a Role, &'a mut Gathered)>,
-    /// Room for what a key is sorted by.
-    sorted_by: Vec<u8>,
+    /// Room for what a key is sorted by, and it.
+    sorted: Vec<u8>,
 }
 
 impl MapOut<'_, '_> {
@@ -277,7 +279,7 @@ impl MapOut<'_, '_> {
             job: self.job,
             out: self.out,
             gathered: None,
-            sorted_by: Vec::new(),
+            sorted: Vec::new(),
         };
         let mut running = Running::default();
         running.start(combiner, &out)?;
@@ -296,13 +298,19 @@ impl MapOut<'_, '_> {
 
 impl Out for MapOut<'_, '_> {
     fn pair(&mut self, key: &[u8], value: &[u8]) -> Result<(), JobError> {
-        self.sorted_by.clear();
-        order::encode(&self.job.order, key, &mut self.sorted_by);
+        let order = &self.job.order;
+        let mut sorted = key;
+        if !order.is_empty() {
+            self.sorted.clear();
+            order::encode(order, key, &mut self.sorted);
+            self.sorted.extend_from_slice(key);
+            sorted = &self.sorted;
+        }
         let Some((_, gathered)) = &mut self.gathered else {
-            self.out.emit((&self.sorted_by, key), value);
+            self.out.emit(sorted, value);
             return Ok(());
         };
-        gathered.push(&self.sorted_by, key, value);
+        gathered.push(sorted, key.len(), value);
         match gathered.bytes() >= COMBINE_BYTES {
             true => self.combine(),
             false => Ok(()),

@@ -75,6 +75,11 @@ impl KeySpecs {
         self.specs.is_empty()
     }
 
+    /// Each of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &KeySpec> {
+        self.specs.iter()
+    }
+
     /// The part of `key` that each option names; `None` where its first field is missing.
     pub(crate) fn parts<'a>(
         &'a self,

@@ -6,7 +6,10 @@
 //! 01 bytes, with 00 written as 00 ff, then 00 00     text
 //! 01 sign, digits before the point, digits after     a number
 //! ```
-//! and all of it inverted where the option says `r`.
+//! and all of it inverted where the option says `r`. Each part tells its own end, so the key's bytes may follow: they order keys that the
+//! comparator holds for equal.
+
+use memchr::memchr;
 
 use crate::key_spec::KeySpecs;
 
@@ -35,6 +38,40 @@ pub(crate) fn encode(specs: &KeySpecs, key: &[u8], out: &mut Vec<u8>) {
             invert(&mut out[start..]);
         }
     }
+}
+
+/// The key of `sorted`, which is what it is compared by and then the key.
+pub(crate) fn key<'a>(specs: &KeySpecs, sorted: &'a [u8]) -> &'a [u8] {
+    specs.iter().fold(sorted, |rest, spec| {
+        let length = part_len(rest, spec.numeric, if spec.reverse { 0xff } else { 0 });
+        rest.get(length..).unwrap_or_default()
+    })
+}
+
+/// Length of the part at the front of `rest`, whose bytes are inverted by `mask`.
+fn part_len(rest: &[u8], numeric: bool, mask: u8) -> usize {
+    let byte = |at: usize| rest.get(at).map(|byte| byte ^ mask);
+    if byte(0) != Some(PRESENT) {
+        return 1;
+    }
+    if !numeric {
+        let mut at = 1;
+        while let Some(zero) = memchr(mask, rest.get(at..).unwrap_or_default()) {
+            at += zero + 2;
+            if byte(at - 1) == Some(0) {
+                break;
+            }
+        }
+        return at;
+    }
+    let sign = byte(1);
+    if sign == Some(ZERO) {
+        return 2;
+    }
+    let end = if sign == Some(NEGATIVE) { !mask } else { mask };
+    let digits = 2 + size_of::<u32>();
+    let length = memchr(end, rest.get(digits..).unwrap_or_default());
+    digits + length.map_or(0, |length| length + 1)
 }
 
 fn text(part: &[u8], out: &mut Vec<u8>) {
@@ -104,6 +141,7 @@ mod tests {
         let encoded = |key: &[u8]| {
             let mut out = Vec::new();
             encode(&specs, key, &mut out);
+            assert_eq!(super::key(&specs, &[&out, key].concat()), key);
             out
         };
         encoded(one).cmp(&encoded(other))
@@ -181,6 +219,14 @@ mod tests {
         fn text_is_in_the_order_of_its_bytes(one: Vec<u8>, other: Vec<u8>) {
             // A part that begins beyond the end of the key is missing, which an empty key is.
             prop_assert_eq!(order("-r", &one, &other), other.cmp(&one));
+        }
+
+        #[test]
+        fn a_key_is_found_behind_what_it_is_compared_by(
+            key in proptest::collection::vec(prop_oneof![Just(b'\t'), Just(0), Just(b'-'), Just(b'.'), Just(b'7'), any::<u8>()], 0..12),
+            options in "(-k[12](\\.[12])?(,[23])?n?r? ){0,3}(-nr?)?",
+        ) {
+            prop_assert_eq!(order(&options, &key, &key), Ordering::Equal);
         }
 
         #[test]

@@ -1,0 +1,222 @@
+//! Records gathered by key: each key once, with the list of its values.
+//!
+//! Where keys repeat this is what sorting them would come to in the end, without a comparison for each record: only keys are sorted, and
+//! a value of one byte takes two. Where they do not it costs a look-up and memory for nothing, so it is watched.
+
+use super::lists::{Extent, List, Lists};
+use super::{INDEX_BYTES, KEY_LEN_BYTES, RecordTooLong};
+use crate::fold_table::{FoldTable, HashedKey};
+use crate::packed_key::PackedKey;
+
+/// After so many records it is seen whether their keys repeat.
+const LOOK_EVERY: usize = if cfg!(test) { 1 << 5 } else { 1 << 14 };
+
+/// Keys repeat if there is a new one for so many records or more.
+const RECORDS_A_KEY: usize = 2;
+
+/// Bytes for a key in the index and arena of the buffer, where it goes before it is sorted, beside its own.
+const ENTRY_BYTES: usize = INDEX_BYTES + KEY_LEN_BYTES + Extent::BYTES;
+
+/// Bytes of records that wait; a longer one waits for nothing.
+const WAITING_BYTES: usize = 16 << 10;
+
+/// Keys with their values.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    table: FoldTable<List>,
+    lists: Lists,
+    /// Records whose keys are being loaded.
+    waiting: Vec<Waiting>,
+    /// Their values, and their keys if those are long.
+    waiting_bytes: Vec<u8>,
+    /// Bytes of the keys in the table, and of all values.
+    key_bytes: usize,
+    value_bytes: usize,
+    /// Since the last look.
+    looked: Looked,
+    /// What all of it occupies, and what its keys will before they are sorted.
+    bytes: usize,
+    /// Keys were found not to repeat.
+    closed: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    packed: Option<PackedKey>,
+    hash: u64,
+    /// Where its key ends, if that is long, and its value begins.
+    value: usize,
+    /// Where it ends, and the next begins.
+    end: usize,
+    /// Where its key is in the table, if its value is still to be appended there.
+    found: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Looked {
+    records: usize,
+    keys: usize,
+}
+
+impl Groups {
+    /// Whether further records are to be gathered.
+    #[inline]
+    pub(super) fn are_open(&self) -> bool {
+        !self.closed
+    }
+
+    /// Adds a record, unless it is longer than `bytes_max`.
+    #[inline]
+    pub(super) fn add(
+        &mut self,
+        key: HashedKey<'_>,
+        encode: impl FnOnce(&mut Vec<u8>),
+        bytes_max: usize,
+    ) -> Result<(), RecordTooLong> {
+        self.table.ask(&key);
+        let begin = self.waiting_bytes.len();
+        if key.packed().is_none() {
+            self.waiting_bytes.extend_from_slice(key.key());
+        }
+        let value = self.waiting_bytes.len();
+        encode(&mut self.waiting_bytes);
+        let end = self.waiting_bytes.len();
+        let bytes = key.key().len() + end - value;
+        if bytes > bytes_max {
+            self.waiting_bytes.truncate(begin);
+            return Err(RecordTooLong { bytes });
+        }
+        self.waiting.push(Waiting {
+            packed: key.packed(),
+            hash: key.hash(),
+            value,
+            end,
+            found: None,
+        });
+        if self.waiting.len() == FoldTable::<List>::TOGETHER || end > WAITING_BYTES {
+            self.flush();
+        }
+        Ok(())
+    }
+
+    /// Adds what waits: first finds all keys, then goes to where their values are.
+    #[inline(never)]
+    fn flush(&mut self) {
+        let Self {
+            table,
+            lists,
+            waiting,
+            waiting_bytes,
+            ..
+        } = self;
+        let keys = table.len();
+        let mut grew = !waiting.is_empty() && table.make_room();
+        let mut begin = 0;
+        for Waiting {
+            packed,
+            hash,
+            value,
+            end,
+            found,
+        } in &mut *waiting
+        {
+            let key = HashedKey::again(*packed, *hash, &waiting_bytes[begin..*value]);
+            let (at, is_new) = table.find(key, || lists.begin(&waiting_bytes[*value..*end]));
+            if is_new {
+                self.key_bytes += packed.map_or(*value - begin, PackedKey::len);
+                grew = true;
+            } else {
+                lists.ask(table.found(at));
+                *found = Some(at);
+            }
+            self.value_bytes += *end - *value;
+            begin = *end;
+        }
+        for Waiting {
+            value, end, found, ..
+        } in &*waiting
+        {
+            if let Some(at) = found {
+                grew |= lists.append(table.found(*at), &waiting_bytes[*value..*end]);
+            }
+        }
+        self.looked.records += waiting.len();
+        self.looked.keys += table.len() - keys;
+        waiting.clear();
+        waiting_bytes.clear();
+        waiting_bytes.shrink_to(4 * WAITING_BYTES);
+        if grew {
+            self.weigh();
+        }
+        if self.looked.records >= LOOK_EVERY {
+            let Looked { records, keys } = std::mem::take(&mut self.looked);
+            self.closed = keys * RECORDS_A_KEY > records;
+        }
+    }
+
+    fn weigh(&mut self) {
+        let Self { table, lists, .. } = self;
+        self.bytes =
+            table.bytes_next() + lists.bytes() + table.len() * ENTRY_BYTES + self.key_bytes;
+    }
+
+    /// Hands over all keys, in any order, each with where its values are. They leave the table, also after an error; the values stay.
+    pub(super) fn drain_keys<E>(
+        &mut self,
+        mut each: impl FnMut(&[u8], Extent) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.flush();
+        let drained = self
+            .table
+            .drain_by_hash(|_, key, list| each(key, list.extent()));
+        self.key_bytes = 0;
+        self.weigh();
+        drained
+    }
+
+    /// The values.
+    pub(super) fn lists(&self) -> &Lists {
+        &self.lists
+    }
+
+    /// The values alone.
+    pub(super) fn into_lists(self) -> Lists {
+        self.lists
+    }
+
+    /// Whether no keys are here.
+    pub(super) fn are_empty(&self) -> bool {
+        self.table.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Bytes of keys and values, each key once.
+    pub(super) fn record_bytes(&self) -> usize {
+        self.key_bytes + self.value_bytes + self.waiting_bytes.len()
+    }
+
+    /// Bytes of memory that they occupy, now or before they are sorted.
+    #[inline]
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Forgets all records; keeps the memory. What these were like, the next are expected to be.
+    pub(super) fn clear(&mut self) {
+        self.waiting.clear();
+        self.waiting_bytes.clear();
+        self.table.clear();
+        self.lists.clear();
+        self.key_bytes = 0;
+        self.value_bytes = 0;
+        self.bytes = self.table.bytes() + self.lists.bytes();
+    }
+
+    /// Gives back the memory of an empty one.
+    pub(super) fn shrink(&mut self) {
+        *self = Self {
+            closed: self.closed,
+            looked: self.looked,
+            ..Self::default()
+        };
+    }
+}
