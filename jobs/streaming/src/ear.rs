@@ -3,10 +3,12 @@
 use std::fmt;
 
 use mapfold_job::JobError;
+use memchr::memchr;
 
 use crate::conf::{Form, Printed};
 use crate::fields::Fields;
 use crate::lines::Lines;
+use crate::pairs;
 use crate::typed_bytes::{self, TypedBytesError};
 
 /// A key with its value may be about as long as a record of a run.
@@ -91,10 +93,7 @@ impl Ear {
         mut pair: impl FnMut(&[u8], &[u8]) -> Result<(), JobError>,
     ) -> Result<(), JobError> {
         match self {
-            Self::Lines(fields) => heard.lines.push(piece, |line| {
-                let (key, value) = fields.split(line);
-                pair(key, value)
-            })?,
+            Self::Lines(fields) => heard.lines(fields, piece, pair)?,
             Self::Keys => heard.lines.push(piece, |line| pair(line, &[]))?,
             Self::Items(take) => heard.items(*take, piece, pair)?,
         }
@@ -128,6 +127,35 @@ impl Ear {
 }
 
 impl Heard {
+    fn lines(
+        &mut self,
+        fields: &Fields,
+        mut piece: &[u8],
+        mut pair: impl FnMut(&[u8], &[u8]) -> Result<(), JobError>,
+    ) -> Result<(), JobError> {
+        let mut split = |line: &[u8]| {
+            let (key, value) = fields.split(line);
+            pair(key, value)
+        };
+        let Some(separator) = fields.first_byte() else {
+            return self.lines.push(piece, split);
+        };
+        if !self.lines.are_closed()
+            && let Some(end) = memchr(b'\n', piece)
+        {
+            let open;
+            (open, piece) = piece.split_at(end + 1);
+            self.lines.push(open, &mut split)?;
+        }
+        if self.lines.are_closed() {
+            piece = pairs::cut(piece, separator, &mut pair)?;
+        }
+        self.lines.push(piece, |line| {
+            let (key, value) = fields.split(line);
+            pair(key, value)
+        })
+    }
+
     fn items(
         &mut self,
         take: TakeItem,

@@ -18,6 +18,15 @@ impl Fields {
         }
     }
 
+    /// The separator, if it is one byte, no end of a line, and the first one counts.
+    pub(crate) fn first_byte(&self) -> Option<u8> {
+        match self.separator.needle() {
+            [b'\n' | b'\r'] => None,
+            [byte] if self.keys == 1 => Some(*byte),
+            _ => None,
+        }
+    }
+
     /// Key and value. The separator between them belongs to neither; a line with too few of them is a key with an empty value.
     pub(crate) fn split<'a>(&self, line: &'a [u8]) -> (&'a [u8], &'a [u8]) {
         let length = self.separator.needle().len();

@@ -29,6 +29,7 @@ mod lines;
 mod map_only;
 mod mapper;
 mod order;
+mod pairs;
 mod params;
 mod partitioner;
 mod program;

@@ -55,6 +55,11 @@ impl Lines {
         }
     }
 
+    /// Whether nothing of what has come concerns what comes.
+    pub(crate) fn are_closed(&self) -> bool {
+        self.open.is_empty() && !self.after_cr
+    }
+
     /// Bytes of the line that is still open.
     pub(crate) fn open_bytes(&self) -> usize {
         self.open.len()
