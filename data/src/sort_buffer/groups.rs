@@ -3,8 +3,10 @@
 //! Where keys repeat this is what sorting them would come to in the end, without a comparison for each record: only keys are sorted, and
 //! a value of one byte takes two. Where they do not it costs a look-up and memory for nothing, so it is watched.
 
+use std::ops::Range;
+
 use super::lists::{Extent, List, Lists};
-use super::{INDEX_BYTES, KEY_LEN_BYTES, RecordTooLong};
+use super::{INDEX_BYTES, KEY_LEN_BYTES, RecordTooLong, record_u32};
 use crate::fold_table::{FoldTable, HashedKey};
 use crate::packed_key::PackedKey;
 
@@ -29,6 +31,8 @@ pub(super) struct Groups {
     waiting: Vec<Waiting>,
     /// Their values, and their keys if those are long.
     waiting_bytes: Vec<u8>,
+    /// Where the lists are to which values of those are to be appended, and where these are. Empty between flushes.
+    to_append: Vec<(usize, Range<u32>)>,
     /// Bytes of the keys in the table, and of all values.
     key_bytes: usize,
     value_bytes: usize,
@@ -45,11 +49,9 @@ struct Waiting {
     packed: Option<PackedKey>,
     hash: u64,
     /// Where its key ends, if that is long, and its value begins.
-    value: usize,
+    value: u32,
     /// Where it ends, and the next begins.
-    end: usize,
-    /// Where its key is in the table, if its value is still to be appended there.
-    found: Option<usize>,
+    end: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -89,9 +91,8 @@ impl Groups {
         self.waiting.push(Waiting {
             packed: key.packed(),
             hash: key.hash(),
-            value,
-            end,
-            found: None,
+            value: record_u32(value),
+            end: record_u32(end),
         });
         if self.waiting.len() == FoldTable::<List>::TOGETHER || end > WAITING_BYTES {
             self.flush();
@@ -107,38 +108,29 @@ impl Groups {
             lists,
             waiting,
             waiting_bytes,
+            to_append,
             ..
         } = self;
         let keys = table.len();
         let mut grew = !waiting.is_empty() && table.make_room();
         let mut begin = 0;
-        for Waiting {
-            packed,
-            hash,
-            value,
-            end,
-            found,
-        } in &mut *waiting
-        {
-            let key = HashedKey::again(*packed, *hash, &waiting_bytes[begin..*value]);
-            let (at, is_new) = table.find(key, || lists.begin(&waiting_bytes[*value..*end]));
+        for wait in &*waiting {
+            let (value, end) = (wait.value as usize, wait.end as usize);
+            let key = HashedKey::again(wait.packed, wait.hash, &waiting_bytes[begin..value]);
+            let (at, is_new) = table.find(key, || lists.begin(&waiting_bytes[value..end]));
             if is_new {
-                self.key_bytes += packed.map_or(*value - begin, PackedKey::len);
+                self.key_bytes += wait.packed.map_or(value - begin, PackedKey::len);
                 grew = true;
             } else {
                 lists.ask(table.found(at));
-                *found = Some(at);
+                to_append.push((at, wait.value..wait.end));
             }
-            self.value_bytes += *end - *value;
-            begin = *end;
+            self.value_bytes += end - value;
+            begin = end;
         }
-        for Waiting {
-            value, end, found, ..
-        } in &*waiting
-        {
-            if let Some(at) = found {
-                grew |= lists.append(table.found(*at), &waiting_bytes[*value..*end]);
-            }
+        for (at, value) in to_append.drain(..) {
+            let value = &waiting_bytes[value.start as usize..value.end as usize];
+            grew |= lists.append(table.found(at), value);
         }
         self.looked.records += waiting.len();
         self.looked.keys += table.len() - keys;

@@ -92,13 +92,19 @@ impl<'a, J: Job> Emitter<'a, J> {
     /// Costs a spill (a pass over memory and a sequential write) when the memory budget is full.
     #[inline(always)]
     pub fn emit(&mut self, key: KeyRef<'_, J>, value: ValueRef<'_, J>) {
+        self.emit_from(self.text, key, value);
+    }
+
+    /// The same, where a key that is a slice of `text` is fastest: for a job that has its keys from elsewhere than the record.
+    #[inline(always)]
+    pub fn emit_from(&mut self, text: &[u8], key: KeyRef<'_, J>, value: ValueRef<'_, J>) {
         const {
             assert!(
                 !J::MAP_ONLY,
                 "a job without reduce tasks emits nothing: it writes rows, `out.rows().row(..)`"
             );
         }
-        let Self { job, text, .. } = *self;
+        let job = self.job;
         let Emitted { sink, encoded, .. } = &mut *self.emitted;
         let given = key;
         let key = <J::Key as Key>::encode(key, encoded);

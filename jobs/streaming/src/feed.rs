@@ -46,6 +46,19 @@ impl Feed {
         self.kinds.value == Kind::Text && !self.has_key
     }
 
+    /// What all lines of a key begin with, if it is fed as lines of texts and short.
+    pub(crate) fn line(&self, key: &[u8]) -> Option<Line> {
+        let len = key.len() + self.separator.len();
+        if self.form != Form::Text || self.kinds != Kinds::TEXTS || !self.has_key || len > Line::MAX
+        {
+            return None;
+        }
+        let mut bytes = [0; Line::MAX];
+        bytes[..key.len()].copy_from_slice(key);
+        bytes[key.len()..len].copy_from_slice(&self.separator);
+        Some(Line { bytes, len })
+    }
+
     /// Appends one key and its value to `fed`.
     pub(crate) fn put(&self, key: &[u8], value: &[u8], fed: &mut Vec<u8>) {
         let Kinds {
@@ -77,6 +90,29 @@ impl Feed {
     }
 }
 
+/// The begin of a line: a key and the separator. To append a known number of bytes takes a few instructions, and a call else.
+pub(crate) struct Line {
+    bytes: [u8; Self::MAX],
+    len: usize,
+}
+
+impl Line {
+    const MAX: usize = 32;
+
+    /// Appends the line of one value.
+    #[inline]
+    pub(crate) fn put(&self, value: &[u8], fed: &mut Vec<u8>) {
+        let begin = fed.len();
+        fed.extend_from_slice(&self.bytes);
+        fed.truncate(begin + self.len);
+        match value {
+            [byte] => fed.push(*byte),
+            _ => fed.extend_from_slice(value),
+        }
+        fed.push(b'\n');
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,7 +125,31 @@ mod tests {
         let feed = Feed::new(&fed, kinds).unwrap().ignoring_keys(ignore_key);
         let mut out = Vec::new();
         feed.put(key, value, &mut out);
+        if let Some(line) = feed.line(key) {
+            let mut same = Vec::new();
+            line.put(value, &mut same);
+            assert_eq!(same, out);
+        }
         out
+    }
+
+    #[test]
+    fn texts_are_lines_whatever_their_length() {
+        for (key, value) in [
+            ("", ""),
+            ("k", "v"),
+            ("key", "value"),
+            (&"k".repeat(40), "v"),
+        ] {
+            let got = fed(
+                Form::Text,
+                Kinds::TEXTS,
+                false,
+                key.as_bytes(),
+                value.as_bytes(),
+            );
+            assert_eq!(got, format!("{key}:{value}\n").as_bytes());
+        }
     }
 
     #[test]

@@ -105,8 +105,12 @@ impl Job for Streaming {
                 let Reducing { running, fed, .. } = &mut reducing;
                 let mut out = self.reduce_out(true, rows);
                 running.start(role, &out)?;
+                let line = self.feed.line(key);
                 while let Some(value) = values.next() {
-                    self.feed.put(key, value, fed);
+                    match &line {
+                        Some(line) => line.put(value, fed),
+                        None => self.feed.put(key, value, fed),
+                    }
                     if fed.len() >= FEED_BYTES {
                         running.feed_all(role, fed, &mut out)?;
                     }
@@ -297,7 +301,7 @@ impl MapOut<'_, '_> {
 }
 
 impl Out for MapOut<'_, '_> {
-    fn pair(&mut self, key: &[u8], value: &[u8]) -> Result<(), JobError> {
+    fn pair(&mut self, text: &[u8], key: &[u8], value: &[u8]) -> Result<(), JobError> {
         let order = &self.job.order;
         let mut sorted = key;
         if !order.is_empty() {
@@ -307,7 +311,7 @@ impl Out for MapOut<'_, '_> {
             sorted = &self.sorted;
         }
         let Some((_, gathered)) = &mut self.gathered else {
-            self.out.emit(sorted, value);
+            self.out.emit_from(text, sorted, value);
             return Ok(());
         };
         gathered.push(sorted, key.len(), value);
@@ -335,7 +339,7 @@ struct ReduceOut<'a, 'r> {
 }
 
 impl Out for ReduceOut<'_, '_> {
-    fn pair(&mut self, key: &[u8], value: &[u8]) -> Result<(), JobError> {
+    fn pair(&mut self, _: &[u8], key: &[u8], value: &[u8]) -> Result<(), JobError> {
         if self.is_heard {
             self.job.rows.write(key, value, self.rows);
         }

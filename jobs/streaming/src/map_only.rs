@@ -92,7 +92,7 @@ struct RowsOut<'a, 'e> {
 }
 
 impl Out for RowsOut<'_, '_> {
-    fn pair(&mut self, key: &[u8], value: &[u8]) -> Result<(), JobError> {
+    fn pair(&mut self, _: &[u8], key: &[u8], value: &[u8]) -> Result<(), JobError> {
         self.job.rows.write(key, value, &mut self.out.rows());
         Ok(())
     }

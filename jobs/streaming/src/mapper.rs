@@ -70,9 +70,9 @@ impl Mapper {
     ) -> Result<(), JobError> {
         let Mapping { running, fed, open } = mapping;
         let Some((role, feed)) = &self.program else {
-            return self
-                .input
-                .each(block, open, |key, value| out.pair(key, value));
+            return self.input.each(block, open, |key, value| {
+                out.pair(block.bytes(), key, value)
+            });
         };
         running.start(role, out)?;
         if feed.is_values_alone()
@@ -105,7 +105,7 @@ impl Mapper {
         let Some((role, feed)) = &self.program else {
             return self
                 .input
-                .finish(open, last.as_ref(), |key, value| out.pair(key, value));
+                .finish(open, last.as_ref(), |key, value| out.pair(&[], key, value));
         };
         running.start(role, out)?;
         self.input.finish(open, last.as_ref(), |key, value| {

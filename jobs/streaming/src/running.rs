@@ -18,11 +18,11 @@ pub(crate) struct Running {
 
 /// Where what it tells goes.
 pub(crate) trait Out {
-    /// A key and its value that it has printed.
+    /// A key and its value that it has printed. Both are most often slices of `text`.
     ///
     /// # Errors
     /// The attempt has failed.
-    fn pair(&mut self, key: &[u8], value: &[u8]) -> Result<(), JobError>;
+    fn pair(&mut self, text: &[u8], key: &[u8], value: &[u8]) -> Result<(), JobError>;
 
     /// Adds to a counter.
     fn count(&mut self, group: &str, name: &str, amount: i64);
@@ -89,7 +89,7 @@ impl Running {
             }
             out.ended(&ending);
         }
-        let pair = |key: &[u8], value: &[u8]| out.pair(key, value);
+        let pair = |key: &[u8], value: &[u8]| out.pair(&[], key, value);
         role.ear.finish(self.heard, pair)
     }
 }
@@ -104,7 +104,7 @@ impl<O: Out> Listener for Hearing<'_, O> {
     type Error = JobError;
 
     fn printed(&mut self, piece: &[u8]) -> Result<(), JobError> {
-        let pair = |key: &[u8], value: &[u8]| self.out.pair(key, value);
+        let pair = |key: &[u8], value: &[u8]| self.out.pair(piece, key, value);
         self.role.ear.hear(self.heard, piece, pair)
     }
 
