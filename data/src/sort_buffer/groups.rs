@@ -40,7 +40,7 @@ pub(super) struct Groups {
     looked: Looked,
     /// What all of it occupies, and what its keys will before they are sorted.
     bytes: usize,
-    /// Keys were found not to repeat.
+    /// Keys were found not to repeat, or no more will fit.
     closed: bool,
 }
 
@@ -140,9 +140,10 @@ impl Groups {
         if grew {
             self.weigh();
         }
+        self.closed |= self.lists.are_full();
         if self.looked.records >= LOOK_EVERY {
             let Looked { records, keys } = std::mem::take(&mut self.looked);
-            self.closed = keys * RECORDS_A_KEY > records;
+            self.closed |= keys * RECORDS_A_KEY > records;
         }
     }
 

@@ -5,7 +5,7 @@
 //! ```text
 //! a short value    length + 1 u8  bytes
 //! a longer one     255  length u32, in native order  bytes
-//! a link           0  where the next chunk begins u64, in native order          once the chunk is full; room for it is kept
+//! a link           0  where the next chunk begins u32, in native order          once the chunk is full; room for it is kept
 //! ```
 
 use std::ops::Range;
@@ -22,7 +22,11 @@ const LONG: u8 = 255;
 const LONG_HEAD: usize = 1 + size_of::<u32>();
 
 const LINK: u8 = 0;
-const LINK_BYTES: usize = 1 + size_of::<u64>();
+const LINK_BYTES: usize = 1 + size_of::<u32>();
+
+/// Lists of so many bytes are full. Places are told in 32 bits, so that a key and its list are one half of a cache line; what is still added in
+/// one go has place above.
+const FULL: usize = 5 << 29;
 
 /// Values of many lists.
 #[derive(Debug, Default)]
@@ -45,8 +49,8 @@ pub(super) struct List {
 /// Where a list begins and ends.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Extent {
-    first: usize,
-    end: usize,
+    first: u32,
+    end: u32,
 }
 
 impl List {
@@ -57,25 +61,25 @@ impl List {
 
 impl Extent {
     /// Length of its bytes.
-    pub(super) const BYTES: usize = 2 * size_of::<usize>();
+    pub(super) const BYTES: usize = 2 * size_of::<u32>();
 
     pub(super) fn to_bytes(self) -> [u8; Self::BYTES] {
-        let mut bytes = [0; Self::BYTES];
-        let (first, end) = bytes.split_at_mut(size_of::<usize>());
-        first.copy_from_slice(&self.first.to_ne_bytes());
-        end.copy_from_slice(&self.end.to_ne_bytes());
-        bytes
+        let [first, end] = [self.first, self.end].map(u64::from);
+        (first << u32::BITS | end).to_ne_bytes()
     }
 
     /// From its bytes; the extent of an empty list from others.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the two halves are what is wanted"
+    )]
     pub(super) fn of_bytes(bytes: &[u8]) -> Self {
-        let number = |at: usize| {
-            let bytes = bytes.get(at..).and_then(<[u8]>::first_chunk);
-            bytes.map_or(0, |bytes| usize::from_ne_bytes(*bytes))
-        };
+        let both = bytes
+            .first_chunk()
+            .map_or(0, |both| u64::from_ne_bytes(*both));
         Self {
-            first: number(0),
-            end: number(size_of::<usize>()),
+            first: (both >> u32::BITS) as u32,
+            end: both as u32,
         }
     }
 }
@@ -83,7 +87,7 @@ impl Extent {
 impl Lists {
     /// A list of one value. `value` is shorter than 2^32 bytes.
     pub(super) fn begin(&mut self, value: &[u8]) -> List {
-        let first = self.bytes.len();
+        let first = place(self.bytes.len());
         let mut list = List {
             extent: Extent { first, end: first },
             left: 0,
@@ -96,13 +100,13 @@ impl Lists {
     /// Begins to load the place where the next value of a list goes.
     #[inline]
     pub(super) fn ask(&self, list: &List) {
-        hint::prefetch(&self.bytes, list.extent.end);
+        hint::prefetch(&self.bytes, list.extent.end as usize);
     }
 
     /// Begins to load the first values of a list.
     #[inline]
     pub(super) fn ask_first(&self, extent: Extent) {
-        hint::prefetch(&self.bytes, extent.first);
+        hint::prefetch(&self.bytes, extent.first as usize);
     }
 
     /// Appends a value, which is shorter than 2^32 bytes. Tells whether that took more memory.
@@ -112,7 +116,7 @@ impl Lists {
         if needed > usize::from(list.left).min(1 + SHORT_MAX) {
             return self.append_slowly(list, value);
         }
-        let end = list.extent.end;
+        let end = list.extent.end as usize;
         let room = &mut self.bytes[end..end + needed];
         #[expect(clippy::cast_possible_truncation, reason = "it is at most 254")]
         let needed = needed as u8;
@@ -123,7 +127,7 @@ impl Lists {
             _ => room[1..].copy_from_slice(value),
         }
         list.left -= u16::from(needed);
-        list.extent.end += usize::from(needed);
+        list.extent.end += u32::from(needed);
         false
     }
 
@@ -131,16 +135,16 @@ impl Lists {
     fn append_slowly(&mut self, list: &mut List, value: &[u8]) -> bool {
         let (head, head_len) = head(value.len());
         let needed = head_len + value.len();
-        let end = list.extent.end;
+        let end = list.extent.end as usize;
         if needed <= usize::from(list.left) {
             let (head_at, value_at) = self.bytes[end..end + needed].split_at_mut(head_len);
             head_at.copy_from_slice(&head[..head_len]);
             value_at.copy_from_slice(value);
-            list.extent.end += needed;
+            list.extent.end = place(end + needed);
             list.left = left(usize::from(list.left), needed);
             return false;
         }
-        let next = self.bytes.len().to_ne_bytes();
+        let next = place(self.bytes.len()).to_ne_bytes();
         self.bytes[end] = LINK;
         self.bytes[end + 1..end + LINK_BYTES].copy_from_slice(&next);
         list.doublings += u16::from(ROOM_MIN << list.doublings < ROOM_MAX);
@@ -157,7 +161,7 @@ impl Lists {
         self.bytes.extend_from_slice(&head[..head_len]);
         self.bytes.extend_from_slice(value);
         self.bytes.resize(begin + room + LINK_BYTES, 0);
-        list.extent.end = begin + needed;
+        list.extent.end = place(begin + needed);
         list.left = left(room, needed);
     }
 
@@ -167,19 +171,17 @@ impl Lists {
         if rest.first == rest.end {
             return None;
         }
-        if self.bytes[rest.first] == LINK {
-            rest.first = self.number(rest.first + 1, usize::from_ne_bytes);
+        let mut at = rest.first as usize;
+        if self.bytes[at] == LINK {
+            at = self.number(at + 1);
         }
-        let (head_len, length) = match self.bytes[rest.first] {
-            LONG => {
-                let length = self.number(rest.first + 1, u32::from_ne_bytes);
-                (LONG_HEAD, length as usize)
-            }
+        let (head_len, length) = match self.bytes[at] {
+            LONG => (LONG_HEAD, self.number(at + 1)),
             short => (1, usize::from(short) - 1),
         };
-        let begin = rest.first + head_len;
-        rest.first = begin + length;
-        Some(begin..rest.first)
+        let value = at + head_len..at + head_len + length;
+        rest.first = place(value.end);
+        Some(value)
     }
 
     /// The value that is there.
@@ -188,9 +190,14 @@ impl Lists {
         &self.bytes[place]
     }
 
-    fn number<const N: usize, T>(&self, at: usize, of: fn([u8; N]) -> T) -> T {
+    fn number(&self, at: usize) -> usize {
         let bytes = self.bytes[at..].first_chunk();
-        of(*bytes.expect("links and heads are whole"))
+        u32::from_ne_bytes(*bytes.expect("links and heads are whole")) as usize
+    }
+
+    /// Whether they can take only what is being added.
+    pub(super) fn are_full(&self) -> bool {
+        self.bytes.len() > FULL
     }
 
     /// Bytes of memory that they occupy.
@@ -202,6 +209,18 @@ impl Lists {
     pub(super) fn clear(&mut self) {
         self.kept = self.bytes();
         self.bytes.clear();
+    }
+}
+
+/// Where something is; [`FULL`] keeps it inside a u32.
+#[inline]
+fn place(at: usize) -> u32 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "full lists are not added to"
+    )]
+    {
+        at as u32
     }
 }
 
@@ -257,6 +276,11 @@ mod tests {
             Extent::of_bytes(&list.extent().to_bytes()).end,
             list.extent().end
         );
+    }
+
+    #[test]
+    fn a_key_and_its_list_take_half_a_cache_line() {
+        assert_eq!(size_of::<List>(), 12);
     }
 
     #[test]
