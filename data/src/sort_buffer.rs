@@ -220,14 +220,14 @@ impl SortBuffer {
             + self.groups.bytes()
     }
 
-    /// Hands over all records in order of (partition, key); those of equal keys in the order in which they came. The
-    /// buffer is empty afterwards, also after an error.
+    /// Hands over all records in order of (partition, key); those of equal keys in the order in which they came: partition, key, value, and
+    /// whether the key is known to be that of the record before. The buffer is empty afterwards, also after an error.
     ///
     /// # Panics
     /// Records that were gathered are not settled.
     pub fn sort_and_drain<E>(
         &mut self,
-        mut sink: impl FnMut(PartitionId, &[u8], &[u8]) -> Result<(), E>,
+        mut sink: impl FnMut(PartitionId, &[u8], &[u8], bool) -> Result<(), E>,
     ) -> Result<(), E> {
         self.sort();
         let drained = self.dealt.chunks(DRAINED_AT_ONCE).try_for_each(|entries| {
@@ -239,11 +239,13 @@ impl SortBuffer {
             entries.iter().try_for_each(|entry| {
                 let (key, value) = entry.record(&self.arena);
                 if !entry.is_group() {
-                    return sink(entry.partition, key, value);
+                    return sink(entry.partition, key, value, false);
                 }
                 let mut rest = Extent::of_bytes(value);
+                let mut repeats = false;
                 while let Some(place) = lists.next(&mut rest) {
-                    sink(entry.partition, key, lists.value(place))?;
+                    sink(entry.partition, key, lists.value(place), repeats)?;
+                    repeats = true;
                 }
                 Ok(())
             })
@@ -595,7 +597,7 @@ mod tests {
 
     fn drain(buffer: &mut SortBuffer) -> Vec<Record> {
         let mut records = Vec::new();
-        let drained: Result<(), ()> = buffer.sort_and_drain(|partition, key, value| {
+        let drained: Result<(), ()> = buffer.sort_and_drain(|partition, key, value, _| {
             records.push((partition, key.to_vec(), value.to_vec()));
             Ok(())
         });
@@ -694,7 +696,7 @@ mod tests {
             false,
         );
         let mut calls = 0;
-        let drained = buffer.sort_and_drain(|_, _, _| {
+        let drained = buffer.sort_and_drain(|_, _, _, _| {
             calls += 1;
             Err("full")
         });

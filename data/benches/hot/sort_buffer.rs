@@ -29,7 +29,7 @@ fn push_sort_and_drain(bencher: Bencher<'_, '_>) {
         .counter(BytesCount::new(RECORDS * 100))
         .bench_local(|| {
             fill(&mut buffer);
-            let drained: Result<(), ()> = buffer.sort_and_drain(|partition, key, value| {
+            let drained: Result<(), ()> = buffer.sort_and_drain(|partition, key, value, _| {
                 black_box((partition, key, value));
                 Ok(())
             });

@@ -101,6 +101,27 @@ proptest! {
     }
 
     #[test]
+    fn values_of_a_key_pushed_again_give_the_same_bytes(records in sorted_records(), values in vec(vec(any::<u8>(), 0..3), 0..3000)) {
+        let (_base, scratch) = scratch();
+        let more = values.into_iter().map(|value| (PARTITIONS - 1, vec![255; 25], value));
+        let records: Vec<Record> = records.into_iter().chain(more).collect();
+        let mut writer = RunWriter::new(TOKEN, PARTITIONS, scratch.clone(), IN_MEMORY);
+        let mut before = None;
+        for (partition, key, value) in &records {
+            let place = PartitionId(*partition);
+            match before.replace((partition, key)) == Some((partition, key)) {
+                true => writer.push_again(place, key, value).unwrap(),
+                false => writer.push(place, key, value).unwrap(),
+            }
+        }
+        let (bytes, summary) = writer.finish().unwrap();
+        let (want_bytes, want_summary) = write(&records, IN_MEMORY, &scratch);
+        prop_assert_eq!(summary, want_summary);
+        prop_assert!(bytes[..] == want_bytes[..]);
+        prop_assert_eq!(read(bytes).unwrap(), records);
+    }
+
+    #[test]
     fn a_run_reads_back_as_written_from_memory_or_file(records in sorted_records(), max in 0..300_000_u64) {
         let (_base, scratch) = scratch();
         let (memory, summary) = write(&records, IN_MEMORY, &scratch);

@@ -136,6 +136,40 @@ impl RunWriter {
         Ok(())
     }
 
+    /// The same, for one more value of the key that was pushed last.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    ///
+    /// # Panics
+    /// As [`push`](Self::push).
+    #[inline]
+    pub fn push_again(
+        &mut self,
+        partition: PartitionId,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), WriteRunError> {
+        let size = 2 + value.len();
+        let (Ok(len @ ..0x80), true) = (
+            u8::try_from(value.len()),
+            self.out.len() - self.payload + size <= PAYLOAD_TARGET && self.block_records > 0,
+        ) else {
+            return self.push(partition, key, value);
+        };
+        const { assert!(SAME_KEY == 0, "it is written as the byte that it is") };
+        match value {
+            // A copy of unknown length is a call.
+            [byte] => self.out.extend_from_slice(&[0, len, *byte]),
+            _ => {
+                self.out.extend_from_slice(&[0, len]);
+                self.out.extend_from_slice(value);
+            }
+        }
+        self.block_records += 1;
+        Ok(())
+    }
+
     /// The same, for a value that is encoded where it will be, by appending it, and for keys that all differ.
     ///
     /// # Errors

@@ -353,7 +353,10 @@ impl<J: Job> Emitted<J> {
                 buffer.clear();
                 return Err(error);
             }
-            buffer.sort_and_drain(|partition, key, value| writer.push(partition, key, value))?;
+            buffer.sort_and_drain(|partition, key, value, repeats| match repeats {
+                true => writer.push_again(partition, key, value),
+                false => writer.push(partition, key, value),
+            })?;
             return Ok(writer.finish()?);
         }
         table.flush(|key, sum, acc| fold_owned(job, key, sum, &acc));

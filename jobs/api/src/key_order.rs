@@ -48,7 +48,7 @@ impl<'a> KeyOrder<'a> {
     fn spill(&mut self) -> Result<(), MergeError> {
         let mut writer = self.budget.run_writer(ByteSize(0));
         self.buffer
-            .sort_and_drain(|partition, key, value| writer.push(partition, key, value))?;
+            .sort_and_drain(|partition, key, value, _| writer.push(partition, key, value))?;
         if self.spills.merge_is_next() {
             self.buffer = SortBuffer::new();
         } else {
@@ -66,7 +66,7 @@ impl<'a> KeyOrder<'a> {
     ) -> Result<ByteSize, E> {
         if self.spills.is_empty() {
             self.buffer
-                .sort_and_drain(|_, key, value| each(key, value))?;
+                .sort_and_drain(|_, key, value, _| each(key, value))?;
             return Ok(ByteSize(0));
         }
         self.spill()?;

@@ -26,9 +26,10 @@ const PIPE_BYTES: usize = 1 << 20;
 const READ_BYTES: usize = 256 << 10;
 /// What any pipe holds.
 const PIPE_LEAST: usize = 4096;
-/// A part of a pipe that is little, and the time in which a program may add to it.
+/// A part of a pipe that is little, and the times in which a program may add to it.
 const LITTLE: usize = 32;
 const GATHER: Duration = Duration::from_micros(500);
+const GATHER_MAX: Duration = Duration::from_millis(4);
 /// How often a program that does nothing is left to see whether to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Lines that are kept of what a program says on stderr, and bytes of each.
@@ -61,6 +62,8 @@ pub(crate) struct Program {
     stderr: Option<ChildStderr>,
     /// What the smallest of them holds.
     pipe_bytes: usize,
+    /// How long it is left alone next.
+    pause: Duration,
     buffer: Vec<u8>,
     errors: Lines,
     last_words: VecDeque<String>,
@@ -185,6 +188,7 @@ impl Program {
             stdout,
             stderr,
             pipe_bytes: PIPE_BYTES,
+            pause: GATHER,
             buffer: vec![0; READ_BYTES],
             errors: Lines::default(),
             last_words: VecDeque::new(),
@@ -280,11 +284,14 @@ impl Program {
     }
 
     /// Leaves a program alone for a moment after it has printed or read a little: one that writes each line by itself would else wake us as
-    /// often. Its pipes have room for what it does meanwhile.
-    fn let_gather(&self, moved: usize) {
-        if moved > 0 && moved < self.pipe_bytes / LITTLE {
-            std::thread::sleep(GATHER);
+    /// often. The longer it goes on like that, the longer the moment; its pipes have room for what it does meanwhile.
+    fn let_gather(&mut self, moved: usize) {
+        if moved == 0 || moved >= self.pipe_bytes / LITTLE {
+            self.pause = GATHER;
+            return;
         }
+        std::thread::sleep(self.pause);
+        self.pause = (self.pause * 2).min(GATHER_MAX);
     }
 
     /// Whether there is a reason to wait no longer.
