@@ -21,7 +21,7 @@ use crate::fold_table::HashedKey;
 use crate::merge::{Cursor, key_prefix};
 use crate::run::{RECORD_BYTES_MAX, ReadRunError};
 use groups::Groups;
-use lists::{Extent, Lists};
+use lists::{Extent, Lists, Rest};
 
 /// Records in memory, sorted on demand. Its memory is kept from one filling to the next.
 #[derive(Debug, Default)]
@@ -85,7 +85,7 @@ pub struct Sorted {
     /// How many entries there were up to the current one.
     given: usize,
     /// If that is a key with a list: the current value, and those after it.
-    group: Option<(Range<usize>, Extent)>,
+    group: Option<(Range<usize>, Rest)>,
     repeats: bool,
 }
 
@@ -241,7 +241,7 @@ impl SortBuffer {
                 if !entry.is_group() {
                     return sink(entry.partition, key, value, false);
                 }
-                let mut rest = Extent::of_bytes(value);
+                let mut rest = Extent::of_bytes(value).rest();
                 let mut repeats = false;
                 while let Some(place) = lists.next(&mut rest) {
                     sink(entry.partition, key, lists.value(place), repeats)?;
@@ -349,7 +349,7 @@ impl Cursor for Sorted {
         };
         self.given += 1;
         if entry.is_group() {
-            let mut rest = Extent::of_bytes(entry.record(&self.arena).1);
+            let mut rest = Extent::of_bytes(entry.record(&self.arena).1).rest();
             self.group = self.lists.next(&mut rest).map(|place| (place, rest));
         }
         Ok(true)

@@ -121,7 +121,7 @@ impl Groups {
             if is_new {
                 self.key_bytes += wait.packed.map_or(value - begin, PackedKey::len);
                 grew = true;
-            } else {
+            } else if !table.found(at).count(&waiting_bytes[value..end]) {
                 lists.ask(table.found(at));
                 to_append.push((at, wait.value..wait.end));
             }

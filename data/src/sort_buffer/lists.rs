@@ -5,6 +5,7 @@
 //! ```text
 //! a short value    length + 1 u8  bytes
 //! a longer one     255  length u32, in native order  bytes
+//! times            254  u32: so often the value before comes again
 //! a link           0  where the next chunk begins u32, in native order          once the chunk is full; room for it is kept
 //! ```
 
@@ -17,9 +18,12 @@ const ROOM_MIN: usize = 8;
 const ROOM_MAX: usize = 4096;
 
 /// Bytes of the longest value that is short.
-const SHORT_MAX: usize = 253;
+const SHORT_MAX: usize = 252;
 const LONG: u8 = 255;
 const LONG_HEAD: usize = 1 + size_of::<u32>();
+
+const AGAIN: u8 = 254;
+const AGAIN_BYTES: usize = 1 + size_of::<u32>();
 
 const LINK: u8 = 0;
 const LINK_BYTES: usize = 1 + size_of::<u32>();
@@ -36,50 +40,108 @@ pub(super) struct Lists {
     kept: usize,
 }
 
-/// One of them, to be appended to.
+/// One of them, to be appended to. A value of one byte that comes again and again, as those of words that are counted do, is only counted: in
+/// here, so memory is not looked at.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct List {
     extent: Extent,
-    /// Bytes for values that are left in its last chunk.
-    left: u16,
-    /// Its last chunk is so many times twice as large as the smallest.
-    doublings: u16,
+    room: Room,
+    /// The last value, if it is one byte and may be counted.
+    last: Option<u8>,
 }
 
-/// Where a list begins and ends.
+/// What is left in the last chunk of a list, and how often that is twice as large as the smallest.
+#[derive(Clone, Copy, Debug)]
+struct Room(u16);
+
+impl Room {
+    const LEFT_BITS: u32 = ROOM_MAX.ilog2();
+
+    /// Of a chunk whose values take `left` bytes less than it has for them. A chunk that was made for one long value has nothing left.
+    fn new(left: usize, doublings: u16) -> Self {
+        let left = u16::try_from(left).unwrap_or(0) % (1 << Self::LEFT_BITS);
+        Self(doublings << Self::LEFT_BITS | left)
+    }
+
+    #[inline]
+    fn left(self) -> usize {
+        usize::from(self.0 % (1 << Self::LEFT_BITS))
+    }
+
+    fn doublings(self) -> u16 {
+        self.0 >> Self::LEFT_BITS
+    }
+}
+
+/// Where a list begins and ends, and how often its last value comes again.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Extent {
     first: u32,
     end: u32,
+    again: u32,
+}
+
+/// What is left to be read of a list.
+#[derive(Clone, Debug)]
+pub(super) struct Rest {
+    extent: Extent,
+    /// The value that was read last, and how often it comes again.
+    last: Range<usize>,
+    again: u32,
 }
 
 impl List {
     pub(super) fn extent(&self) -> Extent {
         self.extent
     }
+
+    /// Appends a value, if it only has to be counted. Otherwise the next ones are not counted either, until it [is appended](Lists::append).
+    #[inline]
+    pub(super) fn count(&mut self, value: &[u8]) -> bool {
+        let counts = matches!((value, self.last), ([byte], Some(last)) if *byte == last)
+            && self.extent.again < u32::MAX;
+        match counts {
+            true => self.extent.again += 1,
+            false => self.last = None,
+        }
+        counts
+    }
 }
 
 impl Extent {
     /// Length of its bytes.
-    pub(super) const BYTES: usize = 2 * size_of::<u32>();
+    pub(super) const BYTES: usize = 3 * size_of::<u32>();
 
     pub(super) fn to_bytes(self) -> [u8; Self::BYTES] {
-        let [first, end] = [self.first, self.end].map(u64::from);
-        (first << u32::BITS | end).to_ne_bytes()
+        let mut bytes = [0; Self::BYTES];
+        let numbers = [self.first, self.end, self.again];
+        for (number, bytes) in numbers.into_iter().zip(bytes.as_chunks_mut().0) {
+            *bytes = number.to_ne_bytes();
+        }
+        bytes
     }
 
     /// From its bytes; the extent of an empty list from others.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the two halves are what is wanted"
-    )]
     pub(super) fn of_bytes(bytes: &[u8]) -> Self {
-        let both = bytes
-            .first_chunk()
-            .map_or(0, |both| u64::from_ne_bytes(*both));
+        let (numbers, _) = bytes.as_chunks();
+        let number = |at: usize| {
+            numbers
+                .get(at)
+                .map_or(0, |bytes| u32::from_ne_bytes(*bytes))
+        };
         Self {
-            first: (both >> u32::BITS) as u32,
-            end: both as u32,
+            first: number(0),
+            end: number(1),
+            again: number(2),
+        }
+    }
+
+    /// All of its values.
+    pub(super) fn rest(self) -> Rest {
+        Rest {
+            extent: self,
+            last: 0..0,
+            again: 0,
         }
     }
 }
@@ -89,11 +151,17 @@ impl Lists {
     pub(super) fn begin(&mut self, value: &[u8]) -> List {
         let first = place(self.bytes.len());
         let mut list = List {
-            extent: Extent { first, end: first },
-            left: 0,
-            doublings: 0,
+            extent: Extent {
+                first,
+                end: first,
+                again: 0,
+            },
+            room: Room::new(0, 0),
+            last: None,
         };
-        self.add_chunk(&mut list, value);
+        let (head, head_len) = head(value.len());
+        self.begin_chunk(&mut list, 0, &head[..head_len], value);
+        list.last = single(value);
         list
     }
 
@@ -112,76 +180,112 @@ impl Lists {
     /// Appends a value, which is shorter than 2^32 bytes. Tells whether that took more memory.
     #[inline]
     pub(super) fn append(&mut self, list: &mut List, value: &[u8]) -> bool {
+        list.last = single(value);
+        let end = list.extent.end as usize;
         let needed = 1 + value.len();
-        if needed > usize::from(list.left).min(1 + SHORT_MAX) {
+        let left = list.room.left();
+        if list.extent.again > 0 || needed > left.min(1 + SHORT_MAX) {
             return self.append_slowly(list, value);
         }
-        let end = list.extent.end as usize;
         let room = &mut self.bytes[end..end + needed];
-        #[expect(clippy::cast_possible_truncation, reason = "it is at most 254")]
-        let needed = needed as u8;
-        room[0] = needed;
+        #[expect(clippy::cast_possible_truncation, reason = "it is at most 253")]
+        {
+            room[0] = needed as u8;
+        }
         match value {
             // A copy of unknown length is a call.
             [byte] => room[1] = *byte,
             _ => room[1..].copy_from_slice(value),
         }
-        list.left -= u16::from(needed);
-        list.extent.end += u32::from(needed);
+        list.extent.end = place(end + needed);
+        list.room = Room::new(left - needed, list.room.doublings());
         false
     }
 
     #[cold]
     fn append_slowly(&mut self, list: &mut List, value: &[u8]) -> bool {
-        let (head, head_len) = head(value.len());
-        let needed = head_len + value.len();
-        let end = list.extent.end as usize;
-        if needed <= usize::from(list.left) {
-            let (head_at, value_at) = self.bytes[end..end + needed].split_at_mut(head_len);
-            head_at.copy_from_slice(&head[..head_len]);
-            value_at.copy_from_slice(value);
-            list.extent.end = place(end + needed);
-            list.left = left(usize::from(list.left), needed);
-            return false;
+        let mut grew = false;
+        if list.extent.again > 0 {
+            let again = std::mem::take(&mut list.extent.again);
+            grew = self.append_pieces(list, &[AGAIN], &again.to_ne_bytes());
         }
+        let (head, head_len) = head(value.len());
+        self.append_pieces(list, &head[..head_len], value) || grew
+    }
+
+    fn append_pieces(&mut self, list: &mut List, head: &[u8], rest: &[u8]) -> bool {
+        let needed = head.len() + rest.len();
+        let left = list.room.left();
+        let end = list.extent.end as usize;
+        if needed > left {
+            self.add_chunk(list, head, rest);
+            return true;
+        }
+        let (head_at, rest_at) = self.bytes[end..end + needed].split_at_mut(head.len());
+        head_at.copy_from_slice(head);
+        rest_at.copy_from_slice(rest);
+        list.extent.end = place(end + needed);
+        list.room = Room::new(left - needed, list.room.doublings());
+        false
+    }
+
+    /// Links a list to one more chunk, in which it goes on.
+    #[cold]
+    fn add_chunk(&mut self, list: &mut List, head: &[u8], rest: &[u8]) {
         let next = place(self.bytes.len()).to_ne_bytes();
+        let end = list.extent.end as usize;
         self.bytes[end] = LINK;
         self.bytes[end + 1..end + LINK_BYTES].copy_from_slice(&next);
-        list.doublings += u16::from(ROOM_MIN << list.doublings < ROOM_MAX);
-        self.add_chunk(list, value);
-        true
+        let doublings = list.room.doublings();
+        let more = u16::from(ROOM_MIN << doublings < ROOM_MAX);
+        self.begin_chunk(list, doublings + more, head, rest);
     }
 
-    /// Gives a list one more chunk, with its first value.
-    fn add_chunk(&mut self, list: &mut List, value: &[u8]) {
-        let (head, head_len) = head(value.len());
-        let needed = head_len + value.len();
-        let room = needed.max(ROOM_MIN << list.doublings);
+    fn begin_chunk(&mut self, list: &mut List, doublings: u16, head: &[u8], rest: &[u8]) {
+        let needed = head.len() + rest.len();
+        let room = needed.max(ROOM_MIN << doublings);
         let begin = self.bytes.len();
-        self.bytes.extend_from_slice(&head[..head_len]);
-        self.bytes.extend_from_slice(value);
+        self.bytes.extend_from_slice(head);
+        self.bytes.extend_from_slice(rest);
         self.bytes.resize(begin + room + LINK_BYTES, 0);
         list.extent.end = place(begin + needed);
-        list.left = left(room, needed);
+        list.room = Room::new(room - needed, doublings);
     }
 
-    /// Where the first value of what is left of a list is, which is then shorter; `None` if nothing is left.
+    /// Where the next value of what is left of a list is, which is then shorter; `None` if nothing is left.
     #[inline]
-    pub(super) fn next(&self, rest: &mut Extent) -> Option<Range<usize>> {
-        if rest.first == rest.end {
-            return None;
+    pub(super) fn next(&self, rest: &mut Rest) -> Option<Range<usize>> {
+        loop {
+            if rest.again > 0 {
+                rest.again -= 1;
+                return Some(rest.last.clone());
+            }
+            let Extent { first, end, again } = &mut rest.extent;
+            if first == end {
+                rest.again = std::mem::take(again);
+                if rest.again == 0 {
+                    return None;
+                }
+                continue;
+            }
+            let at = *first as usize;
+            let (head_len, length) = match self.bytes[at] {
+                LINK => {
+                    *first = self.number(at + 1);
+                    continue;
+                }
+                AGAIN => {
+                    rest.again = self.number(at + 1);
+                    *first = place(at + AGAIN_BYTES);
+                    continue;
+                }
+                LONG => (LONG_HEAD, self.number(at + 1) as usize),
+                short => (1, usize::from(short) - 1),
+            };
+            rest.last = at + head_len..at + head_len + length;
+            *first = place(rest.last.end);
+            return Some(rest.last.clone());
         }
-        let mut at = rest.first as usize;
-        if self.bytes[at] == LINK {
-            at = self.number(at + 1);
-        }
-        let (head_len, length) = match self.bytes[at] {
-            LONG => (LONG_HEAD, self.number(at + 1)),
-            short => (1, usize::from(short) - 1),
-        };
-        let value = at + head_len..at + head_len + length;
-        rest.first = place(value.end);
-        Some(value)
     }
 
     /// The value that is there.
@@ -190,9 +294,9 @@ impl Lists {
         &self.bytes[place]
     }
 
-    fn number(&self, at: usize) -> usize {
+    fn number(&self, at: usize) -> u32 {
         let bytes = self.bytes[at..].first_chunk();
-        u32::from_ne_bytes(*bytes.expect("links and heads are whole")) as usize
+        u32::from_ne_bytes(*bytes.expect("links, times and heads are whole"))
     }
 
     /// Whether they can take only what is being added.
@@ -209,6 +313,15 @@ impl Lists {
     pub(super) fn clear(&mut self) {
         self.kept = self.bytes();
         self.bytes.clear();
+    }
+}
+
+/// A value that may be counted.
+#[inline]
+fn single(value: &[u8]) -> Option<u8> {
+    match value {
+        [byte] => Some(*byte),
+        _ => None,
     }
 }
 
@@ -239,11 +352,6 @@ fn head(length: usize) -> ([u8; LONG_HEAD], usize) {
     (head, LONG_HEAD)
 }
 
-/// What a value leaves of the room of a chunk. A value for which a chunk was made larger than others leaves nothing.
-fn left(room: usize, needed: usize) -> u16 {
-    u16::try_from(room - needed).unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::collection::vec;
@@ -252,7 +360,7 @@ mod tests {
     use super::*;
 
     fn values(lists: &Lists, list: &List) -> Vec<Vec<u8>> {
-        let mut rest = list.extent();
+        let mut rest = Extent::of_bytes(&list.extent().to_bytes()).rest();
         let next = || {
             lists
                 .next(&mut rest)
@@ -272,26 +380,37 @@ mod tests {
         }
         let want: Vec<_> = [0].into_iter().chain(lengths).map(value).collect();
         assert!(values(&lists, &list) == want);
-        assert_eq!(
-            Extent::of_bytes(&list.extent().to_bytes()).end,
-            list.extent().end
-        );
     }
 
     #[test]
     fn a_key_and_its_list_take_half_a_cache_line() {
-        assert_eq!(size_of::<List>(), 12);
+        assert_eq!(size_of::<List>(), 16);
     }
 
     #[test]
     fn a_long_list_of_short_values_takes_hardly_more_than_they() {
         let mut lists = Lists::default();
-        let mut list = lists.begin(b"1");
-        let grown = (1..100_000)
-            .filter(|_| lists.append(&mut list, b"1"))
-            .count();
+        let mut list = lists.begin(b"0");
+        let grown = (1..100_000_u32).filter(|at| lists.append(&mut list, &[b'0' + (at % 2) as u8]));
+        let grown = grown.count();
         assert!(grown < 120, "{grown}");
         assert!(lists.bytes() < 210_000, "{}", lists.bytes());
+    }
+
+    #[test]
+    fn a_byte_that_comes_again_is_counted() {
+        let mut lists = Lists::default();
+        let mut list = lists.begin(b"1");
+        let before = lists.bytes();
+        assert!((0..100_000).all(|_| list.count(b"1")));
+        assert_eq!(lists.bytes(), before);
+        assert!(!list.count(b"2") && !list.count(b"1"));
+        for value in [b"2", b"1"] {
+            lists.append(&mut list, value);
+        }
+        assert!(list.count(b"1"));
+        let want = [vec![b"1"; 100_001], vec![b"2", b"1", b"1"]].concat();
+        assert!(values(&lists, &list).iter().eq(want.iter()));
     }
 
     proptest! {
@@ -302,13 +421,14 @@ mod tests {
             let mut lists = Lists::default();
             let mut want: [Vec<Vec<u8>>; 4] = Default::default();
             let mut got: [Option<List>; 4] = [None; 4];
-            for (number, (at, length)) in (0_u8..=255).cycle().zip(pushes) {
-                let value = vec![number; length];
+            for (number, (at, length)) in (0..).zip(pushes) {
+                let value = vec![u8::try_from(number / 7 % 256).unwrap(); length];
                 match &mut got[at] {
                     None => got[at] = Some(lists.begin(&value)),
                     Some(list) => {
                         let before = lists.bytes();
-                        prop_assert_eq!(lists.append(list, &value), lists.bytes() > before);
+                        let grew = !list.count(&value) && lists.append(list, &value);
+                        prop_assert_eq!(grew, lists.bytes() > before);
                     }
                 }
                 want[at].push(value);

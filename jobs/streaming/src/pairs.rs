@@ -47,7 +47,7 @@ pub(crate) fn cut<E>(
 
 /// The highest bit of each byte that is `byte`. No other bit is set, as no carry leaves a byte.
 fn equal(word: u64, byte: u8) -> u64 {
-    let zero_if_equal = word ^ ONES * u64::from(byte);
+    let zero_if_equal = word ^ (ONES * u64::from(byte));
     !(((zero_if_equal & LOW) + LOW) | zero_if_equal | LOW)
 }
 
