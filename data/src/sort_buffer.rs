@@ -112,8 +112,8 @@ impl SortBuffer {
     /// Adds a record to those with the same key; `encode` appends the value to what it is given, and must not touch what is there. `text`
     /// is what `key` is most often a slice of; any other key costs some nanoseconds more.
     ///
-    /// Afterwards the buffer may [gather](Self::gathers) no more, as keys do not repeat: then it is to be [settled](Self::settle) before
-    /// more is pushed.
+    /// Tells whether [`bytes`](Self::bytes) and [`gathers`](Self::gathers) may have changed; they seldom do. The buffer may gather no more, as keys
+    /// do not repeat: then it is to be [settled](Self::settle) before more is pushed.
     ///
     /// # Errors
     /// The record is too long; it was not added.
@@ -123,7 +123,7 @@ impl SortBuffer {
         text: &[u8],
         key: &[u8],
         encode: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<(), RecordTooLong> {
+    ) -> Result<bool, RecordTooLong> {
         let key = HashedKey::within(text, key);
         self.groups.add(key, encode, RECORD_BYTES_MAX)
     }
@@ -576,7 +576,8 @@ mod tests {
         for (partition, key, value) in records {
             let encode = |out: &mut Vec<u8>| out.extend_from_slice(value);
             if gather && buffer.gathers() {
-                buffer.gather(key, key, encode).unwrap();
+                let changed = buffer.gather(key, key, encode).unwrap();
+                assert!(changed || buffer.gathers());
                 if !buffer.gathers() {
                     settle(buffer);
                 }

@@ -67,14 +67,14 @@ impl Groups {
         !self.closed
     }
 
-    /// Adds a record, unless it is longer than `bytes_max`.
+    /// Adds a record, unless it is longer than `bytes_max`. Tells whether anything but that has changed.
     #[inline]
     pub(super) fn add(
         &mut self,
         key: HashedKey<'_>,
         encode: impl FnOnce(&mut Vec<u8>),
         bytes_max: usize,
-    ) -> Result<(), RecordTooLong> {
+    ) -> Result<bool, RecordTooLong> {
         self.table.ask(&key);
         let begin = self.waiting_bytes.len();
         if key.packed().is_none() {
@@ -94,10 +94,11 @@ impl Groups {
             value: record_u32(value),
             end: record_u32(end),
         });
-        if self.waiting.len() == FoldTable::<List>::TOGETHER || end > WAITING_BYTES {
+        let is_full = self.waiting.len() == FoldTable::<List>::TOGETHER || end > WAITING_BYTES;
+        if is_full {
             self.flush();
         }
-        Ok(())
+        Ok(is_full)
     }
 
     /// Adds what waits: first finds all keys, then goes to where their values are.

@@ -129,10 +129,11 @@ impl<'a, J: Job> Emitter<'a, J> {
                     true => gather(job, self.budget, &mut sink.buffer, (text, key), encode),
                     false => push(job, self.budget, &mut sink.buffer, (given, key), encode),
                 };
-                if let Err(error) = added {
+                let may_have_grown = added.unwrap_or_else(|error| {
                     self.emitted.error.get_or_insert(error);
-                }
-                self.emitted.sink.buffer.bytes() > self.budget.for_records()
+                    true
+                });
+                may_have_grown && self.emitted.sink.buffer.bytes() > self.budget.for_records()
             }
         };
         self.emitted.records_out += 1;
@@ -456,7 +457,7 @@ fn combiner<J: Job>(
     move |segments, push| combine(job, segments, budget.partitions, budget.for_folds(), push)
 }
 
-/// Adds a record to those with the same key, which is most often a slice of `text`.
+/// Adds a record to those with the same key, which is most often a slice of `text`. Tells whether the buffer may have grown.
 #[inline]
 fn gather<J: Job>(
     job: &J,
@@ -464,15 +465,15 @@ fn gather<J: Job>(
     buffer: &mut SortBuffer,
     (text, key): (&[u8], &[u8]),
     encode: impl FnOnce(&mut Vec<u8>),
-) -> Result<(), MergeError> {
-    buffer.gather(text, key, encode)?;
-    match buffer.gathers() {
-        true => Ok(()),
-        false => settle(job, budget, buffer),
+) -> Result<bool, MergeError> {
+    let changed = buffer.gather(text, key, encode)?;
+    if changed && !buffer.gathers() {
+        settle(job, budget, buffer)?;
     }
+    Ok(changed)
 }
 
-/// Adds a record as it is. Its key is told as the job has given it, and encoded.
+/// Adds a record as it is, which makes the buffer grow. Its key is told as the job has given it, and encoded.
 #[inline]
 fn push<J: Job>(
     job: &J,
@@ -480,12 +481,13 @@ fn push<J: Job>(
     buffer: &mut SortBuffer,
     (given, key): (KeyRef<'_, J>, &[u8]),
     encode: impl FnOnce(&mut Vec<u8>),
-) -> Result<(), MergeError> {
+) -> Result<bool, MergeError> {
     let partition = match J::PARTITION {
         None => budget.partitioner.of(group_of::<J>(key)),
         Some(of) => partition_of(job, of, given, budget.partitions)?,
     };
-    Ok(buffer.push(partition, key, encode)?)
+    buffer.push(partition, key, encode)?;
+    Ok(true)
 }
 
 /// Shares out the keys that were gathered.

@@ -47,7 +47,7 @@ enum Reduce {
 
 impl Job for Streaming {
     type Params = StreamingParams;
-    /// What the key is sorted by, if that is not its bytes (see [`order`]), and its bytes.
+    /// What the key is sorted by, if that is not its bytes (see `order.rs`), and its bytes.
     type Key = Vec<u8>;
     type Value = Vec<u8>;
 
