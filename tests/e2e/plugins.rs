@@ -383,7 +383,7 @@ pub(crate) fn about(format: &str, target: &str) -> String {
 #[test]
 fn a_plugin_of_another_version_is_refused_and_says_which() {
     let sandbox = Sandbox::new();
-    let good = about("1", "vax-dec-ultrix");
+    let good = about("2", "vax-dec-ultrix");
     for (name, source, want) in [
         (
             "magic",
@@ -408,7 +408,7 @@ fn a_plugin_of_another_version_is_refused_and_says_which() {
         (
             "format",
             table("MFPLUGIN", 64, 1, &about("7", "vax")),
-            "has version 7 of run, and this Mapfold has 1",
+            "has version 7 of run, and this Mapfold has 2",
         ),
         (
             "target",
