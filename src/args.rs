@@ -155,20 +155,6 @@ Examples:
     },
     #[command(hide = true)]
     Sequential(SequentialArgs),
-    /// Run a program until it ends, or until the process that wants it does
-    #[command(hide = true)]
-    Guard {
-        /// That process.
-        #[arg(value_name = "PID")]
-        parent: u32,
-        /// The program and its arguments.
-        #[arg(
-            value_name = "COMMAND",
-            trailing_var_arg = true,
-            allow_hyphen_values = true
-        )]
-        command: Vec<OsString>,
-    },
     /// Make attempts for a worker that has started this process
     #[command(hide = true)]
     Slot {

@@ -237,6 +237,7 @@ mod tests {
             workers: 3,
             slots: 6,
             notices: Vec::new(),
+            said: None,
         };
         assert_eq!(
             status_text(&status),

@@ -135,7 +135,7 @@ fn write_changed(path: &Path, text: &str) -> std::io::Result<()> {
 pub(crate) const RELEASE: &str = "
 [profile.release]
 lto = \"thin\"
-codegen-units = 4
+codegen-units = 1
 debug = \"line-tables-only\"
 
 [profile.release.package.\"*\"]

@@ -61,6 +61,7 @@ impl<'a> Foreground<'a> {
             memory: self.memory,
             in_memory_max: ByteSize(0),
             skip_bad: self.plan.skip_bad,
+            left_out: &[],
             scratch,
             part_codec: self.plan.parts,
             part_folder,
@@ -88,6 +89,7 @@ impl<'a> Foreground<'a> {
             scratch,
             part_codec: self.plan.parts,
             part_folder,
+            notes: None,
         };
         self.runner.reduce(task, &Unwatched)
     }

@@ -90,24 +90,21 @@ use settings::Shown;
 pub fn main(catalog: JobTable) -> ExitCode {
     heap::give_back_what_is_freed();
     let typed: Vec<OsString> = std::env::args_os().collect();
+    if let Some((parent, command)) = stream::as_guard(&typed) {
+        stream::guard(parent, command);
+    }
     if hadoop::called_as(&typed) {
         stream::start_guards();
         let catalog = with_streaming(catalog);
         let ended = panic::catch_unwind(AssertUnwindSafe(|| hadoop::launch(&typed[1..], &catalog)));
         return ExitCode::from(ended.unwrap_or_else(|_| Exit::Internal.code()));
     }
-    if let Err(problem) = stream::refuse_hadoops(&typed) {
-        stderr::say(&problem.render(Paint::choose(ColorChoice::Auto)));
-        return problem.exit().into();
-    }
-    let args = match Args::try_parse_from(&typed) {
+    let args = match parse(&typed) {
         Ok(args) => args,
-        Err(error) if error.kind() == ErrorKind::InvalidUtf8 => {
-            let problem = not_utf8(&typed);
+        Err(problem) => {
             stderr::say(&problem.render(Paint::choose(ColorChoice::Auto)));
             return problem.exit().into();
         }
-        Err(error) => error.exit(),
     };
     let shown = Shown::new(&args.shown);
     // A panic is our own bug; it has printed what it knows.
@@ -119,6 +116,15 @@ pub fn main(catalog: JobTable) -> ExitCode {
             problem.exit().into()
         }
     }
+}
+
+/// What was typed; ends the process if that is help, or wrong in a way that the parser tells.
+fn parse(typed: &[OsString]) -> Result<Args, Problem> {
+    stream::refuse_hadoops(typed)?;
+    Args::try_parse_from(typed).or_else(|error| match error.kind() {
+        ErrorKind::InvalidUtf8 => Err(not_utf8(typed)),
+        _ => error.exit(),
+    })
 }
 
 /// Names the argument, as bytes, which the parser does not.
@@ -155,7 +161,6 @@ fn command(command: Command, catalog: JobTable, shown: &Shown) -> Result<Exit, P
         Command::Replay { file } => replay::replay(&file, &catalog, shown),
         Command::Plan(args) => plan::plan(*args, &catalog),
         Command::Task(args) => task::task(args, &catalog),
-        Command::Guard { parent, command } => stream::guard(parent, &command),
         Command::Slot {
             parent,
             data_max,

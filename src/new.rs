@@ -30,6 +30,9 @@ pub(crate) fn new(folder: &Path) -> Result<Exit, Problem> {
         ("src/lib.rs", name.fill(include_str!("new/lib.rs"))),
         ("tests/rows.rs", name.fill(include_str!("new/test.rs"))),
     ];
+    if let Some(above) = folder.parent() {
+        fs::create_dir_all(above).map_err(|error| api::cannot_make(above, &error))?;
+    }
     let make = || {
         fs::create_dir(folder)?;
         for (name, text) in files {

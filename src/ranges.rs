@@ -12,6 +12,7 @@ use mapfold_data::input::{self, PlanOptions};
 use mapfold_data::scratch::ScratchRoot;
 use mapfold_job::{Runner, SampleTask, TaskError};
 use mapfold_terms::{FailClass, Failure, JobSpec, Partitioning, Plan};
+use mapfold_worker::STACK_BYTES;
 use tokio::sync::oneshot;
 
 use crate::error::Problem;
@@ -22,9 +23,6 @@ use crate::signals::Signals;
 
 /// After so long it is told that `map` may not come back.
 const TOLD_AFTER: Duration = Duration::from_secs(30);
-
-/// A job's code may recurse, as it may on a slot's thread.
-const STACK_BYTES: usize = 8 << 20;
 
 /// As [`find`], on a thread that nobody waits for when a signal comes: the job's code may never come back.
 pub(crate) async fn find_or_leave(

@@ -14,6 +14,7 @@ use mapfold_streaming::{
 use crate::args::{JobArgs, StreamArgs};
 use crate::error::Problem;
 use crate::exit::Exit;
+use crate::progress::Progress;
 use crate::settings::{Place, RunSettings, Shown, Target};
 use crate::{hadoop, job_log, run, stderr};
 
@@ -57,6 +58,12 @@ pub(crate) fn stream(
     };
     let shipped: Vec<String> = conf.files.iter().map(|it| it.name.clone()).collect();
     let settings = RunSettings::check(job, params, args.work, shown)?;
+    if conf.archives.iter().any(|it| !it.is_archive()) {
+        let progress = Progress::new(settings.progress, shown.paint, settings.place.about());
+        for file in conf.archives.iter().filter(|it| !it.is_archive()) {
+            progress.warn("archive", &not_unpacked(file));
+        }
+    }
     let programs = [&args.mapper, &args.combiner, &args.reducer];
     let programs = programs.into_iter().flatten().filter(|it| !is_word(it));
     if !matches!(settings.place, Place::Cluster(_)) {
@@ -76,6 +83,14 @@ pub(crate) fn stream(
         }
         _ => Ok(exit),
     }
+}
+
+/// Of a file that was given as an archive.
+pub(crate) fn not_unpacked(file: &Shipped) -> String {
+    format!(
+        "{} is no archive by its name (.zip, .jar, .tar, .tar.gz, .tgz), so it is linked as it is",
+        file.path.display()
+    )
 }
 
 /// What stands for a reducer that is no program.
@@ -197,10 +212,24 @@ fn ship(typed: &[String]) -> Result<Vec<Shipped>, Problem> {
     typed.iter().map(ship).collect()
 }
 
+/// What a process that starts programs is called with.
+const GUARD: &str = "guard";
+
 /// Programs of this process are started by another one of this binary, which ends them if this process dies.
 pub(crate) fn start_guards() {
     if let Ok(program) = std::env::current_exe() {
-        guard::start_with(program, vec![OsString::from("guard")]);
+        guard::start_with(program, vec![OsString::from(GUARD)]);
+    }
+}
+
+/// If these are the arguments of such a process: the one that it watches, and the program. They are read by hand, as there is one for each program, and
+/// the parser takes longer than all else that it does.
+pub(crate) fn as_guard(typed: &[OsString]) -> Option<(u32, &[OsString])> {
+    match typed {
+        [_, guard, parent, command @ ..] if guard == GUARD => {
+            Some((parent.to_str()?.parse().ok()?, command))
+        }
+        _ => None,
     }
 }
 

@@ -130,6 +130,15 @@ impl<'a> HashedKey<'a> {
         Self { packed, hash, key }
     }
 
+    /// A slot for it.
+    #[inline]
+    fn into_slot<A>(self, arena: &mut Arena, acc: A) -> Slot<A> {
+        match self.packed {
+            Some(packed) => Slot::packed(packed, acc),
+            None => Slot::long(arena.push(self.key), self.hash, acc),
+        }
+    }
+
     /// The key's hash.
     #[inline]
     pub(crate) fn hash(&self) -> u64 {
@@ -304,19 +313,22 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
         update: impl FnOnce(&mut A) -> Result<(), E>,
     ) -> Result<bool, E> {
         let grew = self.make_room();
-        let HashedKey { packed, hash, key } = key;
+        let at = self.slot_of(&key);
+        let put = self.put(at, |arena| Ok(key.into_slot(arena, insert()?)), update)?;
+        Ok(put || grew)
+    }
+
+    /// The slot that holds a key, or the empty one where it belongs.
+    #[inline]
+    fn slot_of(&self, key: &HashedKey<'_>) -> usize {
+        let HashedKey { packed, hash, key } = *key;
         let home = self.place.home(hash);
-        let put = if let Some(packed) = packed {
-            let at = find(&self.slots, home, |slot| slot.is_packed(packed));
-            self.put(at, |_| Ok(Slot::packed(packed, insert()?)), update)
-        } else {
-            let at = find(&self.slots, home, |slot| {
+        match packed {
+            Some(packed) => find(&self.slots, home, |slot| slot.is_packed(packed)),
+            None => find(&self.slots, home, |slot| {
                 slot.is_long(hash, key, &self.arena)
-            });
-            let insert = |arena: &mut Arena| Ok(Slot::long(arena.push(key), hash, insert()?));
-            self.put(at, insert, update)
-        };
-        Ok(put? || grew)
+            }),
+        }
     }
 
     /// Number of distinct keys, but for those that wait.
@@ -420,16 +432,20 @@ impl<A, W: Weigh<A>> FoldTable<A, W> {
         cluster.leave(&mut sink)
     }
 
-    /// Forgets all keys, those that wait too; keeps the memory, unless it was far too much.
+    /// Forgets all keys, those that wait too; keeps the memory, unless it was far too much for them.
     pub fn clear(&mut self) {
         self.waiting.clear();
         self.waiting_each.clear();
+        if self.len == 0 {
+            // What it was large for may come again.
+            return;
+        }
         let needed = (2 * self.len).next_power_of_two().max(SLOTS_MIN);
         if self.len * SPARSE < self.slots.len() && self.slots.len() > SLOTS_MIN {
             self.slots = Vec::new();
             self.resize(needed);
             self.arena.clear_and_shrink(needed);
-        } else if self.len > 0 {
+        } else {
             self.slots.fill_with(|| None);
         }
         self.arena.clear();
@@ -539,23 +555,24 @@ impl<A> FoldTable<A> {
     /// Where `key` is, and whether it is new; then it has what `insert` makes.
     #[inline]
     pub(crate) fn find(&mut self, key: HashedKey<'_>, insert: impl FnOnce() -> A) -> (usize, bool) {
-        let HashedKey { packed, hash, key } = key;
-        let home = self.place.home(hash);
-        let at = match packed {
-            Some(packed) => find(&self.slots, home, |slot| slot.is_packed(packed)),
-            None => find(&self.slots, home, |slot| {
-                slot.is_long(hash, key, &self.arena)
-            }),
-        };
+        let at = self.slot_of(&key);
         let is_new = self.slots[at].is_none();
         if is_new {
             self.len += 1;
-            self.slots[at] = Some(match packed {
-                Some(packed) => Slot::packed(packed, insert()),
-                None => Slot::long(self.arena.push(key), hash, insert()),
-            });
+            self.slots[at] = Some(key.into_slot(&mut self.arena, insert()));
         }
         (at, is_new)
+    }
+
+    /// Hands over all keys with their accumulators, in any order. The table is empty afterwards, also after an error.
+    pub(crate) fn drain<E>(
+        &mut self,
+        mut sink: impl FnMut(&KeyBytes<'_>, &A) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut slots = self.slots.iter().flatten();
+        let drained = slots.try_for_each(|slot| sink(&slot.key(&self.arena), &slot.acc));
+        self.clear();
+        drained
     }
 
     /// The accumulator of the key that is there.

@@ -8,6 +8,7 @@
 //! | [`run`] | sorted records on disk or in memory, checked to the byte |
 //! | [`merge`], [`fold_merge`] | many runs, or segments of runs, as one |
 //! | [`scratch`] | where temporary files live, and how they vanish |
+//! | [`shared_page`] | memory that outlives its process |
 //! | [`side_file`] | files that a job reads when it is made |
 //! | [`codec`] | packed streams, in and out |
 //! | [`part`], [`manifest`] | part files, and what an output folder says of itself |
@@ -35,6 +36,7 @@ pub mod partition;
 mod quota;
 pub mod run;
 pub mod scratch;
+pub mod shared_page;
 pub mod side_file;
 pub mod sort_buffer;
 mod storage;

@@ -6,6 +6,8 @@
 
 use std::cmp::Ordering;
 
+use mapfold_terms::PartitionId;
+
 mod runs;
 #[cfg(test)]
 mod tests;
@@ -14,6 +16,35 @@ pub use runs::{Narrowed, Push, copy, merge_runs, reduce_width, width_for};
 
 /// A record on loan: its key and its value.
 pub type Record<'a> = (&'a [u8], &'a [u8]);
+
+/// Records on loan that are all the same, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted<'a> {
+    /// Where they belong.
+    pub partition: PartitionId,
+    /// Their key.
+    pub key: &'a [u8],
+    /// Their value.
+    pub value: &'a [u8],
+    /// How many they are. More of them may follow.
+    pub times: u32,
+    /// Whether the record before is known to be of the same partition and key. False if nothing is known.
+    pub repeats_key: bool,
+}
+
+impl<'a> Counted<'a> {
+    /// One record.
+    #[inline]
+    pub fn once(partition: PartitionId, key: &'a [u8], value: &'a [u8]) -> Self {
+        Self {
+            partition,
+            key,
+            value,
+            times: 1,
+            repeats_key: false,
+        }
+    }
+}
 
 /// Sorted records, lent one at a time.
 pub trait Cursor {
@@ -34,6 +65,13 @@ pub trait Cursor {
     #[inline]
     fn repeats(&self) -> bool {
         false
+    }
+
+    /// Goes on to the last of the records that follow and are known to be the same as the current one, key and value. Tells how many were
+    /// skipped so; none if nothing is known. Only after `advance` returned true.
+    #[inline]
+    fn skip_same(&mut self) -> u32 {
+        0
     }
 }
 
@@ -208,6 +246,13 @@ impl<C: Cursor> Cursor for Merge<C> {
     #[inline]
     fn repeats(&self) -> bool {
         self.repeats
+    }
+
+    #[inline]
+    fn skip_same(&mut self) -> u32 {
+        // What it skips has won against all others with the same key, too.
+        let winner = self.tree[0].cursor;
+        self.cursors[winner].skip_same()
     }
 
     #[inline]

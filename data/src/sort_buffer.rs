@@ -18,7 +18,7 @@ use std::ops::Range;
 use mapfold_terms::PartitionId;
 
 use crate::fold_table::HashedKey;
-use crate::merge::{Cursor, key_prefix};
+use crate::merge::{Counted, Cursor, key_prefix};
 use crate::run::{RECORD_BYTES_MAX, ReadRunError};
 use groups::Groups;
 use lists::{Extent, Lists, Rest};
@@ -84,8 +84,8 @@ pub struct Sorted {
     lists: Lists,
     /// How many entries there were up to the current one.
     given: usize,
-    /// If that is a key with a list: the current value, and those after it.
-    group: Option<(Range<usize>, Rest)>,
+    /// If that is a key with a list: the current value, how often it comes again, and those after it.
+    group: Option<(Range<usize>, u32, Rest)>,
     repeats: bool,
 }
 
@@ -132,7 +132,7 @@ impl SortBuffer {
     /// does nothing if none were gathered.
     ///
     /// # Errors
-    /// The first of `partition_of`; the buffer is then to be [cleared](Self::clear).
+    /// The first of `partition_of`; the buffer is then empty.
     pub fn settle<E>(
         &mut self,
         mut partition_of: impl FnMut(&[u8]) -> Result<PartitionId, E>,
@@ -143,7 +143,7 @@ impl SortBuffer {
             index,
             ..
         } = self;
-        groups.drain_keys(|key, extent| {
+        let settled = groups.drain_keys(|key, extent| {
             let partition = partition_of(key)?;
             arena.extend_from_slice(&record_u32(key.len()).to_ne_bytes());
             let key_at = arena.len();
@@ -156,7 +156,11 @@ impl SortBuffer {
                 partition,
             });
             Ok(())
-        })
+        });
+        if settled.is_err() {
+            self.clear();
+        }
+        settled
     }
 
     /// Adds a record; `encode` appends the value to what it is given, and must not touch what is there.
@@ -207,7 +211,8 @@ impl SortBuffer {
         self.index.is_empty() && self.groups.are_empty()
     }
 
-    /// Bytes of all values, and of the keys: of those that were gathered once each.
+    /// Bytes of keys and values, about as many as a run of them has: what was gathered by key counts once, and so does a value of which a run
+    /// tells how often it comes.
     pub fn record_bytes(&self) -> usize {
         self.arena.len() - self.index.len() * KEY_LEN_BYTES + self.groups.record_bytes()
     }
@@ -220,14 +225,14 @@ impl SortBuffer {
             + self.groups.bytes()
     }
 
-    /// Hands over all records in order of (partition, key); those of equal keys in the order in which they came: partition, key, value, and
-    /// whether the key is known to be that of the record before. The buffer is empty afterwards, also after an error.
+    /// Hands over all records in order of (partition, key); those of equal keys in the order in which they came. The buffer is empty
+    /// afterwards, also after an error.
     ///
     /// # Panics
     /// Records that were gathered are not settled.
     pub fn sort_and_drain<E>(
         &mut self,
-        mut sink: impl FnMut(PartitionId, &[u8], &[u8], bool) -> Result<(), E>,
+        mut sink: impl FnMut(&Counted<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         self.sort();
         let drained = self.dealt.chunks(DRAINED_AT_ONCE).try_for_each(|entries| {
@@ -238,14 +243,15 @@ impl SortBuffer {
             }
             entries.iter().try_for_each(|entry| {
                 let (key, value) = entry.record(&self.arena);
+                let mut record = Counted::once(entry.partition, key, value);
                 if !entry.is_group() {
-                    return sink(entry.partition, key, value, false);
+                    return sink(&record);
                 }
                 let mut rest = Extent::of_bytes(value).rest();
-                let mut repeats = false;
-                while let Some(place) = lists.next(&mut rest) {
-                    sink(entry.partition, key, lists.value(place), repeats)?;
-                    repeats = true;
+                while let Some((place, times)) = lists.next(&mut rest) {
+                    (record.value, record.times) = (lists.value(place), times);
+                    sink(&record)?;
+                    record.repeats_key = true;
                 }
                 Ok(())
             })
@@ -331,12 +337,16 @@ impl Cursor for Sorted {
 
     #[inline]
     fn advance(&mut self) -> Result<bool, ReadRunError> {
-        if let Some((place, rest)) = &mut self.group
-            && let Some(next) = self.lists.next(rest)
-        {
-            *place = next;
+        if let Some((place, again, rest)) = &mut self.group {
             self.repeats = true;
-            return Ok(true);
+            if *again > 0 {
+                *again -= 1;
+                return Ok(true);
+            }
+            if let Some((next, times)) = self.lists.next(rest) {
+                (*place, *again) = (next, times - 1);
+                return Ok(true);
+            }
         }
         self.repeats = false;
         self.group = None;
@@ -350,7 +360,8 @@ impl Cursor for Sorted {
         self.given += 1;
         if entry.is_group() {
             let mut rest = Extent::of_bytes(entry.record(&self.arena).1).rest();
-            self.group = self.lists.next(&mut rest).map(|place| (place, rest));
+            let next = self.lists.next(&mut rest);
+            self.group = next.map(|(place, times)| (place, times - 1, rest));
         }
         Ok(true)
     }
@@ -363,7 +374,7 @@ impl Cursor for Sorted {
     #[inline]
     fn value(&self) -> &[u8] {
         match &self.group {
-            Some((place, _)) => self.lists.value(place.clone()),
+            Some((place, ..)) => self.lists.value(place.clone()),
             None => self.record().1,
         }
     }
@@ -371,6 +382,12 @@ impl Cursor for Sorted {
     #[inline]
     fn repeats(&self) -> bool {
         self.repeats
+    }
+
+    #[inline]
+    fn skip_same(&mut self) -> u32 {
+        let group = self.group.as_mut();
+        group.map_or(0, |(_, again, _)| std::mem::take(again))
     }
 }
 
@@ -598,8 +615,13 @@ mod tests {
 
     fn drain(buffer: &mut SortBuffer) -> Vec<Record> {
         let mut records = Vec::new();
-        let drained: Result<(), ()> = buffer.sort_and_drain(|partition, key, value, _| {
-            records.push((partition, key.to_vec(), value.to_vec()));
+        let drained: Result<(), ()> = buffer.sort_and_drain(|record| {
+            let one = (record.partition, record.key.to_vec(), record.value.to_vec());
+            if record.repeats_key {
+                let before = records.last().map(|(partition, key, _)| (partition, key));
+                assert_eq!(before, Some((&one.0, &one.1)));
+            }
+            records.extend(vec![one; record.times as usize]);
             Ok(())
         });
         drained.unwrap();
@@ -640,13 +662,20 @@ mod tests {
             fill(&mut lent, &records, gather);
             records.sort_by(|one, two| (one.0, &one.1).cmp(&(two.0, &two.1)));
             let mut sorted = lent.into_sorted();
-            let mut before = None;
-            for (_, key, value) in &records {
-                prop_assert!(sorted.advance().unwrap());
+            let (mut before, mut same) = (None, 0);
+            for (at, (_, key, value)) in records.iter().enumerate() {
+                if same == 0 {
+                    prop_assert!(sorted.advance().unwrap());
+                    // Some are skipped, and some are not.
+                    same = if at % 3 == 0 { sorted.skip_same() } else { 0 };
+                } else {
+                    same -= 1;
+                }
                 prop_assert_eq!((sorted.key(), sorted.value()), (&key[..], &value[..]));
                 prop_assert!(!sorted.repeats() || before == Some(key));
                 before = Some(key);
             }
+            prop_assert_eq!(same, 0);
             prop_assert!(!sorted.advance().unwrap());
             prop_assert_eq!(drain(&mut buffer), records);
             prop_assert!(buffer.is_empty());
@@ -697,12 +726,21 @@ mod tests {
             false,
         );
         let mut calls = 0;
-        let drained = buffer.sort_and_drain(|_, _, _, _| {
+        let drained = buffer.sort_and_drain(|_| {
             calls += 1;
             Err("full")
         });
         assert_eq!((drained, calls), (Err("full"), 1));
         assert!(buffer.is_empty());
+    }
+
+    #[test]
+    fn an_error_of_a_partition_empties_the_buffer() {
+        let mut buffer = SortBuffer::new();
+        buffer.gather(b"", b"key", |out| out.push(1)).unwrap();
+        assert_eq!(buffer.settle(|_| Err("none")), Err("none"));
+        assert!(buffer.is_empty());
+        assert_eq!(drain(&mut buffer), []);
     }
 
     #[test]

@@ -90,7 +90,7 @@ fn run_sorted(
     let spill = |buffer: &mut SortBuffer| {
         let mut writer = writer(budget, scratch);
         buffer
-            .sort_and_drain(|partition, key, value, _| writer.push(partition, key, value))
+            .sort_and_drain(|record| writer.push_counted(record))
             .unwrap();
         writer.finish().unwrap()
     };

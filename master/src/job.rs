@@ -210,6 +210,10 @@ impl Job {
             workers,
             slots,
             notices: self.notices.since(notices),
+            said: match &self.stage {
+                Stage::Running(work) => work.tally.newest_said(),
+                _ => None,
+            },
         }
     }
 

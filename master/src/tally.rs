@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use mapfold_scheduler::JobStats;
 use mapfold_terms::{
-    AttemptId, ByteSize, Counters, FailClass, FailedAttempt, Failure, JobEnd, JobReport, MapReport,
-    PartitionId, PhaseStatus, Plan, Progress, ReduceReport, RunSummary, Skipped, Staged, TaskId,
-    TaskKind, TaskTiming, WorkerId,
+    AttemptId, AttemptStatus, ByteSize, Counters, FailClass, FailedAttempt, Failure, JobEnd,
+    JobReport, MapReport, PartitionId, PhaseStatus, Plan, Progress, ReduceReport, RunSummary,
+    Skipped, Staged, TaskId, TaskKind, TaskTiming, WorkerId,
 };
 use tokio::time::Instant;
 
@@ -51,6 +51,8 @@ struct Running {
     since: Instant,
     records: u64,
     bytes: u64,
+    /// The last status.
+    said: String,
 }
 
 /// All of one job.
@@ -61,6 +63,8 @@ pub(crate) struct Tally {
     map_sum: Sum,
     reduce_sum: Sum,
     running: BTreeMap<AttemptId, Running>,
+    /// Which attempt had news of itself last.
+    said_last: Option<AttemptId>,
     /// The report that the scheduler is judging, and what its attempt took.
     reported: Option<(AttemptId, Reported, Duration)>,
     /// Of slots, in attempts that came to nothing.
@@ -163,6 +167,7 @@ impl Tally {
             map_sum: Sum::default(),
             reduce_sum: Sum::default(),
             running: BTreeMap::new(),
+            said_last: None,
             reported: None,
             time_lost: Duration::ZERO,
             failed: Vec::new(),
@@ -181,6 +186,7 @@ impl Tally {
             since: now,
             records: 0,
             bytes: 0,
+            said: String::new(),
         };
         self.running.insert(attempt, running);
     }
@@ -213,6 +219,26 @@ impl Tally {
             }
             _ => false,
         }
+    }
+
+    /// A running attempt says this of itself. Returns whether that is news.
+    pub(crate) fn said(&mut self, worker: WorkerId, said: &AttemptStatus) -> bool {
+        let end = said.text.floor_char_boundary(AttemptStatus::TEXT_MAX);
+        match self.running.get_mut(&said.attempt) {
+            Some(running) if running.on == worker && running.said != said.text[..end] => {
+                running.said = said.text[..end].to_owned();
+                self.said_last = Some(said.attempt);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The newest status, if its attempt still runs.
+    pub(crate) fn newest_said(&self) -> Option<AttemptStatus> {
+        let attempt = self.said_last?;
+        let text = self.running.get(&attempt)?.said.clone();
+        Some(AttemptStatus { attempt, text })
     }
 
     /// An attempt reports its end; if it ended well, whether it wins is told by [`Tally::won`] before the

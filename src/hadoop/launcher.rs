@@ -20,7 +20,7 @@ pub(super) const USAGE: u8 = 1;
 pub(super) const NAMES: [&str; 4] = ["hadoop", "mapred", "yarn", "hdfs"];
 
 /// Commands of `mapfold` that it starts itself with, whatever it is called.
-const OWN: [&str; 3] = ["guard", "slot", "worker"];
+const OWN: [&str; 2] = ["slot", "worker"];
 
 /// Whether this process was called as one of Hadoop's programs.
 pub(crate) fn called_as(args: &[OsString]) -> bool {
@@ -127,7 +127,7 @@ mod tests {
         check("mapred streaming", true);
         check("hadoop", true);
         check("mapfold hadoop", false);
-        check("hadoop guard 1 cat", false);
+        check("hadoop worker --dir x", false);
     }
 
     #[test]

@@ -118,6 +118,7 @@ mod tests {
             workers: 1,
             slots: 1,
             notices: Vec::new(),
+            said: None,
         }
     }
 

@@ -19,6 +19,7 @@ use super::properties::{Properties, PropertyError};
 use super::uri::{Located, UriError, Uris};
 use super::xml::{self, ConfFileError};
 use crate::stderr::say;
+use crate::stream;
 
 /// Why a job is not run.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +112,9 @@ fn prepare(options: &Options, environment: &Environment) -> Result<StreamJob, St
         typed.iter().map(|typed| shipped(&uris, typed)).collect()
     };
     let (files, archives) = (ships(&options.files)?, ships(&options.archives)?);
+    for file in archives.iter().filter(|it| !it.is_archive()) {
+        log::warn(STREAM, &stream::not_unpacked(file));
+    }
     let cached = [
         ("mapreduce.job.cache.files", &options.files),
         ("mapreduce.job.cache.archives", &options.archives),

@@ -5,16 +5,17 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mapfold_terms::JobStatus;
 
-use super::phase::{Phase, Phases};
+use super::phase::{Phase, Phases, said};
 use crate::paint::Paint;
 use crate::stderr::say;
 
-/// A bar a phase.
+/// A bar a phase, and below them a line with what a task says of itself, if one does.
 pub(super) struct Bars {
     phases: Phases,
     screen: MultiProgress,
     style: ProgressStyle,
     bars: Vec<ProgressBar>,
+    said: Option<ProgressBar>,
 }
 
 impl Bars {
@@ -36,6 +37,7 @@ impl Bars {
             screen: MultiProgress::with_draw_target(target),
             style,
             bars: Vec::new(),
+            said: None,
         }
     }
 
@@ -46,7 +48,11 @@ impl Bars {
         }
         for (at, phase) in phases.into_iter().enumerate() {
             if self.bars.len() == at {
-                let bar = self.screen.add(ProgressBar::new(Phase::WHOLE));
+                let bar = ProgressBar::new(Phase::WHOLE);
+                let bar = match &self.said {
+                    Some(said) => self.screen.insert_before(said, bar),
+                    None => self.screen.add(bar),
+                };
                 bar.set_style(self.style.clone());
                 bar.set_prefix(phase.name);
                 self.bars.push(bar);
@@ -54,6 +60,26 @@ impl Bars {
             self.bars[at].set_message(phase.figures);
             self.bars[at].set_position(phase.done);
         }
+        match (said(status), &self.said) {
+            (Some(text), Some(line)) => line.set_message(text),
+            (Some(text), None) => {
+                let line = self.screen.add(ProgressBar::new(0));
+                line.set_style(Self::said_style());
+                line.set_message(text);
+                self.said = Some(line);
+            }
+            (None, Some(line)) => {
+                line.finish_and_clear();
+                self.screen.remove(line);
+                self.said = None;
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn said_style() -> ProgressStyle {
+        ProgressStyle::with_template("           {wide_msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
     }
 
     /// Prints a line above the bars.
@@ -65,7 +91,7 @@ impl Bars {
 /// Takes the bars off the screen.
 impl Drop for Bars {
     fn drop(&mut self) {
-        for bar in self.bars.drain(..) {
+        for bar in self.bars.drain(..).chain(self.said.take()) {
             bar.finish_and_clear();
         }
         // Nobody reads stderr any more if this fails.

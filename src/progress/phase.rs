@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mapfold_terms::{ByteSize, JobStatus};
+use mapfold_terms::{AttemptStatus, ByteSize, JobStatus};
 
 use crate::duration::clock;
 use crate::meter::{Meter, show_rate};
@@ -97,9 +97,19 @@ fn flow(meter: &Meter, bytes: u64, bytes_total: u64) -> String {
     text
 }
 
+/// `m7: half way`: the newest status of a task. It may hold anything, and is cut to what a line has room for.
+pub(super) fn said(status: &JobStatus) -> Option<String> {
+    /// Of a text.
+    const CHARS_MAX: usize = 120;
+    let AttemptStatus { attempt, text } = status.said.as_ref()?;
+    let printable = |char: char| if char.is_control() { ' ' } else { char };
+    let text: String = text.chars().map(printable).take(CHARS_MAX).collect();
+    Some(format!("{}: {text}", attempt.task))
+}
+
 #[cfg(test)]
 mod tests {
-    use mapfold_terms::{JobId, JobState, PhaseStatus};
+    use mapfold_terms::{AttemptId, JobId, JobState, MasterEpoch, PhaseStatus, TaskId, Token};
 
     use super::*;
 
@@ -114,6 +124,7 @@ mod tests {
             workers: 1,
             slots: 2,
             notices: Vec::new(),
+            said: None,
         }
     }
 
@@ -145,6 +156,26 @@ mod tests {
         let shown = phases.update(Duration::from_secs(3), &status(map(12, 1024), reduce));
         let names: Vec<_> = shown.iter().map(|phase| (phase.name, phase.done)).collect();
         assert_eq!(names, [("Map", 1000), ("Shuffle", 0), ("Reduce", 0)]);
+    }
+
+    #[test]
+    fn a_status_is_told_with_its_task_and_without_what_moves_a_cursor() {
+        let phase = PhaseStatus::default();
+        let mut status = status(phase, phase);
+        assert_eq!(said(&status), None);
+        status.said = Some(AttemptStatus {
+            attempt: AttemptId {
+                token: Token {
+                    epoch: MasterEpoch(1),
+                    counter: 1,
+                },
+                job: JobId(1),
+                task: TaskId::reduce(3),
+                number: 2,
+            },
+            text: "half \x1b[2J\r way".to_owned(),
+        });
+        assert_eq!(said(&status).unwrap(), "r3: half  [2J  way");
     }
 
     #[test]

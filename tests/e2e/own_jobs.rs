@@ -117,10 +117,11 @@ fn cargo_understands_a_new_crate_and_the_api_that_is_unpacked() {
 fn a_name_that_is_taken_or_cannot_be_is_refused() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.work("here")).unwrap();
+    fs::write(sandbox.work("file"), "").unwrap();
     for (name, code, want) in [
         ("here", 4, "exists already"),
         ("Words", 2, "lower-case letters, digits and dashes"),
-        ("no/where/words", 4, "cannot make"),
+        ("file/words", 4, "cannot make"),
     ] {
         let refused = mapfold(&sandbox, Path::new("cargo"), &["new", name]);
         assert_eq!(refused.status.code(), Some(code), "{}", said(&refused));

@@ -1,8 +1,11 @@
 //! Jobs in shared libraries: the examples as plugins, and libraries that are none, or not for this engine.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use mapfold_data::run::RUN_VERSION;
 
 use crate::oracle;
 use crate::sandbox::{Ended, Sandbox, books, bytes_of, rows_of};
@@ -99,6 +102,33 @@ fn a_plugin_gives_the_same_folder_wherever_it_runs() {
         }
     }
     sandbox.assert_clean(&[]);
+}
+
+/// One code on both sides of the border: what is measured beside each other (`docs/benchmarks.md`) does the same.
+#[test]
+fn a_stock_job_gives_the_same_parts_as_a_plugin() {
+    let sandbox = Sandbox::new();
+    let common = ["-r", "3", "--split-size", "300KB", "-q", "-o"];
+    let stock = run(
+        &sandbox,
+        Path::new("wordcount"),
+        &[&common[..], &["stock"]].concat(),
+    );
+    assert!(stock.status.success(), "{}", stock.stderr);
+    let parts = |folder: &str| -> BTreeMap<_, _> {
+        let bytes = bytes_of(&sandbox.work(folder)).into_iter();
+        // The manifest names the plugin by its hash.
+        bytes
+            .filter(|(name, _)| !name.ends_with("_SUCCESS"))
+            .collect()
+    };
+    for place in PLACES {
+        let more = [&common[..], &["out"], place].concat();
+        let ended = run(&sandbox, &plugin("stock_wordcount"), &more);
+        assert!(ended.status.success(), "{place:?}: {}", ended.stderr);
+        assert!(parts("out") == parts("stock"), "{place:?}");
+        fs::remove_dir_all(sandbox.work("out")).unwrap();
+    }
 }
 
 /// The name of the output's job carries the identity of the plugin.
@@ -383,7 +413,8 @@ pub(crate) fn about(format: &str, target: &str) -> String {
 #[test]
 fn a_plugin_of_another_version_is_refused_and_says_which() {
     let sandbox = Sandbox::new();
-    let good = about("2", "vax-dec-ultrix");
+    let good = about(&RUN_VERSION.to_string(), "vax-dec-ultrix");
+    let of_another_run = format!("has version 7 of run, and this Mapfold has {RUN_VERSION}");
     for (name, source, want) in [
         (
             "magic",
@@ -408,7 +439,7 @@ fn a_plugin_of_another_version_is_refused_and_says_which() {
         (
             "format",
             table("MFPLUGIN", 64, 1, &about("7", "vax")),
-            "has version 7 of run, and this Mapfold has 2",
+            &of_another_run,
         ),
         (
             "target",

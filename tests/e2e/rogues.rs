@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cluster::{Cluster, Over};
 use crate::plugins::{api_flags, library};
-use crate::sandbox::{Ended, Running, Sandbox, lines, parts_of, wait_for};
+use crate::sandbox::{Ended, Running, Sandbox, bytes_of, lines, parts_of, wait_for};
 
 const ROGUE: &str = r#"
 use mapfold_job::*;
@@ -14,9 +14,11 @@ params! {
     pub struct RogueParams {
         /// What it does at the record that begins with `here`.
         pub does: String = "nothing".to_owned(),
+        /// Whether it does so in `reduce`.
+        pub in_reduce: bool = false,
     }
 }
-struct Rogue(String);
+struct Rogue(RogueParams);
 impl Job for Rogue {
     type Params = RogueParams;
     type Key = String;
@@ -24,16 +26,19 @@ impl Job for Rogue {
     const NAME: &'static str = "rogue";
     const SUMMARY: &'static str = "counts lines, or not";
     fn new(params: RogueParams) -> Result<Self, JobError> {
-        Ok(Self(params.does))
+        Ok(Self(params))
     }
     fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
-        if record.bytes.starts_with(b"here") {
-            harm(&self.0)?;
+        if record.bytes.starts_with(b"here") && !self.0.in_reduce {
+            harm(&self.0.does)?;
         }
         out.emit(&record.text(), 1);
         Ok(())
     }
     fn reduce(&self, line: &str, ns: &mut Values<'_, Self>, rows: &mut Rows<'_>) -> Result<(), JobError> {
+        if line.starts_with("here") && self.0.in_reduce {
+            harm(&self.0.does)?;
+        }
         rows.row(line, ns.owned().sum::<u64>());
         Ok(())
     }
@@ -162,6 +167,12 @@ fn whatever_a_plugin_does_the_worker_lives_and_the_record_is_told() {
         }
         assert!(!sandbox.work("out").exists());
     }
+    for does in ["abort", "panic"] {
+        let ended = run(&sandbox, &cluster, &plugin, does, &["--skip-bad", "1"]);
+        assert!(ended.status.success(), "{does}: {}", ended.stderr);
+        let rows = lines(&parts_of(&sandbox.work("out"))["part-00000"]).len();
+        assert_eq!(rows, 3999, "{does}");
+    }
     // The same worker, with all its slots.
     let ended = run(&sandbox, &cluster, &plugin, "nothing", &[]);
     assert!(ended.status.success(), "{}", ended.stderr);
@@ -171,6 +182,83 @@ fn whatever_a_plugin_does_the_worker_lives_and_the_record_is_told() {
     assert!(!worker.ended(), "{}", worker.said());
     assert_eq!(worker.said().matches("got a file of a job").count(), 1);
     drop(input);
+    cluster.end();
+}
+
+/// Without reduce tasks, and with rows in two files at the time.
+const ROGUE_MAP: &str = r#"
+use mapfold_job::*;
+mapfold_job::plugin!(RogueMap);
+struct RogueMap;
+impl Job for RogueMap {
+    map_only!();
+    type Params = NoParams;
+    const NAME: &'static str = "rogue-map";
+    const SUMMARY: &'static str = "copies lines, or not";
+    fn new(_: NoParams) -> Result<Self, JobError> {
+        Ok(Self)
+    }
+    fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+        if record.bytes.starts_with(b"here") {
+            std::process::abort();
+        }
+        out.rows().record(record.bytes);
+        out.rows().to("copy").record(record.bytes);
+        Ok(())
+    }
+}
+"#;
+
+#[test]
+fn rows_of_a_process_that_ended_are_written_again_without_the_record() {
+    let sandbox = Sandbox::new();
+    let flags = api_flags();
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let plugin = library(&sandbox, "rogue_map", ROGUE_MAP, &flags);
+    input(&sandbox);
+    let plugin = plugin.to_str().unwrap();
+    let args = ["run", plugin, "in.txt", "-o", "out", "--isolate"];
+    sandbox.run(args.iter().chain(&["--skip-bad", "1", "--slots", "1"]));
+    for part in ["part-00000", "copy-00000"] {
+        let rows = lines(&bytes_of(&sandbox.work("out"))[part]).len();
+        assert_eq!(rows, 3999, "{part}");
+    }
+}
+
+/// At the first of four thousand keys.
+#[test]
+fn whatever_a_plugin_does_in_reduce_the_key_is_told() {
+    let sandbox = Sandbox::new();
+    let plugin = rogue(&sandbox, "rogue", &[]);
+    input(&sandbox);
+    let mut cluster = Cluster::start(&sandbox, Over::Tcp, 0);
+    add_worker(&sandbox, &mut cluster, "RUST_BACKTRACE");
+    for (does, said, stack) in [
+        ("panic", "it does not like it here", true),
+        ("utf8", "invalid utf-8 sequence", false),
+        ("abort", "was killed by signal 6 (SIGABRT)", true),
+        ("exit", "ended with code 3", false),
+        ("recurse", "has overflowed its stack", false),
+        ("hog", "memory allocation of", false),
+        ("loop", "made no progress for 2 s and was killed", true),
+    ] {
+        let limit = ["--task-timeout", if does == "loop" { "2s" } else { "10m" }];
+        let more = [&limit[..], &["-p", "in_reduce=true"]].concat();
+        let ended = run(&sandbox, &cluster, &plugin, does, &more);
+        assert_eq!(ended.status.code(), Some(1), "{does}: {}", ended.stderr);
+        let key = " key `here it is` (key 1 of partition 0)";
+        for text in ["reduce task r0", said, key] {
+            assert!(
+                ended.stderr.contains(text),
+                "{does}: no {text:?} in {}",
+                ended.stderr
+            );
+        }
+        let told = ended.stderr.contains("rogue::harm");
+        assert!(told || !stack, "{does}: no stack in {}", ended.stderr);
+    }
+    let worker = &mut cluster.workers[0];
+    assert!(!worker.ended(), "{}", worker.said());
     cluster.end();
 }
 

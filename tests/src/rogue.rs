@@ -7,7 +7,8 @@ use lab::Trace;
 params! {
     /// Parameters of `lab-rogue`.
     pub struct RogueParams {
-        /// What it does at the record `here`: abort, exit, segv, loop, hog, recurse, print; or loop-reduce, at the key.
+        /// What it does at the word `here`: abort, exit, segv, loop, hog, recurse, print; with -combine, -reduce or -finish behind it: there, or at the end of a
+        /// reduce attempt, and not in `map`.
         pub does: String,
         /// Folder for signs; each deed leaves one.
         pub trace: String,
@@ -29,7 +30,12 @@ impl Job for Rogue {
 
     const NAME: &'static str = "lab-rogue";
     const SUMMARY: &'static str = "word count that harms its process";
-    const FOLD: Option<Fold<Self>> = Some(|_, _, sum, n| *sum += n);
+    const FOLD: Option<Fold<Self>> = Some(|job, word, sum, n| {
+        if word == b"here" {
+            job.harm("-combine");
+        }
+        *sum += n;
+    });
 
     fn new(params: RogueParams) -> Result<Self, JobError> {
         Ok(Self {
@@ -39,10 +45,13 @@ impl Job for Rogue {
     }
 
     fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+        if record.bytes == b"no words" {
+            return Err("a record that it does not like".into());
+        }
         for word in record.bytes.split(|byte| *byte == b' ') {
             if word == b"here" && (self.trace.count("deed")? as u64) < self.params.most {
                 self.trace.leave("deed")?;
-                self.harm();
+                self.harm("");
             }
             out.emit(word, 1);
         }
@@ -55,17 +64,23 @@ impl Job for Rogue {
         counts: &mut Values<'_, Self>,
         rows: &mut Rows<'_>,
     ) -> Result<(), JobError> {
-        if word == b"here" && self.params.does == "loop-reduce" {
-            stay();
+        if word == b"here" {
+            self.harm("-reduce");
         }
         rows.row(word, counts.owned().sum::<u64>());
+        Ok(())
+    }
+
+    fn finish_reduce(&self, _: &mut Rows<'_>) -> Result<(), JobError> {
+        self.harm("-finish");
         Ok(())
     }
 }
 
 impl Rogue {
-    fn harm(&self) {
-        match self.params.does.as_str() {
+    /// Does it, if it is to be done here.
+    fn harm(&self, at: &str) {
+        match self.params.does.strip_suffix(at).unwrap_or_default() {
             "abort" => std::process::abort(),
             "exit" => std::process::exit(3),
             // The first is taken for an overflow of the stack, looked at, and let pass.

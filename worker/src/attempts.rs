@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use mapfold_job::Monitor;
 use mapfold_protocol::service::Report;
-use mapfold_terms::{AttemptId, JobId, Outcome, Progress, Token};
+use mapfold_terms::{AttemptId, AttemptStatus, JobId, Outcome, Progress, Token};
 use tokio::sync::Notify;
 
 /// The attempts of one life of the worker.
@@ -83,6 +83,19 @@ impl Attempts {
         (running.collect(), held.ended.keys().copied().collect())
     }
 
+    /// What those that run have last said of themselves.
+    pub(crate) fn said(&self) -> Vec<AttemptStatus> {
+        let held = self.lock();
+        let said = held.running.values().filter_map(|running| {
+            let text = running.said().clone()?;
+            Some(AttemptStatus {
+                attempt: running.attempt,
+                text,
+            })
+        });
+        said.collect()
+    }
+
     /// For a start of the master that does not know them: what runs, and what has ended unacknowledged. Attempts that were
     /// stopped are forgotten: nobody waits for them.
     pub(crate) fn survey(&self) -> Vec<AttemptId> {
@@ -138,6 +151,7 @@ pub(crate) struct Running {
     bytes: AtomicU64,
     bytes_total: AtomicU64,
     steps: AtomicU64,
+    said: Mutex<Option<String>>,
     cancelled: AtomicBool,
 }
 
@@ -151,6 +165,7 @@ impl Running {
             bytes: AtomicU64::new(0),
             bytes_total: AtomicU64::new(0),
             steps: AtomicU64::new(0),
+            said: Mutex::default(),
             cancelled: AtomicBool::new(false),
         }
     }
@@ -180,6 +195,10 @@ impl Running {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
+    fn said(&self) -> MutexGuard<'_, Option<String>> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn so_far(&self) -> Progress {
         Progress {
             attempt: self.attempt,
@@ -206,6 +225,8 @@ impl Monitor for Running {
         self.progress(0, 0);
         // The span of the attempt tells which it is.
         tracing::info!(text, "status");
+        let end = text.floor_char_boundary(AttemptStatus::TEXT_MAX);
+        *self.said() = Some(text[..end].to_owned());
     }
 
     fn cancelled(&self) -> bool {
@@ -284,9 +305,12 @@ mod tests {
         let (progress, ended) = attempts.holds();
         assert_eq!((progress[0].records, progress[0].bytes), (10, 100));
         assert_eq!((progress[0].bytes_total, progress[0].steps), (200, 3));
-        assert!(ended.is_empty());
+        assert!(ended.is_empty() && attempts.said().is_empty());
+        running.status("half way");
+        assert_eq!(attempts.said()[0].text, "half way");
         attempts.end(attempt(1), Outcome::Cancelled);
         assert_eq!(attempts.holds(), (vec![], vec![attempt(1)]));
+        assert!(attempts.said().is_empty());
         assert_eq!(attempts.unreported(9).len(), 1);
         attempts.acknowledge([attempt(1)].into_iter());
         assert_eq!(attempts.holds(), (vec![], vec![]));

@@ -82,11 +82,13 @@ pub(crate) async fn beat(link: &Link<PulseClient>, life: &Life) {
 
 fn what_is_held(life: &Life, worker: WorkerId) -> Heartbeat {
     let (running, mut ended) = life.attempts.holds();
+    let said = life.attempts.said();
     ended.truncate(ENDED_MAX);
     Heartbeat {
         worker,
         running,
         ended,
+        said,
     }
 }
 

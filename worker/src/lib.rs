@@ -58,4 +58,5 @@ pub use plugin::{
 };
 pub use serve::ServeError;
 pub use settings::{JobFilesAt, ServeAt, Settings};
+pub use slots::STACK_BYTES;
 pub use worker::{WorkerError, run};

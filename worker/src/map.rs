@@ -45,6 +45,7 @@ pub(crate) fn attempt(
         memory: site.memory,
         in_memory_max: room.size(),
         skip_bad: brief.skip_bad,
+        left_out: &[],
         scratch: &scratch,
         part_codec: brief.parts,
         part_folder: brief.staging.as_path(),

@@ -119,6 +119,7 @@ impl Reduce<'_> {
             scratch: &scratch,
             part_codec: self.brief.parts,
             part_folder: self.brief.staging.as_path(),
+            notes: None,
         };
         let done = runner
             .reduce(task, self.running)

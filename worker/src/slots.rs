@@ -14,8 +14,8 @@ use crate::attempts::Seen;
 use crate::life::Life;
 use crate::store::Dropped;
 
-/// A job's code may recurse; the default of 2 MiB is a main thread's quarter.
-const STACK_BYTES: usize = 8 << 20;
+/// Bytes of stack of a thread that runs a job's code, which may recurse; the default of 2 MiB is a main thread's quarter.
+pub const STACK_BYTES: usize = 8 << 20;
 
 /// What carries out orders.
 pub(crate) trait Executor {

@@ -29,8 +29,8 @@ fn push_sort_and_drain(bencher: Bencher<'_, '_>) {
         .counter(BytesCount::new(RECORDS * 100))
         .bench_local(|| {
             fill(&mut buffer);
-            let drained: Result<(), ()> = buffer.sort_and_drain(|partition, key, value, _| {
-                black_box((partition, key, value));
+            let drained: Result<(), ()> = buffer.sort_and_drain(|record| {
+                black_box(record);
                 Ok(())
             });
             drained.unwrap();

@@ -172,6 +172,18 @@ fn a_table_grows_and_shrinks_without_losing_a_key() {
 }
 
 #[test]
+fn a_table_that_is_cleared_twice_keeps_its_memory() {
+    let mut table = FoldTable::<u64>::new();
+    for n in 0..20_000_u32 {
+        count(&mut table, &n.to_be_bytes());
+    }
+    let bytes = table.bytes();
+    drain(&mut table);
+    table.clear();
+    assert_eq!(table.bytes(), bytes);
+}
+
+#[test]
 fn keys_that_share_bits_do_not_crowd_together() {
     let mut table = FoldTable::<u64>::new();
     table.share_bits(7);

@@ -104,8 +104,10 @@ impl<'s> RowReader<'s> {
         self.lines.clear();
         let filled = caught(|| self.fill_lines());
         filled.map_err(|fault| {
-            let at = self.current.as_ref();
-            let at = at.map(|(group, _)| (group.index, group.rows_read));
+            // One that cannot be begun is still to come.
+            let at = self.current.as_ref().map(|(group, _)| group);
+            let at = at.or(self.groups.as_slice().first());
+            let at = at.map(|group| (group.index, group.rows_read));
             not_read(&self.file, at, fault)
         })?;
         if self.lines.is_empty() && !std::mem::take(&mut self.empty) {
@@ -118,13 +120,13 @@ impl<'s> RowReader<'s> {
     fn fill_lines(&mut self) -> Result<(), Fault> {
         while self.lines.is_empty() {
             let Some((group, rows)) = &mut self.current else {
-                let Some(group) = self.groups.next() else {
+                let Some(group) = self.groups.as_slice().first() else {
                     return Ok(());
                 };
                 let schema = self.parquet.metadata().file_metadata().schema_descr_ptr();
                 let reader = self.parquet.get_row_group(group.index)?;
                 let rows = TreeBuilder::new().as_iter(schema, &*reader)?;
-                self.current = Some((group, rows));
+                self.current = self.groups.next().zip(Some(rows));
                 continue;
             };
             self.first_row = group.first_row + group.rows_read;
@@ -231,6 +233,9 @@ fn refuse_bare_repeats(schema: &Type, in_list: bool) -> Result<(), Fault> {
 enum Fault {
     #[error(transparent)]
     Parquet(#[from] ParquetError),
+    /// As the crate passes it on, which would be told twice.
+    #[error(transparent)]
+    Below(Box<dyn std::error::Error + Send + Sync>),
     #[error("the reader panicked: {0}")]
     Panic(String),
     #[error("column `{column}` repeats without being a list or a map, which is not read")]
@@ -264,8 +269,8 @@ fn not_read(
     let fault = match fault {
         Fault::Parquet(ParquetError::External(error)) => match error.downcast::<io::Error>() {
             Ok(error) if error.raw_os_error().is_some() => return file.read_error(0, *error),
-            Ok(error) => Fault::Parquet(ParquetError::External(error)),
-            Err(error) => Fault::Parquet(ParquetError::External(error)),
+            Ok(error) => Fault::Below(error),
+            Err(error) => Fault::Below(error),
         },
         fault => fault,
     };

@@ -11,10 +11,14 @@ pub const RECORD_BYTES_MAX: usize = 1 << 30;
 pub(super) const PAYLOAD_TARGET: usize = 64 << 10;
 
 /// Of the run format.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
-/// Stands where the length of a key does if the record has the key of the one before; else that is the length and one more.
+/// Stands where the length of a key does if the record has the key of the one before.
 pub(super) const SAME_KEY: u32 = 0;
+/// Stands there if the record is the one before, so often as the number after it says.
+pub(super) const SAME_RECORD: u32 = 1;
+/// Where the length of a key stands, it is so much more.
+pub(super) const KEY_LEN_ABOVE: u32 = 2;
 pub(super) const HEADER_LEN: usize = 24;
 pub(super) const BLOCK_HEADER_LEN: usize = 16;
 pub(super) const INDEX_ENTRY_LEN: usize = 36;

@@ -8,7 +8,7 @@
 //! the hash is that of [`partition`](crate::partition): so they leave a hash table in one pass, and only what is left
 //! after the last fold is sorted by key. `docs/decisions/runs.md` has the figures.
 //!
-//! # The format, version 2
+//! # The format, version 3
 //! All numbers are little-endian. Offsets count from the first byte of the run.
 //! ```text
 //! header     "MFRUN\0"  version u16  token: epoch u32, counter u64  partitions u32        24 bytes
@@ -18,8 +18,9 @@
 //!            partition u32  offset u64  length u64  records u64  checksum u64
 //! footer     index offset u64  index length u64  digest u128  checksum u64  "NURFM\0"  version u16     48 bytes
 //!
-//! payload    records: key length + 1 varint  value length varint  key  value
+//! payload    records: key length + 2 varint  value length varint  key  value
 //!            or, if the key is that of the record before in the block: 0  value length varint  value
+//!            or, if the value is too: 1  times varint, which counts all such records that follow each other in the block
 //! varint     seven bits a byte, lowest first, the high bit on all but the last
 //! ```
 //! - **Blocks** hold records of one partition. A record that would take the payload beyond 64 KiB begins a new block, so

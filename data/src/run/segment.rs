@@ -6,7 +6,8 @@ use std::path::Path;
 use mapfold_terms::PartitionId;
 
 use super::layout::{
-    BLOCK_HEADER_LEN, IndexEntry, SAME_KEY, block_checksum, chain, read_u32, read_u64,
+    BLOCK_HEADER_LEN, IndexEntry, KEY_LEN_ABOVE, SAME_RECORD, block_checksum, chain, read_u32,
+    read_u64,
 };
 use super::varint;
 use super::{Fault, ReadRunError, RunBytes, RunPlace};
@@ -201,6 +202,7 @@ impl Segment {
             key: &[],
             value: &[],
             repeats: false,
+            again: 0,
         }
     }
 
@@ -269,6 +271,8 @@ pub struct SegmentCursor<'a> {
     value: &'a [u8],
     /// The current record has the key of the one before.
     repeats: bool,
+    /// So often it comes again.
+    again: u32,
 }
 
 impl<'a> SegmentCursor<'a> {
@@ -349,13 +353,20 @@ impl<'a> SegmentCursor<'a> {
         let mut rest = self.payload;
         let head = varint::take(&mut rest)?;
         let value_len = varint::take(&mut rest)?;
-        self.repeats = head == SAME_KEY;
+        self.repeats = head < KEY_LEN_ABOVE;
         if self.repeats {
             // The first record of a block repeats nothing.
             self.tail?;
+            if head == SAME_RECORD {
+                let times = value_len;
+                self.again = times.checked_sub(1).filter(|_| times <= self.left)?;
+                self.payload = rest;
+                return Some(());
+            }
         } else {
             self.tail = Some(rest);
-            (self.key, rest) = rest.split_at_checked(usize::try_from(head - 1).ok()?)?;
+            let key_len = usize::try_from(head - KEY_LEN_ABOVE).ok()?;
+            (self.key, rest) = rest.split_at_checked(key_len)?;
         }
         (self.value, self.payload) = rest.split_at_checked(usize::try_from(value_len).ok()?)?;
         Some(())
@@ -399,8 +410,12 @@ impl Cursor for SegmentCursor<'_> {
         if self.left == 0 && !self.begin_block()? {
             return Ok(false);
         }
-        self.take_record()
-            .ok_or_else(|| self.corrupt(Fault::Record))?;
+        if self.again > 0 {
+            self.again -= 1;
+        } else {
+            self.take_record()
+                .ok_or_else(|| self.corrupt(Fault::Record))?;
+        }
         self.left -= 1;
         Ok(true)
     }
@@ -418,6 +433,13 @@ impl Cursor for SegmentCursor<'_> {
     #[inline]
     fn repeats(&self) -> bool {
         self.repeats
+    }
+
+    #[inline]
+    fn skip_same(&mut self) -> u32 {
+        let again = std::mem::take(&mut self.again);
+        self.left -= again;
+        again
     }
 }
 

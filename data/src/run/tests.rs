@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::key_bytes::KeyBytes;
+use crate::merge::{Counted, Cursor as _};
 use crate::packed_key::PackedKey;
 use crate::scratch::{Scratch, ScratchRoot};
 
@@ -59,6 +60,35 @@ fn sorted_records() -> impl Strategy<Value = Vec<Record>> {
     })
 }
 
+/// The records of a run, each with how many of it follow each other. After some of them, those known to be the same are skipped.
+fn read_counted(bytes: &RunBytes, skip_after: impl Fn(usize) -> bool) -> Vec<(Record, u32)> {
+    let run = Run::open(bytes.clone()).unwrap();
+    let mut counted = Vec::new();
+    for partition in 0..PARTITIONS {
+        let segment = run.segment(PartitionId(partition)).unwrap();
+        let mut cursor = segment.cursor();
+        let mut at = 0;
+        while cursor.advance().unwrap() {
+            at += 1;
+            let skipped = if skip_after(at) {
+                cursor.skip_same()
+            } else {
+                0
+            };
+            let record = (partition, cursor.key().to_vec(), cursor.value().to_vec());
+            counted.push((record, 1 + skipped));
+        }
+    }
+    merged(&counted)
+}
+
+/// Equal records that follow each other made one.
+fn merged(counted: &[(Record, u32)]) -> Vec<(Record, u32)> {
+    let same = counted.chunk_by(|one, two| one.0 == two.0);
+    same.map(|same| (same[0].0.clone(), same.iter().map(|(_, times)| times).sum()))
+        .collect()
+}
+
 fn small_run() -> (Vec<Record>, Vec<u8>) {
     let record = |partition, key: &str, value: &str| (partition, key.into(), value.into());
     let mut records = vec![
@@ -101,24 +131,34 @@ proptest! {
     }
 
     #[test]
-    fn values_of_a_key_pushed_again_give_the_same_bytes(records in sorted_records(), values in vec(vec(any::<u8>(), 0..3), 0..3000)) {
+    fn records_that_are_counted_give_the_same_bytes(
+        records in sorted_records(),
+        values in vec((vec(0..2_u8, 0..3), prop_oneof![Just(1), 1..4_u32, 1..3000_u32]), 0..300),
+    ) {
         let (_base, scratch) = scratch();
-        let more = values.into_iter().map(|value| (PARTITIONS - 1, vec![255; 25], value));
-        let records: Vec<Record> = records.into_iter().chain(more).collect();
+        let counted = |(value, times)| ((PARTITIONS - 1, vec![255; 25], value), times);
+        let ones = records.into_iter().map(|record| (record, 1));
+        let counted: Vec<(Record, u32)> = ones.chain(values.into_iter().map(counted)).collect();
         let mut writer = RunWriter::new(TOKEN, PARTITIONS, scratch.clone(), IN_MEMORY);
+        let mut one_by_one = RunWriter::new(TOKEN, PARTITIONS, scratch.clone(), IN_MEMORY);
         let mut before = None;
-        for (partition, key, value) in &records {
-            let place = PartitionId(*partition);
-            match before.replace((partition, key)) == Some((partition, key)) {
-                true => writer.push_again(place, key, value).unwrap(),
-                false => writer.push(place, key, value).unwrap(),
+        for ((partition, key, value), times) in &counted {
+            let record = Counted {
+                times: *times,
+                repeats_key: before.replace((partition, key)) == Some((partition, key)),
+                ..Counted::once(PartitionId(*partition), key, value)
+            };
+            writer.push_counted(&record).unwrap();
+            for _ in 0..*times {
+                one_by_one.push(record.partition, key, value).unwrap();
             }
         }
         let (bytes, summary) = writer.finish().unwrap();
-        let (want_bytes, want_summary) = write(&records, IN_MEMORY, &scratch);
+        let (want_bytes, want_summary) = one_by_one.finish().unwrap();
         prop_assert_eq!(summary, want_summary);
         prop_assert!(bytes[..] == want_bytes[..]);
-        prop_assert_eq!(read(bytes).unwrap(), records);
+        prop_assert_eq!(read_counted(&bytes, |_| true), merged(&counted));
+        prop_assert_eq!(read_counted(&bytes, |at| at % 3 > 0), merged(&counted));
     }
 
     #[test]
@@ -151,18 +191,20 @@ fn the_bytes_are_those_of_the_documented_format() {
     let key = b"key".to_vec();
     let records = [
         (1, key.clone(), b"value".to_vec()),
+        (1, key.clone(), b"2".to_vec()),
+        (1, key.clone(), b"2".to_vec()),
         (1, key, b"2".to_vec()),
         (4, vec![], vec![]),
     ];
     let (bytes, summary) = write(&records, IN_MEMORY, &scratch);
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let want = [
-        "4d4652554e000200 03000000 4d00000000000000 05000000",
-        "0d000000 02000000 ac748dc5ef5dbfb1 0405 6b6579 76616c7565 0001 32",
-        "02000000 01000000 91bb0feb8dc5341f 0100",
-        "01000000 1800000000000000 1d00000000000000 0200000000000000 d9bc133f390ee367",
-        "04000000 3500000000000000 1200000000000000 0100000000000000 850a3982f10e5563",
-        "4700000000000000 4800000000000000 65b131cda80dc04afc068280a582f185 dc3f1522612d6c1e 4e5552464d000200",
+        "4d4652554e000300 03000000 4d00000000000000 05000000",
+        "0f000000 04000000 0ef22dac0da85b01 0505 6b6579 76616c7565 0001 32 0102",
+        "02000000 01000000 c62ea7458098f550 0200",
+        "01000000 1800000000000000 1f00000000000000 0400000000000000 ac8d923a48b2a05a",
+        "04000000 3700000000000000 1200000000000000 0100000000000000 2f5841787e266c21",
+        "4900000000000000 4800000000000000 1ea6d0a68c7ba43e11ff0959b65da690 5994678c6babbebe 4e5552464d000300",
     ]
     .join("")
     .replace(' ', "");
@@ -228,6 +270,43 @@ fn forged(segment: &Segment, bytes: Vec<u8>) -> Result<(), ReadRunError> {
         ..segment.head()
     };
     Segment::from_parts(9, segment.partition(), head, RunBytes::from(bytes))?.verify()
+}
+
+#[test]
+fn records_that_cannot_be_are_errors_even_with_the_right_checksum() {
+    let verify = |records: u32, payload: &[u8]| {
+        let partition = PartitionId(1);
+        let checksum = layout::block_checksum(partition, 0, records, payload);
+        let length = layout::length_u32(payload.len()).to_le_bytes();
+        let header = [length, records.to_le_bytes()].concat();
+        let block = [header, checksum.to_le_bytes().into(), payload.into()].concat();
+        let head = SegmentHead {
+            records: u64::from(records),
+            checksum: layout::chain(0, checksum),
+            bytes: block.len() as u64,
+        };
+        Segment::from_parts(0, partition, head, RunBytes::from(block))?.verify()
+    };
+    let is_corrupt = |records, payload: &[u8]| {
+        let error = verify(records, payload).unwrap_err();
+        matches!(error, ReadRunError::Corrupt { fault, .. } if fault == Fault::Record)
+    };
+    let whole = [3, 1, b'k', b'v'];
+    verify(1, &whole).unwrap();
+    verify(2, &[&whole[..], &[0, 1, b'w']].concat()).unwrap();
+    verify(3, &[&whole[..], &[1, 2]].concat()).unwrap();
+    for times in [0, 3, 127] {
+        assert!(
+            is_corrupt(3, &[&whole[..], &[1, times]].concat()),
+            "{times}"
+        );
+    }
+    assert!(is_corrupt(2, &[&whole[..], &[1, 1, 1, 1]].concat()));
+    assert!(is_corrupt(2, &[&whole[..], &[1]].concat()));
+    assert!(is_corrupt(2, &whole));
+    // Nothing is before the first.
+    assert!(is_corrupt(1, &[1, 1]));
+    assert!(is_corrupt(1, &[0, 1, b'v']));
 }
 
 #[test]

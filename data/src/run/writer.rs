@@ -6,13 +6,14 @@ use std::ops::Range;
 use mapfold_terms::{ByteSize, PartitionId, RunSummary, Token};
 
 use super::layout::{
-    BLOCK_HEADER_LEN, HEADER_LEN, Header, IndexEntry, PAYLOAD_TARGET, RECORD_BYTES_MAX, SAME_KEY,
-    block_checksum, chain, footer_checksum, length_u32, run_digest, write_end,
+    BLOCK_HEADER_LEN, HEADER_LEN, Header, IndexEntry, KEY_LEN_ABOVE, PAYLOAD_TARGET,
+    RECORD_BYTES_MAX, SAME_KEY, SAME_RECORD, block_checksum, chain, footer_checksum, length_u32,
+    run_digest, write_end,
 };
 use super::varint;
 use super::{RunBytes, WriteRunError};
 use crate::key_bytes::KeyBytes;
-use crate::merge::same_key;
+use crate::merge::{Counted, same_key};
 use crate::mmap::WINDOW;
 use crate::scratch::{Scratch, ScratchFile};
 use crate::storage::is_no_space;
@@ -35,8 +36,11 @@ pub struct RunWriter {
     payload: usize,
     /// Records in it. A block is begun with its first record.
     block_records: u32,
-    /// Where the key of its last record is in `out`, if that was [pushed](Self::push).
+    /// Where the key of its last record is in `out`, if that was [pushed](Self::push), and its value.
     last_key: Range<usize>,
+    last_value: Range<usize>,
+    /// How often that record came again since it was written.
+    again: u32,
     /// Blocks of the current partition that are closed.
     ordinal: u64,
     /// The partition of the last record; `None` before the first.
@@ -63,6 +67,8 @@ impl RunWriter {
             payload: 0,
             block_records: 0,
             last_key: 0..0,
+            last_value: 0..0,
+            again: 0,
             ordinal: 0,
             current: None,
             index: Vec::new(),
@@ -104,25 +110,75 @@ impl RunWriter {
         key: &[u8],
         value: &[u8],
     ) -> Result<(), WriteRunError> {
-        let record = key.len().saturating_add(value.len());
-        if record > RECORD_BYTES_MAX {
-            return Err(WriteRunError::RecordTooLong { bytes: record });
+        self.push_counted(&Counted::once(partition, key, value))
+    }
+
+    /// The same, for a record that comes several times.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    ///
+    /// # Panics
+    /// As [`push`](Self::push).
+    #[inline]
+    pub fn push_counted(&mut self, record: &Counted<'_>) -> Result<(), WriteRunError> {
+        let &Counted { key, value, .. } = record;
+        let bytes = key.len().saturating_add(value.len());
+        if bytes > RECORD_BYTES_MAX {
+            return Err(WriteRunError::RecordTooLong { bytes });
         }
-        let (key_len, value_len) = (length_u32(key.len()) + 1, length_u32(value.len()));
-        self.begin_record(partition)?;
-        let last_key = &self.out[self.last_key.clone()];
-        let repeats = self.block_records > 0 && same_key(last_key, key);
-        let (mut head, mut shown) = if repeats {
-            (SAME_KEY, &[][..])
-        } else {
-            (key_len, key)
+        self.begin_record(record.partition)?;
+        let mut times = record.times;
+        while times > 0 {
+            let repeats_key = self.last_has_key(record);
+            let is_the_last =
+                repeats_key && same_key(&self.out[self.last_value.clone()], record.value);
+            let counted = match is_the_last {
+                true => times.min(u32::MAX - self.block_records),
+                false => 0,
+            };
+            if counted > 0 {
+                self.again += counted;
+                self.block_records += counted;
+                times -= counted;
+            } else {
+                self.write_record(record, repeats_key)?;
+                times -= 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the last record of the block has the key of this one.
+    #[inline]
+    fn last_has_key(&self, record: &Counted<'_>) -> bool {
+        let same_key = || same_key(&self.out[self.last_key.clone()], record.key);
+        self.block_records > 0 && (record.repeats_key || same_key())
+    }
+
+    /// Writes a record that is not the one before, or that has no place in its block.
+    #[inline]
+    fn write_record(
+        &mut self,
+        record: &Counted<'_>,
+        repeats_key: bool,
+    ) -> Result<(), WriteRunError> {
+        let &Counted { key, value, .. } = record;
+        self.write_again();
+        let (key_len, value_len) = (length_u32(key.len()), length_u32(value.len()));
+        let whole = key_len + KEY_LEN_ABOVE;
+        let (mut head, mut shown) = match repeats_key {
+            true => (SAME_KEY, &[][..]),
+            false => (whole, key),
         };
         let size = varint::len(head) + varint::len(value_len) + shown.len() + value.len();
-        if self.out.len() - self.payload + size > PAYLOAD_TARGET && self.block_records > 0 {
+        let is_full =
+            self.out.len() - self.payload + size > PAYLOAD_TARGET || self.block_records == u32::MAX;
+        if is_full && self.block_records > 0 {
             self.end_block()?;
             self.begin_block();
             // A block is read by itself.
-            (head, shown) = (key_len, key);
+            (head, shown) = (whole, key);
         }
         varint::write(head, &mut self.out);
         varint::write(value_len, &mut self.out);
@@ -131,43 +187,24 @@ impl RunWriter {
             self.out.extend_from_slice(shown);
             self.last_key = start..self.out.len();
         }
-        self.out.extend_from_slice(value);
+        let start = self.out.len();
+        match value {
+            // A copy of unknown length is a call.
+            [byte] => self.out.push(*byte),
+            _ => self.out.extend_from_slice(value),
+        }
+        self.last_value = start..self.out.len();
         self.block_records += 1;
         Ok(())
     }
 
-    /// The same, for one more value of the key that was pushed last.
-    ///
-    /// # Errors
-    /// As [`push`](Self::push).
-    ///
-    /// # Panics
-    /// As [`push`](Self::push).
+    /// Writes how often the last record came again.
     #[inline]
-    pub fn push_again(
-        &mut self,
-        partition: PartitionId,
-        key: &[u8],
-        value: &[u8],
-    ) -> Result<(), WriteRunError> {
-        let size = 2 + value.len();
-        let (Ok(len @ ..0x80), true) = (
-            u8::try_from(value.len()),
-            self.out.len() - self.payload + size <= PAYLOAD_TARGET && self.block_records > 0,
-        ) else {
-            return self.push(partition, key, value);
-        };
-        const { assert!(SAME_KEY == 0, "it is written as the byte that it is") };
-        match value {
-            // A copy of unknown length is a call.
-            [byte] => self.out.extend_from_slice(&[0, len, *byte]),
-            _ => {
-                self.out.extend_from_slice(&[0, len]);
-                self.out.extend_from_slice(value);
-            }
+    fn write_again(&mut self) {
+        if self.again > 0 {
+            varint::write(SAME_RECORD, &mut self.out);
+            varint::write(std::mem::take(&mut self.again), &mut self.out);
         }
-        self.block_records += 1;
-        Ok(())
     }
 
     /// The same, for a value that is encoded where it will be, by appending it, and for keys that all differ.
@@ -185,16 +222,18 @@ impl RunWriter {
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), WriteRunError> {
         self.begin_record(partition)?;
+        self.write_again();
         let start = self.out.len();
         // One byte for the length of the value is nearly always enough.
         if let (Some(sixteen), Ok(len)) = (key.sixteen(), u8::try_from(key.len())) {
+            const { assert!(KEY_LEN_ABOVE == 2, "it is added to a byte") };
             let mut head = [0; 18];
-            head[0] = len + 1;
+            head[0] = len + 2;
             head[2..].copy_from_slice(sixteen);
             self.out.extend_from_slice(&head);
             self.out.truncate(start + 2 + usize::from(len));
         } else {
-            varint::write(length_u32(key.len()) + 1, &mut self.out);
+            varint::write(length_u32(key.len()) + KEY_LEN_ABOVE, &mut self.out);
             self.out.push(0);
             self.out.extend_from_slice(key);
         }
@@ -310,12 +349,13 @@ impl RunWriter {
     /// Fills in the header of the block; does nothing if no record is in it.
     #[cold]
     fn end_block(&mut self) -> Result<(), WriteRunError> {
-        let Some(entry) = &mut self.current else {
-            return Ok(());
-        };
         if self.block_records == 0 {
             return Ok(());
         }
+        self.write_again();
+        let Some(entry) = &mut self.current else {
+            return Ok(());
+        };
         let (before, payload) = self.out.split_at_mut(self.payload);
         let header = &mut before[self.payload - BLOCK_HEADER_LEN..];
         let checksum = block_checksum(entry.partition, self.ordinal, self.block_records, payload);

@@ -33,7 +33,7 @@ pub(super) struct Groups {
     waiting_bytes: Vec<u8>,
     /// Where the lists are to which values of those are to be appended, and where these are. Empty between flushes.
     to_append: Vec<(usize, Range<u32>)>,
-    /// Bytes of the keys in the table, and of all values.
+    /// Bytes of the keys in the table, and of all values but those that are only counted.
     key_bytes: usize,
     value_bytes: usize,
     /// Since the last look.
@@ -121,12 +121,13 @@ impl Groups {
             let (at, is_new) = table.find(key, || lists.begin(&waiting_bytes[value..end]));
             if is_new {
                 self.key_bytes += wait.packed.map_or(value - begin, PackedKey::len);
+                self.value_bytes += end - value;
                 grew = true;
             } else if !table.found(at).count(&waiting_bytes[value..end]) {
                 lists.ask(table.found(at));
                 to_append.push((at, wait.value..wait.end));
+                self.value_bytes += end - value;
             }
-            self.value_bytes += end - value;
             begin = end;
         }
         for (at, value) in to_append.drain(..) {
@@ -160,9 +161,7 @@ impl Groups {
         mut each: impl FnMut(&[u8], Extent) -> Result<(), E>,
     ) -> Result<(), E> {
         self.flush();
-        let drained = self
-            .table
-            .drain_by_hash(|_, key, list| each(key, list.extent()));
+        let drained = self.table.drain(|key, list| each(key, list.extent()));
         self.key_bytes = 0;
         self.weigh();
         drained
@@ -183,7 +182,7 @@ impl Groups {
         self.table.is_empty() && self.waiting.is_empty()
     }
 
-    /// Bytes of keys and values, each key once.
+    /// Bytes of keys and values, each key once, and a value that comes again and again as well.
     pub(super) fn record_bytes(&self) -> usize {
         self.key_bytes + self.value_bytes + self.waiting_bytes.len()
     }

@@ -85,9 +85,8 @@ pub(super) struct Extent {
 #[derive(Clone, Debug)]
 pub(super) struct Rest {
     extent: Extent,
-    /// The value that was read last, and how often it comes again.
+    /// The value that was read last.
     last: Range<usize>,
-    again: u32,
 }
 
 impl List {
@@ -141,7 +140,6 @@ impl Extent {
         Rest {
             extent: self,
             last: 0..0,
-            again: 0,
         }
     }
 }
@@ -252,39 +250,32 @@ impl Lists {
         list.room = Room::new(room - needed, doublings);
     }
 
-    /// Where the next value of what is left of a list is, which is then shorter; `None` if nothing is left.
+    /// Where the next value of what is left of a list is, which is then shorter, and how often it comes: if often, the value before once more;
+    /// `None` if nothing is left.
     #[inline]
-    pub(super) fn next(&self, rest: &mut Rest) -> Option<Range<usize>> {
+    pub(super) fn next(&self, rest: &mut Rest) -> Option<(Range<usize>, u32)> {
+        let Rest { extent, last } = rest;
         loop {
-            if rest.again > 0 {
-                rest.again -= 1;
-                return Some(rest.last.clone());
+            if extent.first == extent.end {
+                let again = std::mem::take(&mut extent.again);
+                return (again > 0).then(|| (last.clone(), again));
             }
-            let Extent { first, end, again } = &mut rest.extent;
-            if first == end {
-                rest.again = std::mem::take(again);
-                if rest.again == 0 {
-                    return None;
-                }
-                continue;
-            }
-            let at = *first as usize;
+            let at = extent.first as usize;
             let (head_len, length) = match self.bytes[at] {
                 LINK => {
-                    *first = self.number(at + 1);
+                    extent.first = self.number(at + 1);
                     continue;
                 }
                 AGAIN => {
-                    rest.again = self.number(at + 1);
-                    *first = place(at + AGAIN_BYTES);
-                    continue;
+                    extent.first = place(at + AGAIN_BYTES);
+                    return Some((last.clone(), self.number(at + 1)));
                 }
                 LONG => (LONG_HEAD, self.number(at + 1) as usize),
                 short => (1, usize::from(short) - 1),
             };
-            rest.last = at + head_len..at + head_len + length;
-            *first = place(rest.last.end);
-            return Some(rest.last.clone());
+            *last = at + head_len..at + head_len + length;
+            extent.first = place(last.end);
+            return Some((last.clone(), 1));
         }
     }
 
@@ -361,12 +352,9 @@ mod tests {
 
     fn values(lists: &Lists, list: &List) -> Vec<Vec<u8>> {
         let mut rest = Extent::of_bytes(&list.extent().to_bytes()).rest();
-        let next = || {
-            lists
-                .next(&mut rest)
-                .map(|place| lists.value(place).to_vec())
-        };
-        std::iter::from_fn(next).collect()
+        std::iter::from_fn(|| lists.next(&mut rest))
+            .flat_map(|(place, times)| vec![lists.value(place).to_vec(); times as usize])
+            .collect()
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! and, of those that fail, every record by itself, into memory that is thrown away; then the split is mapped without the records so found.
 //! A record is bad if `map` fails on it alone: not when a combiner fails on values of several records, and whatever
 //! memory there is. So all attempts, on whatever worker, leave the same records out. A split without bad records costs nothing.
+//!
+//! Records at which a process ended are known beforehand ([`MapTask::left_out`]), as whoever looks for them has to outlive it.
 
 use mapfold_data::input::{Block, Record, SplitReader};
 use mapfold_terms::{ByteSize, FailClass, Failure, Skipped};
@@ -19,7 +21,7 @@ use crate::{Job, MapTask, Monitor, TaskError};
 /// All that is told of the bad records of one attempt: its report must fit a message.
 const TOLD_MAX: usize = 640 << 10;
 
-/// The bad records of a split, in its order; none if the failure was not that of single records.
+/// The bad records of a split, in its order, with those that are known; no more than those if the failure was not that of single records.
 ///
 /// # Errors
 /// There are more than the task may leave out; or what a map attempt can fail with beside its job's code.
@@ -36,26 +38,41 @@ pub(crate) fn find<J: Job>(
         most: task.skip_bad,
     };
     let mut reader = SplitReader::new(task.split, task.format, record_max);
+    let mut known = task.left_out.iter().peekable();
     let mut records = 0;
     while let Some(block) = reader.next_block().map_err(read_failed)? {
         if monitor.cancelled() {
             return Err(TaskError::Cancelled);
         }
-        let mut emitted = Emitted::new(Sink::new(), budget);
-        match map_block(job, &block, records, budget, &mut emitted) {
-            Err(TaskError::Failed(failure)) if failure.class == FailClass::Job => {
-                drop(emitted);
-                for (number, record) in (records + 1..).zip(block.records()) {
-                    if let Some(failure) = fails_alone(job, &block, &record, budget)? {
-                        found.add(number, &record, failure)?;
-                    }
+        let upto = records + block.record_count();
+        let has_known = known.peek().is_some_and(|bad| bad.record <= upto);
+        if has_known || fails(job, &block, records, budget)? {
+            for (number, record) in (records + 1..).zip(block.records()) {
+                if let Some(bad) = known.next_if(|bad| bad.record == number) {
+                    found.keep(bad.clone());
+                } else if let Some(failure) = fails_alone(job, &block, &record, budget)? {
+                    found.add(number, &record, failure)?;
                 }
             }
-            mapped => mapped?,
         }
-        records += block.record_count();
+        records = upto;
+        monitor.progress(records, reader.bytes_read());
     }
     Ok(found.list)
+}
+
+/// Whether `map` fails on a block, with nothing emitted before.
+fn fails<J: Job>(
+    job: &J,
+    block: &Block<'_>,
+    before: u64,
+    budget: &Budget<'_>,
+) -> Result<bool, TaskError> {
+    let mut emitted = Emitted::new(Sink::new(), budget);
+    match map_block(job, block, before, budget, &mut emitted) {
+        Err(TaskError::Failed(failure)) if failure.class == FailClass::Job => Ok(true),
+        mapped => mapped.map(|()| false),
+    }
 }
 
 /// How `map` fails on one record, with nothing emitted before; `None` if it does not.
@@ -105,13 +122,11 @@ impl Found {
             excerpt: record.bytes[..excerpt_len].to_vec(),
             error,
         };
-        self.told_bytes += 64 + skipped.file.as_bytes().len() + excerpt_len + skipped.error.len();
+        let told_bytes = self.told_bytes + told_bytes(&skipped);
         let most = self.most;
         let too_many = if self.list.len() >= most as usize {
-            Some(format!(
-                "`map` fails on more records than the {most} that may be skipped"
-            ))
-        } else if self.told_bytes > TOLD_MAX {
+            Some(Skipped::too_many(most))
+        } else if told_bytes > TOLD_MAX {
             Some("what is to be told of skipped records does not fit a message".to_owned())
         } else {
             None
@@ -122,7 +137,17 @@ impl Found {
             failure.at = Some(skipped.at());
             return Err(failure.into());
         }
-        self.list.push(skipped);
+        self.keep(skipped);
         Ok(())
     }
+
+    fn keep(&mut self, skipped: Skipped) {
+        self.told_bytes += told_bytes(&skipped);
+        self.list.push(skipped);
+    }
+}
+
+/// About as many as it takes in a message.
+fn told_bytes(skipped: &Skipped) -> usize {
+    64 + skipped.file.as_bytes().len() + skipped.excerpt.len() + skipped.error.len()
 }

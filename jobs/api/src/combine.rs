@@ -9,12 +9,14 @@ use mapfold_data::sort_buffer::RecordTooLong;
 use mapfold_terms::{ByteSize, FailClass, Failure, RunSummary};
 
 use crate::budget::Budget;
+use crate::guard;
 use crate::job::hash_partitions;
 use crate::output::OutputError;
 use crate::partition::NoPartition;
+use crate::shown_key::shown_key;
 use crate::sink::Heap;
 use crate::value::DecodeValueError;
-use crate::{DecodeKeyError, Job, TaskError, Value, ValueOwned, ValueRef};
+use crate::{DecodeKeyError, Job, Key, TaskError, Value, ValueOwned, ValueRef};
 
 /// Why records could not be merged, reduced or written.
 #[derive(Debug, thiserror::Error)]
@@ -140,7 +142,13 @@ pub(crate) fn fold_bucket<J: Job>(
 /// Applies the combiner of a job that has one. Through the constant each time, so that it is inlined where it is called.
 #[inline]
 pub(crate) fn fold<J: Job>(job: &J, key: &[u8], sum: &mut ValueOwned<J>, value: ValueRef<'_, J>) {
-    J::FOLD.expect("the job folds")(job, key, sum, value);
+    guard::naming(
+        || {
+            let key = shown_key(&J::Key::kind(), key);
+            format!("cannot combine values of key `{key}`")
+        },
+        || J::FOLD.expect("the job folds")(job, key, sum, value),
+    );
 }
 
 #[cfg(test)]

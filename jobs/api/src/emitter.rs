@@ -9,7 +9,7 @@ use mapfold_data::merge::Push;
 use mapfold_data::partition::partition_of_hash;
 use mapfold_data::run::{Run, RunBytes, Segment};
 use mapfold_data::sort_buffer::SortBuffer;
-use mapfold_terms::{ByteSize, Counters, Digest, Format, RunSummary, Staged};
+use mapfold_terms::{ByteSize, Counters, Digest, Format, PartitionId, RunSummary, Staged};
 
 use crate::budget::Budget;
 use crate::combine::{MergeError, combine, combine_runs, fold};
@@ -19,7 +19,7 @@ use crate::partition::partition_of;
 use crate::sink::Sink;
 use crate::spills::Spills;
 use crate::state::State;
-use crate::{Attempt, Job, Key, KeyRef, Record, Rows, Value, ValueOwned, ValueRef};
+use crate::{Attempt, Job, Key, KeyRef, Partition, Record, Rows, Value, ValueOwned, ValueRef};
 
 /// Where `map` puts keys and values.
 pub struct Emitter<'a, J: Job> {
@@ -350,14 +350,8 @@ impl<J: Job> Emitted<J> {
         let Sink { table, buffer } = &mut self.sink;
         if J::FOLD.is_none() {
             writer = writer.expecting(buffer.record_bytes());
-            if let Err(error) = settle(job, budget, buffer) {
-                buffer.clear();
-                return Err(error);
-            }
-            buffer.sort_and_drain(|partition, key, value, repeats| match repeats {
-                true => writer.push_again(partition, key, value),
-                false => writer.push(partition, key, value),
-            })?;
+            settle(job, budget, buffer)?;
+            buffer.sort_and_drain(|record| writer.push_counted(record))?;
             return Ok(writer.finish()?);
         }
         table.flush(|key, sum, acc| fold_owned(job, key, sum, &acc));
@@ -372,10 +366,7 @@ impl<J: Job> Emitted<J> {
         let mut decoded = Vec::new();
         table.drain_by_partition(
             budget.partitions,
-            |key| {
-                let key = <J::Key as Key>::decode(key, &mut decoded)?;
-                Ok(partition_of(job, of, key, budget.partitions)?)
-            },
+            |key| partition_of_encoded(job, of, key, &mut decoded, budget.partitions),
             |partition, key, value| {
                 let pushed =
                     writer.push_with(partition, key, |out| J::Value::encode_owned(value, out));
@@ -496,9 +487,18 @@ fn settle<J: Job>(job: &J, budget: &Budget<'_>, buffer: &mut SortBuffer) -> Resu
     let mut decoded = Vec::new();
     buffer.settle(|key| match J::PARTITION {
         None => Ok(budget.partitioner.of(group_of::<J>(key))),
-        Some(of) => {
-            let key = <J::Key as Key>::decode(key, &mut decoded)?;
-            Ok(partition_of(job, of, key, budget.partitions)?)
-        }
+        Some(of) => partition_of_encoded(job, of, key, &mut decoded, budget.partitions),
     })
+}
+
+/// The partition that the job gives a key, which is told encoded.
+fn partition_of_encoded<J: Job>(
+    job: &J,
+    of: Partition<J>,
+    key: &[u8],
+    decoded: &mut Vec<u8>,
+    partitions: u32,
+) -> Result<PartitionId, MergeError> {
+    let key = <J::Key as Key>::decode(key, decoded)?;
+    Ok(partition_of(job, of, key, partitions)?)
 }

@@ -21,6 +21,8 @@ use crate::{AttemptError, JobError};
 pub(crate) struct Panicked {
     message: String,
     place: Option<Place>,
+    /// What it could not do, if that was said by [`naming`].
+    what: Option<String>,
 }
 
 /// Where a panic began.
@@ -47,6 +49,7 @@ thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
     static NO_BACKTRACES: Cell<bool> = const { Cell::new(false) };
     static PLACE: RefCell<Option<Place>> = const { RefCell::new(None) };
+    static WHAT: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 /// Runs `body`; a panic in it becomes an error. What `body` borrowed may be half changed then: give
@@ -64,7 +67,27 @@ pub(crate) fn catch<T>(body: impl FnOnce() -> T) -> Result<T, Panicked> {
             .or_else(|| payload.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "(no message)".to_owned()),
         place: PLACE.take(),
+        what: WHAT.take(),
     })
+}
+
+/// Runs `body`; if it panics, `what` says what could not be done, to whoever catches it. Costs nothing if it does not.
+#[inline]
+pub(crate) fn naming<T>(what: impl FnOnce() -> String, body: impl FnOnce() -> T) -> T {
+    let unwound = Unwound(Some(what));
+    let result = body();
+    std::mem::forget(unwound);
+    result
+}
+
+/// Dropped only by a panic.
+struct Unwound<F: FnOnce() -> String>(Option<F>);
+
+impl<F: FnOnce() -> String> Drop for Unwound<F> {
+    #[cold]
+    fn drop(&mut self) {
+        WHAT.set(self.0.take().map(|what| what()));
+    }
 }
 
 /// Runs `body`, in which many panics are expected: a backtrace takes milliseconds to put into words.
@@ -79,12 +102,12 @@ impl Panicked {
     /// As a failure of the job.
     pub(crate) fn failure(&self) -> Failure {
         let backtrace = self.place.as_ref().map(|place| &place.backtrace);
-        Failure {
-            backtrace: backtrace
-                .filter(|trace| trace.status() == BacktraceStatus::Captured)
-                .map(ToString::to_string),
-            ..Failure::new(FailClass::Job, self)
-        }
+        let mut failure = Failure::new(FailClass::Job, self);
+        failure.chain.splice(0..0, self.what.clone());
+        failure.backtrace = backtrace
+            .filter(|trace| trace.status() == BacktraceStatus::Captured)
+            .map(ToString::to_string);
+        failure
     }
 }
 
@@ -163,5 +186,17 @@ mod tests {
             "{caught}"
         );
         assert!(matches!(catch(|| 5), Ok(5)));
+    }
+
+    #[test]
+    fn what_was_to_be_done_is_told_of_a_panic_and_of_no_later_one() {
+        let told = |body: fn()| catch(body).unwrap_err().failure().chain;
+        let named = told(|| naming(|| "cannot".to_owned(), || panic!("it is late")));
+        assert!(named[0] == "cannot" && named[1].ends_with("it is late"));
+        let after = told(|| {
+            naming(|| "could".to_owned(), || ());
+            panic!("it is later")
+        });
+        assert!(after.len() == 1 && after[0].ends_with("it is later"));
     }
 }

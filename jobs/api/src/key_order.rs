@@ -48,7 +48,7 @@ impl<'a> KeyOrder<'a> {
     fn spill(&mut self) -> Result<(), MergeError> {
         let mut writer = self.budget.run_writer(ByteSize(0));
         self.buffer
-            .sort_and_drain(|partition, key, value, _| writer.push(partition, key, value))?;
+            .sort_and_drain(|record| writer.push_counted(record))?;
         if self.spills.merge_is_next() {
             self.buffer = SortBuffer::new();
         } else {
@@ -65,8 +65,9 @@ impl<'a> KeyOrder<'a> {
         mut each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
     ) -> Result<ByteSize, E> {
         if self.spills.is_empty() {
-            self.buffer
-                .sort_and_drain(|_, key, value, _| each(key, value))?;
+            self.buffer.sort_and_drain(|record| {
+                (0..record.times).try_for_each(|_| each(record.key, record.value))
+            })?;
             return Ok(ByteSize(0));
         }
         self.spill()?;

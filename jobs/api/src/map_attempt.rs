@@ -50,21 +50,23 @@ pub(crate) fn map_attempt<J: Job>(
         budget: &budget,
         monitor,
     };
-    let mut done = match pass.run(&[]) {
+    let mut bad = task.left_out.to_vec();
+    let mut done = match pass.run(&bad) {
         Err(TaskError::Failed(failure)) if failure.class == FailClass::Job && task.skip_bad > 0 => {
-            let bad = guard::without_backtraces(|| {
+            bad = guard::without_backtraces(|| {
                 bad_records::find(job, task, record_max, &budget, monitor)
             })?;
-            if bad.is_empty() {
+            if bad.len() == task.left_out.len() {
                 return Err(TaskError::Failed(failure));
             }
-            let mut done = pass.run(&bad)?;
-            done.report.counters.add(SKIPPED_COUNTER, bad.len() as i64);
-            done.report.skipped = bad;
-            done
+            pass.run(&bad)?
         }
         done => done?,
     };
+    if !bad.is_empty() {
+        done.report.counters.add(SKIPPED_COUNTER, bad.len() as i64);
+        done.report.skipped = bad;
+    }
     done.report.elapsed = started.elapsed();
     Ok(done)
 }

@@ -6,19 +6,19 @@
 use mapfold_data::merge::{self, Cursor, Merge};
 use mapfold_data::partition::Partitioner;
 use mapfold_data::run::{ReadRunError, Segment};
-use mapfold_terms::{ByteSize, Counters, Format, RecordAt, excerpt};
+use mapfold_terms::{ByteSize, Counters, Format};
 
 use crate::budget::Budget;
 use crate::combine::{JobMerge, MergeError, combine, fold_bucket};
 use crate::guard::{self, Failed};
 use crate::job::{group_of, hash_partitions};
 use crate::key_order::KeyOrder;
+use crate::notes::Notes;
 use crate::output::Output;
+use crate::shown_key::shown_key;
 use crate::state::State;
 use crate::values::GroupEnd;
-use crate::{
-    Attempt, Job, JobError, Key, Monitor, ReduceDone, ReduceTask, Rows, TaskError, Value, Values,
-};
+use crate::{Attempt, Job, Key, Monitor, ReduceDone, ReduceTask, Rows, TaskError, Value, Values};
 
 /// Groups reduced between two looks at the monitor.
 const GROUPS_A_ROUND: u32 = 4096;
@@ -81,6 +81,10 @@ fn reduce<J: Job>(
     let inputs = std::mem::take(&mut task.inputs);
     let shares = Shares::of::<J>(task.memory);
     let width = merge::width_for(shares.cursors);
+    let mut notes = Notes::at(task.notes);
+    if J::FOLD.is_some() {
+        notes.combines();
+    }
     let narrowed = guarded(|| {
         merge::reduce_width(inputs, width, task.scratch, |segments, push| {
             combine(job, segments, task.partitions, shares.folds, push)
@@ -90,6 +94,7 @@ fn reduce<J: Job>(
     let mut output = Output::staged(task.part_folder, token, task.partition, task.part_codec)?;
     let attempt = Attempt::of_reduce(&task, monitor);
     let mut round = Round::new(job, &mut output, task.format, &attempt);
+    round.notes = notes;
     let spilled = if J::FOLD.is_some() {
         fold_all(&mut round, &attempt, shares, &narrowed.segments, &so_far)?
     } else {
@@ -195,6 +200,7 @@ fn fold_all<J: Job>(
         })??;
     }
     drop(merge);
+    round.notes.rests();
     guarded(|| {
         left.finish(|key, value| {
             if round.groups.is_multiple_of(u64::from(GROUPS_A_ROUND)) {
@@ -248,6 +254,7 @@ pub(crate) struct Round<'a, J> {
     /// The job's own.
     state: State,
     attempt: &'a Attempt<'a>,
+    notes: Notes,
     pub(crate) groups: u64,
 }
 
@@ -267,6 +274,7 @@ impl<'a, J: Job> Round<'a, J> {
             format,
             state: State::default(),
             attempt,
+            notes: Notes::NOWHERE,
             groups: 0,
         }
     }
@@ -279,6 +287,12 @@ impl<'a, J: Job> Round<'a, J> {
         mut values: Values<'_, J>,
     ) -> Result<GroupEnd, Stop> {
         let decoded = <J::Key as Key>::decode(key, &mut self.decoded).map_err(MergeError::from)?;
+        let (number, partition) = (self.groups + 1, self.attempt.id().task.index);
+        self.notes.reduces(number, key);
+        let cannot = move || {
+            let key = shown_key(&J::Key::kind(), key);
+            format!("cannot reduce key `{key}` (key {number} of partition {partition})")
+        };
         let mut rows = Rows::new(
             self.output,
             &mut self.counters,
@@ -286,13 +300,14 @@ impl<'a, J: Job> Round<'a, J> {
             self.format,
             self.attempt,
         );
-        let reduced = self.job.reduce(decoded, &mut values, &mut rows);
+        let reduced = guard::naming(cannot, || self.job.reduce(decoded, &mut values, &mut rows));
         self.output.check()?;
         let end = values.finish()?;
         if let Err(error) = reduced {
-            return Err(self.stopped().unwrap_or_else(|| failed(&error, key)));
+            let failed = || Stop::Task(Failed::with(&error).at(cannot).into());
+            return Err(self.stopped().unwrap_or_else(failed));
         }
-        self.groups += 1;
+        self.groups = number;
         Ok(end)
     }
 }
@@ -301,6 +316,7 @@ impl<J: Job> Round<'_, J> {
     /// After the last group: the job may write what it has kept.
     pub(crate) fn end(&mut self) -> Result<(), Stop> {
         const WHAT: &str = "the end of the reduce attempt (`finish_reduce`) failed";
+        self.notes.finishes(self.groups);
         let mut rows = Rows::new(
             self.output,
             &mut self.counters,
@@ -325,13 +341,4 @@ impl<J: Job> Round<'_, J> {
         let stops = self.attempt.cancelled();
         stops.then_some(Stop::Task(TaskError::Cancelled))
     }
-}
-
-/// The job's own error, with the key at which it happened.
-fn failed(error: &JobError, key: &[u8]) -> Stop {
-    let failure = Failed::with(error).at(|| {
-        let shown = &key[..key.len().min(RecordAt::EXCERPT_MAX)];
-        format!("cannot reduce key `{}`", excerpt(shown))
-    });
-    Stop::Task(failure.into())
 }

@@ -10,7 +10,7 @@ use mapfold_data::run::{RunBytes, Segment};
 use mapfold_data::scratch::Scratch;
 use mapfold_terms::{
     AttemptId, Boundaries, ByteSize, Codec, Counters, Failure, Format, JobInfo, MapReport,
-    PartitionId, Partitioning, Plan, Split, Staged,
+    PartitionId, Partitioning, Plan, Skipped, Split, Staged,
 };
 use serde::{Deserialize, Serialize};
 
@@ -107,6 +107,8 @@ pub struct MapTask<'a> {
     pub in_memory_max: ByteSize,
     /// Records that may be left out because `map` fails on them. One more fails the attempt.
     pub skip_bad: u32,
+    /// Those of them that are known before the first record is mapped, in the order of the split: earlier processes of this attempt have ended at them.
+    pub left_out: &'a [Skipped],
     /// For spills and the run.
     pub scratch: &'a Scratch,
     /// How the part file is packed, of a job without reduce tasks.
@@ -158,6 +160,8 @@ pub struct ReduceTask<'a> {
     /// The part file is made in this folder, which other attempts share, as
     /// [`attempt_part_name`](mapfold_data::part::attempt_part_name).
     pub part_folder: &'a Path,
+    /// Where to note which key is at hand ([`AtHand`](crate::border::AtHand)), for whoever may find the attempt's process dead.
+    pub notes: Option<&'a Path>,
 }
 
 /// What a reduce attempt did.

@@ -381,6 +381,7 @@ impl<J: Job> Stage<J> {
                 memory: how.memory,
                 in_memory_max: MEMORY,
                 skip_bad: 0,
+                left_out: &[],
                 scratch: &scratch,
                 part_codec: Codec::Plain,
                 part_folder: &part_folder,
@@ -444,6 +445,7 @@ impl<J: Job> Stage<J> {
             scratch: &scratch,
             part_codec: Codec::Plain,
             part_folder,
+            notes: None,
         };
         let done = self.runner.reduce(task, &Unwatched)?;
         tried.counters.merge(&done.counters);

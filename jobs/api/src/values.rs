@@ -80,12 +80,18 @@ impl<'a, J: Job> Values<'a, J> {
     )]
     pub fn next(&mut self) -> Option<ValueRef<'_, J>> {
         match &mut self.0 {
-            Source::Folded(_, Given(true)) => None,
-            Source::Folded(value, given) => {
-                given.0 = true;
-                Some(J::Value::borrow(value))
-            }
+            Source::Folded(value, given) => given.take().map(|()| J::Value::borrow(value)),
             Source::Streamed(group) => group.next::<J>(),
+        }
+    }
+
+    /// The next value, and how often it is known to come, one after the other; the next call goes on after those. More of it may still come. For
+    /// jobs to which a value that comes a million times is less work than a million values.
+    #[inline]
+    pub fn next_times(&mut self) -> Option<(ValueRef<'_, J>, u64)> {
+        match &mut self.0 {
+            Source::Folded(value, given) => given.take().map(|()| (J::Value::borrow(value), 1)),
+            Source::Streamed(group) => group.next_times::<J>(),
         }
     }
 
@@ -102,7 +108,9 @@ impl<'a, J: Job> Values<'a, J> {
                 records: 1,
             }),
             Source::Streamed(mut group) => {
-                while group.advance::<J>() {}
+                while group.advance::<J>() {
+                    group.records += u64::from(group.stream.skip_same());
+                }
                 let more = group.at == At::Next;
                 group.error.map_or(
                     Ok(GroupEnd {
@@ -116,11 +124,32 @@ impl<'a, J: Job> Values<'a, J> {
     }
 }
 
+impl Given {
+    /// Something, the first time.
+    fn take(&mut self) -> Option<()> {
+        (!std::mem::replace(&mut self.0, true)).then_some(())
+    }
+}
+
 impl Group<'_> {
     fn next<J: Job>(&mut self) -> Option<ValueRef<'_, J>> {
         if !self.advance::<J>() {
             return None;
         }
+        self.value::<J>()
+    }
+
+    fn next_times<J: Job>(&mut self) -> Option<(ValueRef<'_, J>, u64)> {
+        if !self.advance::<J>() {
+            return None;
+        }
+        let more = u64::from(self.stream.skip_same());
+        self.records += more;
+        Some((self.value::<J>()?, 1 + more))
+    }
+
+    /// That of the record at which the stream stands.
+    fn value<J: Job>(&mut self) -> Option<ValueRef<'_, J>> {
         match J::Value::decode(self.stream.value()) {
             Ok(value) => Some(value),
             Err(error) => {

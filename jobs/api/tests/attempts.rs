@@ -33,7 +33,10 @@ impl<const FOLDS: bool> Job for Count<FOLDS> {
     const NAME: &'static str = if FOLDS { "folded" } else { "listed" };
     const SUMMARY: &'static str = "count words between blanks";
     const FOLD: Option<Fold<Self>> = if FOLDS {
-        Some(|_, _, sum, n| *sum += n)
+        Some(|_, word, sum, n| {
+            assert_ne!(word, b"clash", "a word the combiner does not like");
+            *sum += n;
+        })
     } else {
         None
     };
@@ -63,6 +66,7 @@ impl<const FOLDS: bool> Job for Count<FOLDS> {
         if word == "refuse" {
             return Err("a word the job refuses".into());
         }
+        assert_ne!(word, "scare", "a key the job does not like");
         rows.row(word, counts.owned().sum::<u64>());
         Ok(())
     }
@@ -212,6 +216,7 @@ fn run(job: &str, folder: &Path, text: &str, how: How) -> Result<Left, TaskError
             memory: ByteSize(how.memory),
             in_memory_max: ByteSize(how.memory),
             skip_bad: 0,
+            left_out: &[],
             scratch: &scratch,
             part_codec: Codec::Plain,
             part_folder: folder,
@@ -240,6 +245,7 @@ fn run(job: &str, folder: &Path, text: &str, how: How) -> Result<Left, TaskError
             scratch: &scratch,
             part_codec: Codec::Plain,
             part_folder: &part_folder,
+            notes: None,
         };
         let done = runner.reduce(task, &Unwatched)?;
         let part = fs::read_dir(&part_folder)
@@ -501,6 +507,48 @@ fn an_error_in_reduce_names_the_key() {
     let failure = failure(run("listed", folder.path(), "one refuse two\n", how));
     assert_eq!(
         failure.chain,
-        ["cannot reduce key `refuse`", "a word the job refuses"]
+        [
+            "cannot reduce key `refuse` (key 2 of partition 0)",
+            "a word the job refuses"
+        ]
     );
+}
+
+#[test]
+fn a_panic_in_reduce_names_the_key() {
+    for job in ["listed", "folded"] {
+        let folder = tempfile::tempdir().unwrap();
+        let how = How {
+            split_size: 1 << 20,
+            memory: 1 << 20,
+            partitions: 1,
+        };
+        let failure = failure(run(job, folder.path(), "one scare two\n", how));
+        let [place, panic] = failure.chain.as_slice() else {
+            panic!("{failure:?}");
+        };
+        assert_eq!(place, "cannot reduce key `scare` (key 2 of partition 0)");
+        assert!(panic.contains("a key the job does not like"), "{failure:?}");
+    }
+}
+
+/// On its way out of `map`, and on that into `reduce`.
+#[test]
+fn a_panic_in_a_combiner_names_the_key() {
+    for split_size in [1 << 20, 1] {
+        let folder = tempfile::tempdir().unwrap();
+        let how = How {
+            split_size,
+            memory: 1 << 20,
+            partitions: 1,
+        };
+        let text = "one clash\ntwo clash\n";
+        let failure = failure(run("folded", folder.path(), text, how));
+        let [place, panic] = failure.chain.as_slice() else {
+            panic!("{failure:?}");
+        };
+        assert_eq!(place, "cannot combine values of key `clash`");
+        let said = "a word the combiner does not like";
+        assert!(panic.contains(said), "{failure:?}");
+    }
 }

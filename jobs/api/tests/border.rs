@@ -89,6 +89,14 @@ fn messages() -> String {
         excerpt: b"x".to_vec(),
     };
     let text = |text: &str| text.to_owned();
+    let skipped = Skipped {
+        file: raw("a"),
+        offset: 1,
+        record: 2,
+        bytes: 3,
+        excerpt: b"x".to_vec(),
+        error: text("bad"),
+    };
     let part = PartSummary {
         rows: 1,
         bytes: 2,
@@ -114,6 +122,7 @@ fn messages() -> String {
         memory: ByteSize(1),
         in_memory_max: ByteSize(2),
         skip_bad: 3,
+        left_out: vec![skipped.clone()],
         scratch: raw("/s"),
         part_codec: Codec::Gzip,
         part_folder: raw("/m"),
@@ -141,6 +150,7 @@ fn messages() -> String {
         scratch: raw("/s"),
         part_codec: Codec::Zstd,
         part_folder: raw("/p"),
+        notes: Some(raw("/n")),
     }));
     add(&Ask::Sample {
         plan: Plan {
@@ -175,14 +185,7 @@ fn messages() -> String {
                 spills: 7,
                 counters: counters.clone(),
                 elapsed: Duration::new(8, 9),
-                skipped: vec![Skipped {
-                    file: raw("a"),
-                    offset: 1,
-                    record: 2,
-                    bytes: 3,
-                    excerpt: b"x".to_vec(),
-                    error: text("bad"),
-                }],
+                skipped: vec![skipped.clone()],
                 staged: Some(Staged::of(part)),
             }),
             run,

@@ -180,6 +180,7 @@ fn map_lines(bencher: Bencher<'_, '_>, job: &str, params: &[(&str, &str)], text:
                 memory: ByteSize::gib(1),
                 in_memory_max: ByteSize::gib(1),
                 skip_bad: 0,
+                left_out: &[],
                 scratch: &scratch.scratch("bench"),
                 part_codec: Codec::Plain,
                 part_folder: folder.path(),

@@ -26,7 +26,7 @@ pub(crate) enum FieldError {
     Column(#[from] ColumnError),
     #[error("it is no JSON object")]
     NoJson(#[source] serde_json::Error),
-    #[error("there is no field `{name}`")]
+    #[error("there is no field `{name}`, or it is null")]
     Missing { name: String },
     #[error("field `{name}` is no number: `{}`", text.escape_ascii())]
     Number {
@@ -217,8 +217,14 @@ mod tests {
     #[test]
     fn what_is_no_object_or_has_no_such_member_is_told() {
         for (record, want) in [
-            (&br#"{"user":"ann"}"#[..], "there is no field `size`"),
-            (br#"{"user":null,"size":1}"#, "there is no field `user`"),
+            (
+                &br#"{"user":"ann"}"#[..],
+                "there is no field `size`, or it is null",
+            ),
+            (
+                br#"{"user":null,"size":1}"#,
+                "there is no field `user`, or it is null",
+            ),
             (b"[1,2]", "it is no JSON object"),
             (br#"{"user":"ann","size":1"#, "it is no JSON object"),
             (br#"{"user":"ann","size":1} 2"#, "it is no JSON object"),

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::unpack;
+
 /// A streaming job. Commands are cut into arguments by spaces, as `mapfold stream --help` tells.
 ///
 /// By default it is one of texts, whose keys end at the first TAB.
@@ -111,6 +113,11 @@ impl Shipped {
             true => Err(name),
             false => Ok(Self::new(name, path)),
         }
+    }
+
+    /// Whether it is unpacked, as its name tells, where it goes with a job as an archive.
+    pub fn is_archive(&self) -> bool {
+        unpack::packing(&self.path).is_some()
     }
 
     /// Where it is here.

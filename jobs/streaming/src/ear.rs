@@ -113,10 +113,7 @@ impl Ear {
         mut pair: impl FnMut(&[u8], &[u8]) -> Result<(), JobError>,
     ) -> Result<(), JobError> {
         match self {
-            Self::Lines(fields) => heard.lines.finish(|line| {
-                let (key, value) = fields.split(line);
-                pair(key, value)
-            }),
+            Self::Lines(fields) => heard.lines.finish(fields.to(pair)),
             Self::Keys => heard.lines.finish(|line| pair(line, &[])),
             Self::Items(take) => match take_pairs(*take, &heard.open, &mut pair)? {
                 [] => Ok(()),
@@ -133,27 +130,20 @@ impl Heard {
         mut piece: &[u8],
         mut pair: impl FnMut(&[u8], &[u8]) -> Result<(), JobError>,
     ) -> Result<(), JobError> {
-        let mut split = |line: &[u8]| {
-            let (key, value) = fields.split(line);
-            pair(key, value)
-        };
         let Some(separator) = fields.first_byte() else {
-            return self.lines.push(piece, split);
+            return self.lines.push(piece, fields.to(pair));
         };
         if !self.lines.are_closed()
             && let Some(end) = memchr(b'\n', piece)
         {
             let open;
             (open, piece) = piece.split_at(end + 1);
-            self.lines.push(open, &mut split)?;
+            self.lines.push(open, fields.to(&mut pair))?;
         }
         if self.lines.are_closed() {
             piece = pairs::cut(piece, separator, &mut pair)?;
         }
-        self.lines.push(piece, |line| {
-            let (key, value) = fields.split(line);
-            pair(key, value)
-        })
+        self.lines.push(piece, fields.to(pair))
     }
 
     fn items(

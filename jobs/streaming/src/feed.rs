@@ -90,6 +90,24 @@ impl Feed {
     }
 }
 
+/// Appends what is in `fed` from `begin` on so many times more, or until there are `bytes_max` or more. Tells how often.
+#[inline]
+pub(crate) fn put_again(fed: &mut Vec<u8>, begin: usize, times: u64, bytes_max: usize) -> u64 {
+    let once = fed.len() - begin;
+    if times == 0 || once == 0 {
+        return times;
+    }
+    let room = bytes_max.saturating_sub(fed.len()).div_ceil(once);
+    let times = usize::try_from(times).map_or(room, |times| times.min(room));
+    let end = fed.len() + times * once;
+    while fed.len() < end {
+        // Twice as much each time.
+        let more = (fed.len() - begin).min(end - fed.len());
+        fed.extend_from_within(begin..begin + more);
+    }
+    times as u64
+}
+
 /// The begin of a line: a key and the separator. To append a known number of bytes takes a few instructions, and a call else.
 pub(crate) struct Line {
     bytes: [u8; Self::MAX],
@@ -131,6 +149,18 @@ mod tests {
             assert_eq!(same, out);
         }
         out
+    }
+
+    #[test]
+    fn what_is_put_again_is_the_same_and_stops_when_there_is_enough() {
+        for times in [0, 1, 2, 3, 7, 100] {
+            let mut fed = b"before ab\n".to_vec();
+            let put = put_again(&mut fed, 7, times, 40);
+            assert_eq!(put, times.min(10), "{times}");
+            let again = "ab\n".repeat(usize::try_from(put).unwrap());
+            assert_eq!(fed, format!("before ab\n{again}").as_bytes());
+        }
+        assert_eq!(put_again(&mut vec![b'x'; 10], 5, 3, 10), 0);
     }
 
     #[test]

@@ -27,6 +27,17 @@ impl Fields {
         }
     }
 
+    /// What cuts each line and gives its key and value to `pair`.
+    pub(crate) fn to<E>(
+        &self,
+        mut pair: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
+    ) -> impl FnMut(&[u8]) -> Result<(), E> {
+        move |line| {
+            let (key, value) = self.split(line);
+            pair(key, value)
+        }
+    }
+
     /// Key and value. The separator between them belongs to neither; a line with too few of them is a key with an empty value.
     pub(crate) fn split<'a>(&self, line: &'a [u8]) -> (&'a [u8], &'a [u8]) {
         let length = self.separator.needle().len();

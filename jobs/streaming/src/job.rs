@@ -10,7 +10,7 @@ use mapfold_job::{
 
 use crate::aggregate::{self, Aggregate};
 use crate::conf::{Conf, KeyClass, PartitionBy, Reducer};
-use crate::feed::Feed;
+use crate::feed::{self, Feed};
 use crate::gathered::Gathered;
 use crate::key_spec::KeySpecs;
 use crate::kind::{Kind, Kinds};
@@ -106,13 +106,18 @@ impl Job for Streaming {
                 let mut out = self.reduce_out(true, rows);
                 running.start(role, &out)?;
                 let line = self.feed.line(key);
-                while let Some(value) = values.next() {
-                    match &line {
-                        Some(line) => line.put(value, fed),
-                        None => self.feed.put(key, value, fed),
-                    }
-                    if fed.len() >= FEED_BYTES {
-                        running.feed_all(role, fed, &mut out)?;
+                while let Some((value, mut times)) = values.next_times() {
+                    while times > 0 {
+                        let begin = fed.len();
+                        match &line {
+                            Some(line) => line.put(value, fed),
+                            None => self.feed.put(key, value, fed),
+                        }
+                        times -= 1;
+                        times -= feed::put_again(fed, begin, times, FEED_BYTES);
+                        if fed.len() >= FEED_BYTES {
+                            running.feed_all(role, fed, &mut out)?;
+                        }
                     }
                 }
                 *rows.state() = reducing;

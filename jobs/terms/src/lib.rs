@@ -38,8 +38,9 @@ pub use partitioning::{Boundaries, Partitioning};
 pub use plan::{Codec, Fingerprint, InputFile, Piece, Plan, Split};
 pub use raw_path::RawPath;
 pub use report::{
-    Counters, FailReason, FailedAttempt, JobEnd, JobEntry, JobReport, JobStage, JobState,
-    JobStatus, Notice, NoticeKind, PhaseStatus, Progress, TaskTiming, WorkerState, WorkerStatus,
+    AttemptStatus, Counters, FailReason, FailedAttempt, JobEnd, JobEntry, JobReport, JobStage,
+    JobState, JobStatus, Notice, NoticeKind, PhaseStatus, Progress, TaskTiming, WorkerState,
+    WorkerStatus,
 };
 pub use roughly::roughly;
 pub use size::{ByteSize, ByteSizeError};

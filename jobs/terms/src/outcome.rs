@@ -75,6 +75,11 @@ impl Skipped {
     /// Bytes kept of a record, and of what was said of it.
     pub const TEXT_MAX: usize = 256;
 
+    /// What is told when there are more than `most` of them.
+    pub fn too_many(most: u32) -> String {
+        format!("`map` fails on more records than the {most} that may be skipped")
+    }
+
     /// Its place, with as much of it as is shown of records.
     pub fn at(&self) -> RecordAt {
         let excerpt_len = self.excerpt.len().min(RecordAt::EXCERPT_MAX);

@@ -83,6 +83,20 @@ pub struct Progress {
     pub steps: u64,
 }
 
+/// What a running attempt has last said of how it is going.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptStatus {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// In the words of the job or its program; at most [`AttemptStatus::TEXT_MAX`] bytes.
+    pub text: String,
+}
+
+impl AttemptStatus {
+    /// Some lines of a terminal.
+    pub const TEXT_MAX: usize = 512;
+}
+
 /// Where a job is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum JobState {
@@ -164,6 +178,8 @@ pub struct JobStatus {
     pub slots: u32,
     /// Notices that the asker has not seen, oldest first; at most a few dozen a time.
     pub notices: Vec<Notice>,
+    /// The newest status of a running attempt.
+    pub said: Option<AttemptStatus>,
 }
 
 /// How a job ended.

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use crate::Role;
 
 /// The version of the messages and their encoding.
-pub const PROTOCOL: u16 = 12;
+pub const PROTOCOL: u16 = 13;
 
 /// The engine's version.
 pub const ENGINE: &str = env!("CARGO_PKG_VERSION");

@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use mapfold_terms::{
-    AttemptId, ByteSize, Digest, FileId, JobEntry, JobFile, JobId, JobSpec, JobStatus, MasterEpoch,
-    Order, Outcome, Progress, RawPath, WorkerId, WorkerStatus,
+    AttemptId, AttemptStatus, ByteSize, Digest, FileId, JobEntry, JobFile, JobId, JobSpec,
+    JobStatus, MasterEpoch, Order, Outcome, Progress, RawPath, WorkerId, WorkerStatus,
 };
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -253,6 +253,8 @@ pub struct Heartbeat {
     pub running: Vec<Progress>,
     /// Attempts that ended and whose report is not acknowledged yet.
     pub ended: Vec<AttemptId>,
+    /// What those that run have last said of themselves; of the silent, nothing.
+    pub said: Vec<AttemptStatus>,
 }
 
 /// Why the master does not do what it was asked.

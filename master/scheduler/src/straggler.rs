@@ -173,9 +173,9 @@ impl Scheduler {
                 limit => format!("--task-timeout ends it after {}", roughly(limit)),
             },
             match attempt.task.kind {
-                TaskKind::Map if !limit.is_zero() =>
-                    ", and --isolate tells at which record it stands",
-                _ => "",
+                _ if limit.is_zero() => "",
+                TaskKind::Map => ", and --isolate tells at which record it stands",
+                TaskKind::Reduce => ", and --isolate tells at which key it stands",
             }
         );
         self.notice(Some(attempt.job), NoticeKind::Waiting, text);

@@ -182,6 +182,14 @@ impl Owner {
                 job.progressed();
             }
         }
+        for said in &beat.said {
+            if let Some(job) = self.jobs.active_job(said.attempt.job)
+                && let Some(work) = job.work_mut()
+                && work.tally.said(beat.worker, said)
+            {
+                job.progressed();
+            }
+        }
         let event = Event::Heartbeat {
             worker: beat.worker,
             holds: holds(beat),

@@ -115,6 +115,26 @@ fn a_map_task_that_is_lost_counts_for_the_report_until_another_wins() {
 }
 
 #[test]
+fn the_newest_status_is_that_of_a_running_attempt() {
+    let mut bench = Bench::new(2, 1);
+    let attempts = [bench.launch(TaskId::map(0)), bench.launch(TaskId::map(1))];
+    let mut say = |worker, at: usize, text: &str| {
+        let said = AttemptStatus {
+            attempt: attempts[at],
+            text: text.to_owned(),
+        };
+        bench.tally.said(worker, &said)
+    };
+    assert!(say(WORKER, 1, "half way") && say(WORKER, 0, "begun"));
+    assert!(!say(WORKER, 1, "half way"), "it has said so");
+    assert!(!say(WorkerId(2), 1, "of another"));
+    let newest = bench.tally.newest_said().unwrap();
+    assert_eq!((newest.attempt, &*newest.text), (attempts[0], "begun"));
+    bench.tally.judged(WORKER, attempts[0], None);
+    assert_eq!(bench.tally.newest_said(), None);
+}
+
+#[test]
 fn progress_counts_while_an_attempt_runs_and_never_decreases() {
     let mut bench = Bench::new(2, 1);
     let attempt = bench.launch(TaskId::map(0));

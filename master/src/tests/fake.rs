@@ -98,6 +98,7 @@ impl Fake {
             worker: self.id,
             running: running.collect(),
             ended: Vec::new(),
+            said: Vec::new(),
         };
         self.desk.clone().beat(context::current(), beat).await
     }

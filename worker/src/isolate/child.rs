@@ -33,6 +33,15 @@ pub(super) struct SlotChild {
     killed: bool,
 }
 
+/// Whether a child may tell stacks, which takes it a second or two each.
+#[derive(Clone, Copy)]
+pub(super) enum Stacks {
+    /// If this process was asked for them.
+    IfAsked,
+    /// Nobody would read them.
+    No,
+}
+
 /// What came of waiting.
 pub(super) enum Heard {
     News(News),
@@ -44,9 +53,14 @@ pub(super) enum Heard {
 
 impl SlotChild {
     /// Starts one. It ends with the thread that calls this.
-    pub(super) fn start(settings: &IsolateSettings) -> io::Result<Self> {
+    pub(super) fn start(settings: &IsolateSettings, stacks: Stacks) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
-        let mut child = Command::new(&settings.program)
+        let mut command = Command::new(&settings.program);
+        if let Stacks::No = stacks {
+            command.env("RUST_BACKTRACE", "0");
+            command.env("RUST_LIB_BACKTRACE", "0");
+        }
+        let mut child = command
             .arg("slot")
             .args(["--parent", &std::process::id().to_string()])
             .args(["--data-max", &settings.data_max.bytes().to_string()])

@@ -1,12 +1,12 @@
 //! A look into a plugin by a child that does nothing else.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use mapfold_terms::Failure;
+use mapfold_terms::{Failure, roughly};
 
 use super::IsolateSettings;
-use super::child::{Heard, SlotChild, told_end};
+use super::child::{Heard, SlotChild, Stacks, told_end};
 use super::message::{News, SlotAsk};
 use crate::plugin::{PluginFile, Probed, TryJob};
 
@@ -14,18 +14,19 @@ use crate::plugin::{PluginFile, Probed, TryJob};
 pub(crate) enum Looked {
     /// It has looked.
     Probed(Box<Result<Probed, Box<Failure>>>),
-    /// It has ended, or was killed at the deadline: how, and its last words.
+    /// It has ended, or was killed when the time was over: how, and its last words.
     Ended(String),
 }
 
-/// Has a child look into a plugin, until the deadline.
+/// Has a child look into a plugin, within a time.
 pub(crate) fn look_in_a_child(
     settings: &IsolateSettings,
     file: PluginFile,
     attempt: Option<TryJob>,
-    deadline: Instant,
+    within: Duration,
 ) -> io::Result<Looked> {
-    let mut child = SlotChild::start(settings)?;
+    let mut child = SlotChild::start(settings, Stacks::No)?;
+    let began = Instant::now();
     child.ask(&SlotAsk::Probe { file, attempt })?;
     loop {
         match child.hear() {
@@ -37,8 +38,9 @@ pub(crate) fn look_in_a_child(
                 let how = format!("ended its process, which {}{words}", told_end(status));
                 return Ok(Looked::Ended(how));
             }
-            _ if Instant::now() >= deadline => {
-                return Ok(Looked::Ended("takes for ever".to_owned()));
+            _ if began.elapsed() >= within => {
+                let how = format!("was not done within {}", roughly(within));
+                return Ok(Looked::Ended(how));
             }
             Heard::News(_) | Heard::Nothing => {}
         }

@@ -10,7 +10,9 @@
 //! attempt, which this process made and removes. It is killed with its process group when its attempt is cancelled or stands still for too long, and by the
 //! kernel when this process ends. It serves attempt after attempt, of any job, until one of them kills it.
 
+mod at_hand;
 mod child;
+mod children;
 mod culprit;
 mod ended;
 mod look;
@@ -20,9 +22,9 @@ mod slot;
 mod stillness;
 mod whereabouts;
 
+pub(crate) use children::no_file;
 pub(crate) use look::{Looked, look_in_a_child};
 pub use runner::Isolation;
-pub(crate) use runner::no_file;
 pub use slot::{SlotError, run_slot};
 
 use std::path::PathBuf;

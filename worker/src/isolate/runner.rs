@@ -4,30 +4,27 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 
+use mapfold_data::part::attempt_file_name;
 use mapfold_data::run::{RunBytes, Segment};
-use mapfold_data::scratch::{Scratch, ScratchError, ScratchFile};
+use mapfold_data::scratch::{Scratch, ScratchFile};
 use mapfold_job::border::{Ask, InputAt, RunAt, Told};
 use mapfold_job::{
     BuildError, Catalog, MapDone, MapTask, Monitor, ReduceDone, ReduceTask, Runner, SampleTask,
     SequentialDone, SequentialTask, TaskError, Unwatched,
 };
-use mapfold_terms::{Boundaries, ByteSize, FailClass, Failure, FileId, JobInfo, RawPath, roughly};
+use mapfold_terms::{Boundaries, ByteSize, FailClass, Failure, JobInfo, RawPath, Skipped, roughly};
 
-use super::child::{Heard, SlotChild};
+use super::IsolateSettings;
+use super::at_hand::NotePage;
+use super::children::{Children, Stopped, Watch, no_file, ours};
 use super::culprit::{self, Culprit, Trial};
-use super::ended::{Ended, How, died, killed_after, stood_still};
-use super::message::{News, SlotAsk};
+use super::ended::{Ended, How};
+use super::message::SlotAsk;
 use super::stillness::Stillness;
-use super::{IsolateSettings, data_max_for};
 use crate::plugin::{NoPluginJob, OpenPluginError, PluginFile, PluginJob, TryJob, probe};
 
-/// A job that has not been made by then never will.
-const MAKE_MAX: Duration = Duration::from_secs(20);
-/// To put a stack into words takes a second or two, where there are many names.
-const STACK_MAX: Duration = Duration::from_secs(10);
 /// As the child has it: a record of this size is read however small the memory.
 const RECORD_MAX_LEAST: ByteSize = ByteSize::mib(64);
 
@@ -38,10 +35,7 @@ pub struct Isolation(Arc<Children>);
 impl Isolation {
     /// No children yet.
     pub fn new(settings: IsolateSettings) -> Self {
-        Self(Arc::new(Children {
-            settings,
-            idle: Mutex::default(),
-        }))
+        Self(Arc::new(Children::new(settings)))
     }
 
     /// The same jobs, with every attempt made by a child.
@@ -73,7 +67,7 @@ impl Isolation {
             name: Some(job.name.clone()),
             params: params.clone(),
         };
-        let probed = probe(path, Some(attempt), &self.0.settings);
+        let probed = probe(path, Some(attempt), self.0.settings());
         let probed = probed.map_err(|failure| of_worker(*failure))?;
         if probed.file.id != job.plugin {
             let changed = OpenPluginError::Changed {
@@ -107,15 +101,6 @@ struct NoSuchJob(String);
 struct Isolated {
     catalog: Arc<dyn Catalog>,
     children: Arc<Children>,
-}
-
-/// As many children as attempts ever ran at once.
-#[derive(Debug)]
-struct Children {
-    settings: IsolateSettings,
-    /// Each with the plugin that it has open: one that came with its job has children of its own, so that what it leaves in a process
-    /// harms no other job.
-    idle: Mutex<Vec<(Option<FileId>, SlotChild)>>,
 }
 
 impl Catalog for Isolated {
@@ -163,12 +148,24 @@ impl Runner for IsolatedRunner {
     }
 
     fn map(&self, task: &MapTask<'_>, monitor: &dyn Monitor) -> Result<MapDone, TaskError> {
-        let ask = Ask::map(task, ByteSize(0))?;
-        let made = self.make(ask, task.memory, task.scratch, monitor);
-        let told = made.map_err(|stopped| match stopped {
-            Stopped::Ended(ended) => self.blame(task, *ended, monitor).into(),
-            Stopped::Other(error) => error,
-        })?;
+        let mut left_out = task.left_out.to_vec();
+        let told = loop {
+            let task = MapTask {
+                left_out: &left_out,
+                ..*task
+            };
+            let ask = Ask::map(&task, ByteSize(0))?;
+            match self.make(ask, task.memory, task.scratch, monitor) {
+                Ok(told) => break told,
+                Err(Stopped::Other(error)) => return Err(error),
+                Err(Stopped::Ended(ended)) => {
+                    let skipped = self.blame(&task, *ended, monitor)?;
+                    sweep(&task);
+                    let place = left_out.partition_point(|it| it.record < skipped.record);
+                    left_out.insert(place, skipped);
+                }
+            }
+        };
         let (report, run) = told.mapped()?;
         let RunAt::File(run) = run else {
             if report.staged.is_some() {
@@ -187,9 +184,28 @@ impl Runner for IsolatedRunner {
         let mut kept = Vec::new();
         let places = task.inputs.iter();
         let places = places.map(|segment| place(segment, task.scratch, &mut kept));
-        let ask = Ask::reduce(&task, places.collect::<Result<_, _>>()?)?;
-        self.make(ask, task.memory, task.scratch, monitor)?
-            .reduced()
+        let places = places.collect::<Result<_, _>>()?;
+        let notes = NotePage::new().ok();
+        let task = ReduceTask {
+            notes: notes.as_ref().map(NotePage::path),
+            ..task
+        };
+        let made = self.make(
+            Ask::reduce(&task, places)?,
+            task.memory,
+            task.scratch,
+            monitor,
+        );
+        let told = made.map_err(|stopped| match stopped {
+            Stopped::Ended(mut ended) => {
+                let noted = notes.as_ref();
+                let noted = noted.and_then(|page| page.told(&self.info.key, task.partition));
+                ended.failure.chain.splice(1..1, noted);
+                ended.failure.into()
+            }
+            Stopped::Other(error) => error,
+        })?;
+        told.reduced()
     }
 
     fn sample(&self, task: &SampleTask<'_>) -> Result<Boundaries, TaskError> {
@@ -227,6 +243,39 @@ impl Runner for IsolatedRunner {
 impl Drop for IsolatedRunner {
     fn drop(&mut self) {
         self.free_memory();
+    }
+}
+
+/// Whether a record that ends the attempt's process may be left out.
+fn may_be_skipped(task: &MapTask<'_>, skipped: &Skipped) -> bool {
+    let is_known = |it: &Skipped| it.record == skipped.record;
+    task.left_out.len() < task.skip_bad as usize && !task.left_out.iter().any(is_known)
+}
+
+/// Removes what a dead child has left, so that another can make the same attempt.
+fn sweep(task: &MapTask<'_>) {
+    if let Ok(folder) = task.scratch.folder() {
+        for left in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = left.path();
+            let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
+        }
+    }
+    if task.partitions == 0 {
+        // Rows, in the part and in named outputs.
+        let own = attempt_file_name(task.attempt.token, "");
+        for left in fs::read_dir(task.part_folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            if left
+                .file_name()
+                .as_encoded_bytes()
+                .starts_with(own.as_bytes())
+            {
+                let _ = fs::remove_file(left.path());
+            }
+        }
     }
 }
 
@@ -274,9 +323,7 @@ impl IsolatedRunner {
         let plugin = self.plugin.as_ref().map(|plugin| plugin.id);
         self.children.make(&ask, plugin, memory, scratch, monitor)
     }
-}
 
-impl IsolatedRunner {
     fn slot_ask(&self, ask: Ask) -> SlotAsk {
         SlotAsk::Attempt {
             job: self.info.name.clone(),
@@ -286,16 +333,34 @@ impl IsolatedRunner {
         }
     }
 
+    /// The record that did it, if it may be left out.
+    ///
+    /// # Errors
     /// What is to be told of a map attempt whose process has ended, with the record that did it, if one can be found.
-    fn blame(&self, task: &MapTask<'_>, ended: Ended, monitor: &dyn Monitor) -> Failure {
+    fn blame(
+        &self,
+        task: &MapTask<'_>,
+        ended: Ended,
+        monitor: &dyn Monitor,
+    ) -> Result<Skipped, TaskError> {
         let culprit = match ended.begun {
             true => self.culprit(task, &ended, monitor),
             false => Culprit::Unknown,
         };
         let mut failure = ended.failure;
+        if let Culprit::Record(..) = culprit
+            && task.skip_bad > 0
+            && task.left_out.len() >= task.skip_bad as usize
+        {
+            failure.chain.insert(0, Skipped::too_many(task.skip_bad));
+        }
         match (culprit, ended.how) {
-            (Culprit::Record(at), How::Died) => failure.at = Some(at),
-            (Culprit::Record(at), How::StoodStill { .. }) => {
+            (Culprit::Record(_, mut skipped), _) if may_be_skipped(task, &skipped) => {
+                skipped.error = failure.chain.swap_remove(0);
+                return Ok(*skipped);
+            }
+            (Culprit::Record(at, _), How::Died) => failure.at = Some(at),
+            (Culprit::Record(at, _), How::StoodStill { .. }) => {
                 let alone = roughly(ended.how.trial_max());
                 failure.chain.push(format!(
                     "`map` does not come back within {alone} from this record alone"
@@ -307,6 +372,25 @@ impl IsolatedRunner {
                     .chain
                     .push("it does so without a record, too".to_owned());
             }
+            (Culprit::NotAlone(at), _) => {
+                let by = match self.info.folds {
+                    true => "in the combiner, or by what the job keeps from those before",
+                    false => "by what the job keeps from those before",
+                };
+                let note = format!("`map` comes back from this record alone: it is {by}");
+                failure.chain.push(note);
+                let no_skip = || "--skip-bad puts aside records that do it alone".to_owned();
+                failure.hint.get_or_insert_with(no_skip);
+                failure.at = Some(at);
+            }
+            (Culprit::End, _) => {
+                let after = match self.info.folds {
+                    true => "in the combiner, in `finish_map`, or in writing what was emitted",
+                    false => "in `finish_map`, or in writing what was emitted",
+                };
+                let note = format!("`map` comes back from all records at hand: it is {after}");
+                failure.chain.push(note);
+            }
             (Culprit::Unknown, How::StoodStill { .. }) if ended.begun => {
                 failure.chain.push(format!(
                     "it had mapped {} records, and no record was found that does it alone",
@@ -315,290 +399,63 @@ impl IsolatedRunner {
             }
             (Culprit::Unknown, _) => {}
         }
-        let no_skip = || "what ends its process is not put aside by --skip-bad".to_owned();
-        failure.hint.get_or_insert_with(no_skip);
-        failure
+        Err(failure.into())
     }
 
     fn culprit(&self, task: &MapTask<'_>, ended: &Ended, monitor: &dyn Monitor) -> Culprit {
         let record_max = ByteSize(task.memory.bytes() / 2).max(RECORD_MAX_LEAST);
         let mut search = Stillness::new(Some(ended.how.search_max()));
         let mut trials = 0;
-        culprit::find(task.split, task.format, record_max, ended.done, |split| {
-            trials += 1;
-            // A folder that no dead child has left files in.
-            let Ok(folder) = task.scratch.folder() else {
-                return Trial::Unclear;
-            };
-            let folder = folder.join(format!("trial-{trials}"));
-            if fs::create_dir(&folder).is_err() {
-                return Trial::Unclear;
-            }
-            let ask = Ask::Map {
-                attempt: task.attempt,
-                split,
-                maps: task.maps,
-                format: task.format,
-                partitions: task.partitions,
-                partitioning: task.partitioning.clone(),
-                memory: task.memory,
-                in_memory_max: ByteSize(0),
-                skip_bad: 0,
-                scratch: RawPath::from(folder.as_path()),
-                part_codec: task.part_codec,
-                part_folder: RawPath::from(folder.as_path()),
-            };
-            let ask = self.slot_ask(ask);
-            let watch = Watch {
-                how: ended.how,
-                search: &mut search,
-                monitor,
-            };
-            let trial = self.children.try_out(&ask, task.memory, watch);
-            let _ = fs::remove_dir_all(&folder);
-            trial
-        })
-    }
-}
-
-impl Children {
-    /// Has a child make an attempt that may use `memory` and works in `scratch`; returns what it told at the end.
-    fn make(
-        &self,
-        ask: &SlotAsk,
-        plugin: Option<FileId>,
-        memory: ByteSize,
-        scratch: &Scratch,
-        monitor: &dyn Monitor,
-    ) -> Result<Told, Stopped> {
-        let idle = self.take(plugin);
-        let asked = idle.and_then(|mut child| child.ask(ask).ok().map(|()| child));
-        let child = match asked {
-            Some(child) => child,
-            None => self.start(ask, memory)?,
+        let copies = task.scratch.folder().map(|it| it.join("copies"));
+        let Some(copies) = copies.ok().filter(|it| fs::create_dir(it).is_ok()) else {
+            return Culprit::Unknown;
         };
-        let mut charge = scratch.charge();
-        let limit = monitor.still_max();
-        let mut stillness = Stillness::new(limit.map(killed_after));
-        let (mut begun, mut done) = (false, 0);
-        // Its time begins now, here and at the master.
-        monitor.progress(0, 0);
-        loop {
-            let heard = child.hear();
-            if matches!(heard, Heard::News(_)) {
-                stillness.broken();
-            }
-            match heard {
-                Heard::News(News::Begun) => {
-                    begun = true;
-                    monitor.progress(0, 0);
+        let (split, format, done) = (task.split, task.format, ended.done);
+        let left_out = task.left_out;
+        let culprit = culprit::find(
+            split,
+            format,
+            record_max,
+            done,
+            left_out,
+            &copies,
+            |split| {
+                trials += 1;
+                // A folder that no dead child has left files in.
+                let folder = copies.with_file_name(format!("trial-{trials}"));
+                if fs::create_dir(&folder).is_err() {
+                    return Trial::Unclear;
                 }
-                Heard::News(News::Progress { records, bytes }) => {
-                    done = records.max(done);
-                    monitor.progress(records, bytes);
-                }
-                Heard::News(News::Status(text)) => monitor.status(&text),
-                Heard::News(News::Ended(told)) => {
-                    self.idle().push((plugin, child));
-                    return Ok(told);
-                }
-                // Nobody has asked for them.
-                Heard::Nothing | Heard::News(News::Stands(_) | News::Probed(_) | News::Made(_)) => {
-                }
-                Heard::Ended => {
-                    return Err(Stopped::Ended(Box::new(Ended {
-                        failure: died(child),
-                        how: How::Died,
-                        begun,
-                        done,
-                    })));
-                }
-            }
-            if monitor.cancelled() {
-                return Err(TaskError::Cancelled.into());
-            }
-            if let Some(limit) = limit
-                && stillness.is_over()
-            {
-                let mut failure = stood_still(limit, begun);
-                if begun {
-                    failure.backtrace = stack_of(&child, monitor);
-                }
-                drop(child);
-                return Err(Stopped::Ended(Box::new(Ended {
-                    failure,
-                    how: How::StoodStill { limit },
-                    begun,
-                    done,
-                })));
-            }
-            if charge.is_bounded() {
-                scratch
-                    .measure(&mut charge)
-                    .map_err(|error| no_file(&error))?;
-            }
-        }
-    }
-
-    /// Whether a new child does it again.
-    fn try_out(&self, ask: &SlotAsk, memory: ByteSize, watch: Watch<'_>) -> Trial {
-        let Watch {
-            how,
-            search,
-            monitor,
-        } = watch;
-        let Ok(child) = self.start(ask, memory) else {
-            return Trial::Unclear;
-        };
-        let mut stillness = Stillness::new(Some(MAKE_MAX));
-        let (mut begun, mut done) = (false, 0);
-        while !monitor.cancelled() && !search.is_over() {
-            // Nobody is to think that the attempt stands still.
-            monitor.progress(0, 0);
-            let heard = child.hear();
-            if matches!(heard, Heard::News(_)) {
-                stillness.broken();
-            }
-            match heard {
-                Heard::News(News::Begun) => {
-                    begun = true;
-                    stillness = Stillness::new(Some(how.trial_max()));
-                }
-                Heard::News(News::Progress { records, .. }) => done = records.max(done),
-                Heard::News(News::Ended(_)) => return Trial::Passed,
-                Heard::News(
-                    News::Status(_) | News::Stands(_) | News::Probed(_) | News::Made(_),
-                )
-                | Heard::Nothing => {}
-                Heard::Ended => {
-                    return match how {
-                        How::Died => Trial::Repeats { done },
-                        How::StoodStill { .. } => Trial::Unclear,
-                    };
-                }
-            }
-            if stillness.is_over() {
-                return match how {
-                    How::StoodStill { .. } if begun => Trial::Repeats { done },
-                    _ => Trial::Unclear,
+                let ask = Ask::Map {
+                    attempt: task.attempt,
+                    split,
+                    maps: task.maps,
+                    format: task.format,
+                    partitions: task.partitions,
+                    partitioning: task.partitioning.clone(),
+                    memory: task.memory,
+                    in_memory_max: ByteSize(0),
+                    // One that fails is none that does it.
+                    skip_bad: task.skip_bad,
+                    left_out: Vec::new(),
+                    scratch: RawPath::from(folder.as_path()),
+                    part_codec: task.part_codec,
+                    part_folder: RawPath::from(folder.as_path()),
                 };
-            }
-        }
-        Trial::Unclear
+                let ask = self.slot_ask(ask);
+                let watch = Watch {
+                    how: ended.how,
+                    search: &mut search,
+                    monitor,
+                };
+                let trial = self.children.try_out(&ask, task.memory, watch);
+                let _ = fs::remove_dir_all(&folder);
+                trial
+            },
+        );
+        let _ = fs::remove_dir_all(&copies);
+        culprit
     }
-
-    /// An idle child with that plugin open. If there is none, one with another makes room for a new one.
-    fn take(&self, plugin: Option<FileId>) -> Option<SlotChild> {
-        let mut idle = self.idle();
-        let same = idle.iter().rposition(|(open, _)| *open == plugin);
-        let other = match same {
-            Some(same) => return Some(idle.swap_remove(same).1),
-            None => idle.pop(),
-        };
-        drop(idle);
-        drop(other);
-        None
-    }
-
-    /// Ends the idle children that have a plugin open.
-    fn dismiss(&self, plugin: FileId) {
-        let mut idle = self.idle();
-        let goes = |it: &mut (Option<FileId>, SlotChild)| it.0 == Some(plugin);
-        let gone: Vec<_> = idle.extract_if(.., goes).collect();
-        drop(idle);
-        drop(gone);
-    }
-
-    fn idle(&self) -> MutexGuard<'_, Vec<(Option<FileId>, SlotChild)>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Has a child that does nothing else make a job.
-    fn keeps_records(&self, ask: &SlotAsk) -> Option<bool> {
-        let child = self.start(ask, ByteSize(0)).ok()?;
-        let mut stillness = Stillness::new(Some(MAKE_MAX));
-        while !stillness.is_over() {
-            match child.hear() {
-                Heard::News(News::Made(made)) => return made.ok(),
-                Heard::Ended => return None,
-                Heard::News(_) | Heard::Nothing => {}
-            }
-        }
-        None
-    }
-
-    fn start(&self, ask: &SlotAsk, memory: ByteSize) -> Result<SlotChild, TaskError> {
-        let data_max = self.settings.data_max.max(data_max_for(memory));
-        let settings = IsolateSettings {
-            data_max,
-            ..self.settings.clone()
-        };
-        let mut child = SlotChild::start(&settings).map_err(|error| ours(&error))?;
-        child.ask(ask).map_err(|error| ours(&error))?;
-        Ok(child)
-    }
-}
-
-/// Why an attempt has nothing to tell.
-enum Stopped {
-    /// Its process has ended, for the job's code.
-    Ended(Box<Ended>),
-    /// Something else.
-    Other(TaskError),
-}
-
-/// What a child is watched for that is to do it again, and until when.
-struct Watch<'a> {
-    how: How,
-    search: &'a mut Stillness,
-    monitor: &'a dyn Monitor,
-}
-
-impl From<TaskError> for Stopped {
-    fn from(error: TaskError) -> Self {
-        Self::Other(error)
-    }
-}
-
-impl From<Stopped> for TaskError {
-    fn from(stopped: Stopped) -> Self {
-        match stopped {
-            Stopped::Ended(ended) => ended.failure.into(),
-            Stopped::Other(error) => error,
-        }
-    }
-}
-
-/// Where the attempt of a child stands, if processes are asked for backtraces and it can still say.
-fn stack_of(child: &SlotChild, monitor: &dyn Monitor) -> Option<String> {
-    if !child.ask_where() {
-        return None;
-    }
-    let mut stillness = Stillness::new(Some(STACK_MAX));
-    while !stillness.is_over() && !monitor.cancelled() {
-        // Nobody is to think that the attempt stands still.
-        monitor.progress(0, 0);
-        match child.hear() {
-            Heard::News(News::Stands(stack)) => return Some(stack),
-            Heard::Ended => return None,
-            Heard::News(_) | Heard::Nothing => {}
-        }
-    }
-    None
-}
-
-/// A temporary file is.
-pub(crate) fn no_file(error: &ScratchError) -> TaskError {
-    let failure = Failure {
-        hint: error.hint().map(str::to_owned),
-        ..Failure::new(FailClass::Worker, error)
-    };
-    failure.into()
-}
-
-/// Something of this worker's is lacking.
-fn ours(error: &dyn std::error::Error) -> TaskError {
-    Failure::new(FailClass::Worker, error).into()
 }
 
 #[cfg(test)]

@@ -15,9 +15,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use super::message::{self, News, SlotAsk};
 use super::whereabouts;
 use crate::plugin::{PluginCatalog, PluginFile, look_inside};
-
-/// A job's code may recurse, as it may on a slot's thread.
-const STACK_BYTES: usize = 8 << 20;
+use crate::slots::STACK_BYTES;
 
 /// Why a child cannot serve.
 #[derive(Debug, thiserror::Error)]

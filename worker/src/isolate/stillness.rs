@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::child::{Heard, SlotChild};
+
 /// A look counts for so much at most: a machine that slept, or a worker that was stopped, listened to nobody.
 const LOOK_MAX: Duration = Duration::from_secs(1);
 
@@ -24,9 +26,13 @@ impl Stillness {
         }
     }
 
-    /// Something was heard.
-    pub(super) fn broken(&mut self) {
-        *self = Self::new(self.max);
+    /// Listens to a child; news of it begin the time anew.
+    pub(super) fn listen(&mut self, child: &SlotChild) -> Heard {
+        let heard = child.hear();
+        if matches!(heard, Heard::News(_)) {
+            *self = Self::new(self.max);
+        }
+        heard
     }
 
     /// Looks at the clock, many times a second: whether it has lasted too long.

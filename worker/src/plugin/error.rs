@@ -28,7 +28,7 @@ pub enum OpenPluginError {
         source: NoLibrary,
     },
     /// It is no longer the file that was looked at.
-    #[error("{} has changed since the job began", path.display())]
+    #[error("{} has changed since it was first looked at", path.display())]
     Changed {
         /// The file.
         path: PathBuf,

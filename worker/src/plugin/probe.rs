@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mapfold_job::BuildError;
 use mapfold_job::border::About;
@@ -56,7 +56,7 @@ pub fn probe(
         ..settings.clone()
     };
     let path = file.path.clone();
-    match look_in_a_child(&settings, file, attempt, Instant::now() + PROBE_MAX) {
+    match look_in_a_child(&settings, file, attempt, PROBE_MAX) {
         Ok(Looked::Probed(probed)) => *probed,
         Ok(Looked::Ended(how)) => Err(OpenPluginError::Crashed { path, how }.failure().into()),
         Err(source) => Err(OpenPluginError::Probe { path, source }.failure().into()),

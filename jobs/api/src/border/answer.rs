@@ -52,6 +52,7 @@ fn try_answer(
             memory,
             in_memory_max,
             skip_bad,
+            left_out,
             scratch,
             part_codec,
             part_folder,
@@ -67,6 +68,7 @@ fn try_answer(
                 memory: *memory,
                 in_memory_max: *in_memory_max,
                 skip_bad: *skip_bad,
+                left_out,
                 scratch: &scratch,
                 part_codec: *part_codec,
                 part_folder: part_folder.as_path(),
@@ -87,6 +89,7 @@ fn try_answer(
                 scratch: &scratch,
                 part_codec: ask.part_codec,
                 part_folder: ask.part_folder.as_path(),
+                notes: ask.notes.as_ref().map(RawPath::as_path),
             };
             let done = runner.reduce(task, monitor)?;
             Ok(Told::Reduced(done).into())

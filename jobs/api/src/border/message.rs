@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mapfold_data::scratch::Scratch;
 use mapfold_terms::{
     AttemptId, Boundaries, ByteSize, Codec, FailClass, Failure, Format, MapReport, PartitionId,
-    Partitioning, Plan, RawPath, Split,
+    Partitioning, Plan, RawPath, Skipped, Split,
 };
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +47,9 @@ pub enum Ask {
         in_memory_max: ByteSize,
         /// Records that may be left out.
         skip_bad: u32,
+        /// Those of them that are known, in the order of the split.
+        #[serde(default)]
+        left_out: Vec<Skipped>,
         /// The attempt's scratch folder.
         scratch: RawPath,
         /// How the part file is packed, of a job without reduce tasks.
@@ -104,6 +107,9 @@ pub struct AskReduce {
     pub part_codec: Codec,
     /// Other attempts share it; the part is [`attempt_part_name`](mapfold_data::part::attempt_part_name) there.
     pub part_folder: RawPath,
+    /// A file that begins with the page where what is at hand is noted ([`AtHand`](super::AtHand)), if somebody wants to know.
+    #[serde(default)]
+    pub notes: Option<RawPath>,
 }
 
 /// The segment of one map task.
@@ -193,6 +199,7 @@ impl Ask {
             memory: task.memory,
             in_memory_max,
             skip_bad: task.skip_bad,
+            left_out: task.left_out.to_vec(),
             scratch: folder(task.scratch)?,
             part_codec: task.part_codec,
             part_folder: RawPath::from(task.part_folder),
@@ -222,6 +229,7 @@ impl Ask {
             scratch: folder(task.scratch)?,
             part_codec: task.part_codec,
             part_folder: RawPath::from(task.part_folder),
+            notes: task.notes.map(RawPath::from),
         }))
     }
 

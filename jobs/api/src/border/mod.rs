@@ -21,3 +21,6 @@ pub use about::{About, Formats};
 pub use answer::{Answered, answer};
 pub use export::{Jobs, table};
 pub use message::{Ask, AskReduce, Input, InputAt, MakeJob, RunAt, Told};
+
+pub use crate::notes::AtHand;
+pub use crate::shown_key::shown_key;

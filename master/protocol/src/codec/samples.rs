@@ -6,13 +6,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use mapfold_terms::{
-    AttemptId, ByteSize, Codec, Counters, Digest, FailClass, FailReason, FailedAttempt, Failure,
-    FetchCause, FetchFailure, FileId, Fingerprint, Format, InputFile, InputName, InputsDigest,
-    JobBrief, JobEnd, JobEntry, JobFile, JobFileKind, JobId, JobKey, JobReport, JobSpec, JobStage,
-    JobState, JobStatus, MapReport, MasterEpoch, Notice, NoticeKind, Order, Outcome, PartSummary,
-    PartitionId, Partitioning, PhaseStatus, Piece, Progress, RawPath, RecordAt, ReduceReport,
-    RunSummary, Skipped, Split, Staged, TaskId, TaskTiming, Token, WorkerId, WorkerState,
-    WorkerStatus,
+    AttemptId, AttemptStatus, ByteSize, Codec, Counters, Digest, FailClass, FailReason,
+    FailedAttempt, Failure, FetchCause, FetchFailure, FileId, Fingerprint, Format, InputFile,
+    InputName, InputsDigest, JobBrief, JobEnd, JobEntry, JobFile, JobFileKind, JobId, JobKey,
+    JobReport, JobSpec, JobStage, JobState, JobStatus, MapReport, MasterEpoch, Notice, NoticeKind,
+    Order, Outcome, PartSummary, PartitionId, Partitioning, PhaseStatus, Piece, Progress, RawPath,
+    RecordAt, ReduceReport, RunSummary, Skipped, Split, Staged, TaskId, TaskTiming, Token,
+    WorkerId, WorkerState, WorkerStatus,
 };
 
 use serde::Serialize;
@@ -470,6 +470,13 @@ fn locations() -> Vec<Location> {
     ]
 }
 
+fn attempt_status() -> AttemptStatus {
+    AttemptStatus {
+        attempt: map_attempt(),
+        text: "half way".to_owned(),
+    }
+}
+
 fn heartbeat() -> Heartbeat {
     Heartbeat {
         worker: WorkerId(3),
@@ -481,6 +488,7 @@ fn heartbeat() -> Heartbeat {
             steps: 4,
         }],
         ended: vec![map_attempt()],
+        said: vec![attempt_status()],
     }
 }
 
@@ -538,6 +546,7 @@ fn status(state: JobState) -> JobStatus {
             kind: NoticeKind::Retry,
             text: "m7 runs again".to_owned(),
         }],
+        said: Some(attempt_status()),
     }
 }
 

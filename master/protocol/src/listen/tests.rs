@@ -61,6 +61,7 @@ async fn connections_above_the_cap_are_told_so_until_there_is_room() {
                         worker: mapfold_terms::WorkerId(1),
                         running: Vec::new(),
                         ended: Vec::new(),
+                        said: Vec::new(),
                     },
                 )
                 .await

@@ -335,5 +335,6 @@ pub(crate) fn beat() -> Heartbeat {
         worker: WorkerId(1),
         running: Vec::new(),
         ended: Vec::new(),
+        said: Vec::new(),
     }
 }
