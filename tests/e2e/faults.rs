@@ -308,7 +308,7 @@ fn a_local_worker_killed_while_it_maps() {
 #[test]
 fn a_worker_that_stands_still_within_its_lease_is_overtaken() {
     let sandbox = Sandbox::new();
-    let cluster = Cluster::with_lease(&sandbox, Over::Unix, 3, "20s");
+    let cluster = Cluster::with_lease(&sandbox, Over::Unix, 3, "10m");
     let scene = Scene::on(sandbox, cluster, "hold_map=true");
     let slow = scene.pid_at("map", &[]);
     signal(slow, Signal::STOP);

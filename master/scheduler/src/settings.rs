@@ -108,8 +108,9 @@ impl Default for Settings {
 
 impl Settings {
     /// The same bounds around another lease; the slack, the age at which attempts may get backups, the time to confirm and that to return follow
-    /// it (the time to confirm not below 2 s: on a busy machine an order may take a second, and a lost one is rare; that to return not below 5 s:
-    /// workers look every 2 s whether their master is back, and then have their runs to tell).
+    /// it (the age not above 5 s: a job waits for its slowest task however patient its cluster is with silence; the time to confirm not below 2 s:
+    /// on a busy machine an order may take a second, and a lost one is rare; that to return not below 5 s: workers look every 2 s whether their
+    /// master is back, and then have their runs to tell).
     #[must_use]
     pub fn with_lease(lease: Duration) -> Self {
         let lease_slack = lease / 5;
@@ -117,7 +118,7 @@ impl Settings {
             lease,
             lease_slack,
             runs_awaited: (lease + lease_slack).max(Duration::from_secs(5)),
-            backup_min_age: lease / 2,
+            backup_min_age: (lease / 2).min(Self::default().backup_min_age),
             confirm_within: (lease / 2).max(Duration::from_secs(2)),
             ..Self::default()
         }
@@ -143,6 +144,11 @@ impl Settings {
     /// The scheduler asks for a tick at least so often while it watches anything.
     pub(crate) fn watch_every(&self) -> Duration {
         self.lease / 4
+    }
+
+    /// How often the running attempts of a job are looked through: in the time that makes one of them old enough for a backup, twice.
+    pub(crate) fn look_every(&self) -> Duration {
+        self.watch_every().min(self.backup_min_age / 2)
     }
 
     /// A longer gap between two calls than this means that the master itself did not run.

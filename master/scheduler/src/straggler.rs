@@ -5,7 +5,7 @@
 //! median of those that won. It gets a second attempt on another worker, the backup (Dean and Ghemawat, 3.6), once no other task
 //! wants the slot; the first of the two to report wins, the other is stopped.
 //!
-//! Running attempts are looked through a few times a lease, not at each event; what is found then is all that an event looks at.
+//! Running attempts are looked through every few seconds, not at each event; what is found then is all that an event looks at.
 //! An attempt that was told to stop, or that nobody knows (its order was late), and that goes on without a step for as long, has its slot
 //! lost as well: a job that waited for it would wait for ever.
 //!
@@ -77,7 +77,7 @@ impl Scheduler {
     pub(crate) fn watch_for_stragglers(&mut self, id: JobId) {
         let job = self.jobs.get(&id);
         if job.is_some_and(|job| job.backup && job.state == JobState::Running) {
-            self.arm(Timer::Stragglers(id), self.settings.watch_every());
+            self.arm(Timer::Stragglers(id), self.settings.look_every());
         }
     }
 
