@@ -100,9 +100,9 @@ fn workspace_manifest(manifest: &str) -> String {
     text
 }
 
-/// Without benchmarks and what only tests need.
+/// Without benchmarks and tests, whose files are not packed, and what only they need.
 fn crate_manifest(manifest: &str) -> String {
-    let left_out = ["[[bench]]", "[dev-dependencies]"];
+    let left_out = ["[[bench]]", "[[test]]", "[dev-dependencies]"];
     sections(manifest)
         .filter(|section| !left_out.iter().any(|name| section.starts_with(name)))
         .collect()

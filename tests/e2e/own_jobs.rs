@@ -113,6 +113,14 @@ fn cargo_understands_a_new_crate_and_the_api_that_is_unpacked() {
     for name in ["tokio", "tarpc", "proptest", "divan"] {
         assert!(!names.contains(&Some(name)), "{name} in {names:?}");
     }
+    // Their files are not unpacked, and cargo builds no single file's job where a target has none; it does not say so here.
+    for name in ["jobs/terms", "data", "jobs/api"] {
+        let manifest = folder.join(".mapfold/api").join(name).join("Cargo.toml");
+        let text = fs::read_to_string(&manifest).unwrap();
+        for target in ["[[test]]", "[[bench]]"] {
+            assert!(!text.contains(target), "{target} in {}", manifest.display());
+        }
+    }
 }
 
 #[test]
