@@ -41,6 +41,7 @@ mod meter;
 mod nearest;
 mod new;
 mod paint;
+mod parquet_files;
 mod place;
 mod plan;
 mod plan_file;

@@ -78,6 +78,11 @@ fn look(
         });
     }
     let path = Path::new(&typed);
+    if path.is_dir() && !crate_build::is_source(path) {
+        let what = format!("folder {typed} is no job's crate: it has no Cargo.toml");
+        return Err(Problem::new(Exit::Input, what)
+            .hint("name a crate's folder, such as `mapfold new` makes, a FILE.so or a FILE.rs"));
+    }
     let built = match crate_build::is_source(path) {
         true => crate_build::built(path)?,
         false => path.to_owned(),

@@ -33,7 +33,8 @@ use crate::scratch::PrivateFolder;
 use crate::settings::{Place, RunSettings, Shown, Target, reducers};
 use crate::signals::Signals;
 use crate::{
-    capsule, crate_build, ending, inputs, isolate, log, plugin, ranges, rows, space, stdin, top,
+    capsule, crate_build, ending, inputs, isolate, log, parquet_files, plugin, ranges, rows, space,
+    stdin, top,
 };
 
 pub(crate) fn run(
@@ -387,6 +388,9 @@ impl Stage<'_> {
             progress.warn("space", &warning);
         }
         drop(runner);
+        if let Some(warning) = parquet_files::read_as_text(&spec.inputs, spec.format) {
+            progress.warn("format", &warning);
+        }
         let resume = settings.resume.then(|| Resume::of(spec.output.as_path()));
         if let Some(resume) = &resume
             && resume.begin(&mut spec)?

@@ -1,5 +1,6 @@
 //! Standard input, output and error: results on one, everything else on another.
 
+use std::fs;
 use std::io::Write as _;
 use std::process::Stdio;
 
@@ -15,6 +16,23 @@ fn rows_go_to_stdout_and_everything_else_to_stderr() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), WORDS);
     assert!(String::from_utf8_lossy(&output.stderr).contains("Finished"));
     place.assert_nothing_is_left();
+}
+
+#[test]
+fn a_parquet_file_that_is_read_as_lines_is_warned_of() {
+    let place = Place::new();
+    fs::write(place.path("books/rows.parquet"), b"PAR1 rows\n\0\0\0\0PAR1").unwrap();
+    let said = |line: &str| {
+        let output = place.run(line);
+        assert!(output.status.success(), "{line}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let warning = "    format books/rows.parquet is a Parquet file, and is read as lines; --format parquet reads its rows\n";
+    let lines = said("run wordcount books --progress plain");
+    assert!(lines.contains(warning), "{lines}");
+    let files = said("run wordcount books --progress plain --format files");
+    assert!(!files.contains("Parquet"), "{files}");
+    assert_eq!(said("run wordcount books -q"), "");
 }
 
 #[test]
@@ -85,7 +103,7 @@ fn json_is_one_object_on_stdout() {
         (&1.into(), &"succeeded".into(), &3.into())
     );
 
-    std::fs::write(place.path("broken.gz"), b"\x1f\x8b no gzip").unwrap();
+    fs::write(place.path("broken.gz"), b"\x1f\x8b no gzip").unwrap();
     let output = place.run("run wordcount broken.gz -o more --json");
     assert_eq!(output.status.code(), Some(3));
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -105,9 +123,9 @@ fn verify_names_every_difference() {
             .success()
     );
     assert!(place.run("verify counts").status.success());
-    std::fs::write(place.path("counts/part-00000"), "sea\t2\n").unwrap();
-    std::fs::write(place.path("counts/part-00002"), "").unwrap();
-    std::fs::remove_file(place.path("counts/part-00001")).unwrap();
+    fs::write(place.path("counts/part-00000"), "sea\t2\n").unwrap();
+    fs::write(place.path("counts/part-00002"), "").unwrap();
+    fs::remove_file(place.path("counts/part-00001")).unwrap();
     let output = place.run("verify counts");
     assert_eq!(output.status.code(), Some(9));
     let said = String::from_utf8_lossy(&output.stderr);
