@@ -18,6 +18,9 @@ const FOLDED: &str =
 
 const CUT: &str = "so the job keeps something from record to record, or depends on which of them share a map task";
 
+const SHARED_OUT: &str = "so rows depend on which keys share a reduce task, as those of `finish_reduce` may; \
+     if they are meant to, test the job with `run`";
+
 /// The job as `how` says, after it left the same rows in all other ways.
 pub(super) fn check<J: Job>(stage: &Stage<J>, how: How) -> Result<Tried<J>, TrialError> {
     let as_it_is = stage.run(how)?;
@@ -32,9 +35,14 @@ pub(super) fn check<J: Job>(stage: &Stage<J>, how: How) -> Result<Tried<J>, Tria
             cause: TOO_MUCH,
         });
     }
-    let cause = if J::FOLD.is_some() { FOLDED } else { CUT };
     for other in others(how, stage.bytes) {
         let tried = stage.run(other)?;
+        // The same splits left the same rows before, in as many parts as `how` says.
+        let cause = match J::FOLD {
+            _ if other.reducers != how.reducers => SHARED_OUT,
+            Some(_) => FOLDED,
+            None => CUT,
+        };
         // Where ranges begin follows from a sample, which follows from the splits; so do the parts where there are no reduce tasks.
         if other.reducers == how.reducers && !J::TOTAL_ORDER && !J::MAP_ONLY {
             same_parts(&as_it_is, &tried, told(how), told(other), cause)?;

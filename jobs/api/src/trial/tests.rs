@@ -217,6 +217,54 @@ fn a_combiner_that_is_not_associative_is_found() {
     assert!(why.contains("row 2 is `b\\t21` and `b\\t18`"), "{why}");
 }
 
+/// Writes how many keys its part has, as its last row.
+struct CountsKeys;
+
+impl Job for CountsKeys {
+    type Params = NoParams;
+    type Key = String;
+    type Value = ();
+
+    const NAME: &'static str = "counts-keys";
+    const SUMMARY: &'static str = "counts keys";
+
+    fn new(_: NoParams) -> Result<Self, JobError> {
+        Ok(Self)
+    }
+
+    fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+        out.emit(&record.text(), ());
+        Ok(())
+    }
+
+    fn reduce(
+        &self,
+        _: &str,
+        _: &mut Values<'_, Self>,
+        rows: &mut Rows<'_>,
+    ) -> Result<(), JobError> {
+        *rows.state::<u64>() += 1;
+        Ok(())
+    }
+
+    fn finish_reduce(&self, rows: &mut Rows<'_>) -> Result<(), JobError> {
+        let keys = rows.take_state::<u64>();
+        rows.row("keys", keys);
+        Ok(())
+    }
+}
+
+#[test]
+fn rows_of_a_reduce_task_as_a_whole_are_found() {
+    let why = check_fails::<CountsKeys>(LINES);
+    assert!(
+        why.contains("depend on which keys share a reduce task"),
+        "{why}"
+    );
+    let tried = Trial::<CountsKeys>::of(LINES).run().unwrap();
+    assert_eq!(tried.rows(), ["keys\t8"]);
+}
+
 #[test]
 fn a_job_that_remembers_is_found() {
     let why = check_fails::<Folded<COUNTS_CALLS>>(LINES);
