@@ -1,12 +1,13 @@
 //! `-put`, `-get`, `-cp`, `-mv` and `-getmerge`.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 
 use super::super::glob;
 use super::super::uri::{Located, Uris};
 use super::error::FsError;
 use super::make::make_parent;
+use super::print::data_bytes;
 use super::{Call, Done, Outcome};
 
 /// What a file is called while it is copied, as by Hadoop: who lists a folder sees that it is not whole.
@@ -148,7 +149,8 @@ pub(super) fn merge(call: &Call<'_>) -> Outcome {
     let mut merged = File::create(&target.path).map_err(FsError::at(&target))?;
     call.each_found(sources, |source| {
         for file in files(source)? {
-            let mut bytes = File::open(&file.path).map_err(FsError::at(&file))?;
+            let bytes = File::open(&file.path).map_err(FsError::at(&file))?;
+            let mut bytes = bytes.take(data_bytes(&file));
             let copied = io::copy(&mut bytes, &mut merged).map_err(FsError::at(&target))?;
             if call.has("nl") && !(copied == 0 && call.has("skip-empty-file")) {
                 merged.write_all(b"\n").map_err(FsError::at(&target))?;

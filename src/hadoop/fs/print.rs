@@ -2,8 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
 
 use mapfold_data::codec::Decoder;
+use mapfold_data::manifest::MANIFEST_NAME;
 use mapfold_terms::Codec;
 
 use super::super::uri::Located;
@@ -19,8 +21,8 @@ pub(super) fn cat(call: &Call<'_>) -> Outcome {
 
 pub(super) fn cat_all(call: &Call<'_>, typed: &[String]) -> Outcome {
     call.each_found(typed, |located| {
-        let mut file = open(located)?;
-        print(&mut file, located)
+        let file = open(located)?;
+        print(&mut file.take(data_bytes(located)), located)
     })
 }
 
@@ -28,7 +30,7 @@ pub(super) fn cat_all(call: &Call<'_>, typed: &[String]) -> Outcome {
 pub(super) fn text(call: &Call<'_>) -> Outcome {
     call.each_found(&call.arguments.paths, |located| {
         let codec = Codec::of_name(&located.typed);
-        let packed = BufReader::new(open(located)?);
+        let packed = BufReader::new(open(located)?.take(data_bytes(located)));
         let mut unpacked = Decoder::new(codec, packed).map_err(FsError::at(located))?;
         print(&mut unpacked, located)
     })
@@ -48,6 +50,14 @@ pub(super) fn tail(call: &Call<'_>) -> Outcome {
         file.seek(from).map_err(FsError::at(located))?;
         print(&mut file, located)
     })
+}
+
+/// How much of a file is data at most. A manifest is none: scripts print and merge all files of a folder (`out/*`), as Hadoop's `_SUCCESS` is empty.
+pub(super) fn data_bytes(located: &Located) -> u64 {
+    match located.name() == Path::new(MANIFEST_NAME) {
+        true => 0,
+        false => u64::MAX,
+    }
 }
 
 fn open(located: &Located) -> Result<File, FsError> {

@@ -73,6 +73,19 @@ fn files_go_there_and_back() {
 }
 
 #[test]
+fn the_manifest_of_a_job_is_no_data() {
+    let files = Files::new();
+    files.write("out/_SUCCESS", "{}");
+    files.write("out/part-00000", "A\n");
+    files.fs("-getmerge out merged", 0);
+    files.holds("merged", "A\n");
+    files.fs("-getmerge out/* merged", 0);
+    files.holds("merged", "A\n");
+    files.fs("-cp out copy", 0);
+    files.holds("copy/_SUCCESS", "{}");
+}
+
+#[test]
 fn a_file_that_is_being_copied_has_another_name() {
     let files = Files::new();
     files.write("d/a", "A");
