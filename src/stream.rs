@@ -119,6 +119,15 @@ fn can_be_started(command: &str, shipped: &[String]) -> Result<(), Problem> {
         NoProgram::NotExecutable(ref path) => problem
             .because(&why)
             .hint(format!("chmod +x {}", path.display())),
+        NoProgram::NoInterpreter {
+            ref script,
+            ref interpreter,
+        } => match interpreter.ends_with('\r') {
+            true => problem
+                .because(&why)
+                .hint(format!("sed -i 's/\\r$//' {}", script.display())),
+            false => problem.because(&why),
+        },
         NoProgram::Missing if name.contains('/') => problem.cause("there is no such file"),
         NoProgram::Missing => problem
             .cause("it is neither in this folder nor on the PATH")

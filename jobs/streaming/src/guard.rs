@@ -4,13 +4,14 @@
 //! started by a guard, which is in its process group, waits for whichever ends first, and kills the group if that is the worker. Pipes are
 //! inherited: no byte goes through it. Costs about a millisecond and a sleeping process for each program.
 
+use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::OnceLock;
 
-use crate::search::can_run;
+use crate::search;
 
 /// The guard's program, and the arguments that come before those of [`run`].
 static GUARD: OnceLock<(PathBuf, Vec<OsString>)> = OnceLock::new();
@@ -45,22 +46,45 @@ pub fn run(parent: u32, argv: &[OsString]) -> io::Result<ExitStatus> {
             "there is no command",
         ));
     };
-    let mut child = Command::new(in_folder(program)).args(arguments).spawn()?;
+    let mut child = start(program, arguments)?;
     watch(parent, &mut child)
+}
+
+/// A script that does not say what runs it is one of the shell.
+fn start(program: &OsString, arguments: &[OsString]) -> io::Result<Child> {
+    let started = Command::new(in_folder(program)).args(arguments).spawn();
+    let error = match started {
+        Err(error) if is_unknown(&error) => error,
+        started => return started,
+    };
+    let search = env::var_os("PATH");
+    match search::find(program, Path::new("."), search.as_deref()) {
+        Ok(path) if search::is_text(&path)? => {
+            Command::new(SHELL).arg(&path).args(arguments).spawn()
+        }
+        _ => Err(error),
+    }
 }
 
 /// A program in the working folder is meant before one of the same name elsewhere.
 fn in_folder(program: &OsString) -> PathBuf {
     let path = Path::new(program);
     let here = Path::new(".").join(path);
-    match path.is_relative() && can_run(&here) {
+    match path.is_relative() && search::can_run(&here) {
         true => here,
         false => path.to_owned(),
     }
 }
 
+const SHELL: &str = "/bin/sh";
+
+/// Whether the system does not see what kind of program it is.
+fn is_unknown(error: &io::Error) -> bool {
+    rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::NOEXEC)
+}
+
 #[cfg(target_os = "linux")]
-fn watch(parent: u32, child: &mut std::process::Child) -> io::Result<ExitStatus> {
+fn watch(parent: u32, child: &mut Child) -> io::Result<ExitStatus> {
     use rustix::event::{PollFd, PollFlags, poll};
     use rustix::process::{
         Pid, PidfdFlags, Signal, getppid, kill_current_process_group, pidfd_open,
@@ -97,6 +121,30 @@ fn watch(parent: u32, child: &mut std::process::Child) -> io::Result<ExitStatus>
 }
 
 #[cfg(not(target_os = "linux"))]
-fn watch(_: u32, child: &mut std::process::Child) -> io::Result<ExitStatus> {
+fn watch(_: u32, child: &mut Child) -> io::Result<ExitStatus> {
     child.wait()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Written by another process: one that other tests start at the same time would hold the file open.
+    fn write(script: &Path, text: &str) {
+        let write = "printf \"$1\" > \"$0\" && chmod +x \"$0\"";
+        let mut shell = Command::new(SHELL);
+        let shell = shell.args(["-c", write]).arg(script).arg(text);
+        assert!(shell.status().unwrap().success());
+    }
+
+    #[test]
+    fn a_script_without_a_first_line_of_its_own_is_run_by_the_shell() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("script");
+        write(&script, r"exit $1\n");
+        let status = start(&script.clone().into(), &["7".into()]).unwrap().wait();
+        assert_eq!(status.unwrap().code(), Some(7));
+        write(&script, r"\0asm\n");
+        assert!(is_unknown(&start(&script.clone().into(), &[]).unwrap_err()));
+    }
 }

@@ -415,7 +415,7 @@ impl Program {
     }
 }
 
-fn look_for(program: &OsStr, start: &Start) -> Result<(), NoProgram> {
+fn look_for(program: &OsStr, start: &Start) -> Result<PathBuf, NoProgram> {
     let is_path = |(name, _): &&(OsString, OsString)| name == "PATH";
     let search = start.env.iter().rfind(is_path);
     let search = search.map_or_else(|| env::var_os("PATH"), |(_, path)| Some(path.clone()));
