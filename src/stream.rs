@@ -74,7 +74,9 @@ pub(crate) fn stream(
     let target = settings.target.clone();
     let ran = run::run(&[settings], catalog, shown);
     let exit = ran.map_err(|problem| match problem.exit() {
-        Exit::JobFailed => programs.fold(problem, with_shell_hint),
+        Exit::JobFailed => programs
+            .filter_map(|command| shell_hint(command))
+            .fold(problem, |problem, hint| problem.also(&hint)),
         _ => problem,
     })?;
     match (&args.job_log, target) {
@@ -136,15 +138,21 @@ fn can_be_started(command: &str, shipped: &[String]) -> Result<(), Problem> {
 }
 
 /// A program that got what only a shell knows fails in words of its own, which do not tell why.
-fn with_shell_hint(problem: Problem, command: &String) -> Problem {
+pub(crate) fn shell_hint(command: &str) -> Option<String> {
     const OF_SHELLS: [&str; 9] = ["|", "||", "&&", "&", ";", "<", ">", ">>", "2>&1"];
     let argv = argv::split(command);
-    match argv.iter().find(|it| OF_SHELLS.contains(&it.as_str())) {
-        Some(word) => problem.also(&format!(
+    if let Some(word) = argv.iter().find(|it| OF_SHELLS.contains(&it.as_str())) {
+        return Some(format!(
             "`{command}` is run without a shell, so `{word}` is an argument of it; for a shell, say sh -c '...'"
-        )),
-        None => problem,
+        ));
     }
+    let words: Vec<String> = argv.iter().map(|word| format!("`{word}`")).collect();
+    argv::has_quotes_within(command).then(|| {
+        format!(
+            "`{command}` is run as {}: no shell looks at it, and a quote ends an argument",
+            words.join(" ")
+        )
+    })
 }
 
 /// Refuses options as Hadoop has them, of one dash: `-output x` would be `-o utput`.

@@ -302,6 +302,30 @@ fn order(properties: &Properties) -> Result<String, ConfError> {
     })
 }
 
+/// Options of fields without the class that reads them, and what would name it: keys are then divided and sorted as a whole.
+pub(super) fn without_effect(
+    options: &Options,
+    properties: &Properties,
+) -> Vec<(&'static str, &'static str)> {
+    let has = |name: &str| properties.text(name).is_some();
+    let partitions = options.partitioner.is_some() || has("mapreduce.job.partitioner.class");
+    let sorts = has("mapreduce.job.output.key.comparator.class");
+    let needs = [
+        (
+            partitions,
+            "mapreduce.partition.keypartitioner.options",
+            "-partitioner org.apache.hadoop.mapred.lib.KeyFieldBasedPartitioner",
+        ),
+        (
+            sorts,
+            "mapreduce.partition.keycomparator.options",
+            "-D mapreduce.job.output.key.comparator.class=org.apache.hadoop.mapreduce.lib.partition.KeyFieldBasedComparator",
+        ),
+    ];
+    let idle = (needs.into_iter()).filter(|(is_read, name, _)| !is_read && has(name));
+    idle.map(|(_, name, class)| (name, class)).collect()
+}
+
 fn parts(properties: &Properties) -> Result<Codec, ConfError> {
     if properties.flag("mapreduce.output.fileoutputformat.compress") != Some(true) {
         return Ok(Codec::Plain);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mapfold_data::input::{self, PlanOptions};
 use mapfold_job::{Catalog, Job as _};
 use mapfold_protocol::Connector;
-use mapfold_streaming::{Streaming, StreamingMap};
+use mapfold_streaming::{Conf, Reducer, Streaming, StreamingMap, argv};
 use mapfold_terms::{ByteSize, FailReason, JobEnd, JobId, JobReport, JobSpec, Plan};
 
 use super::conf::Described;
@@ -29,7 +29,7 @@ use crate::runtime::block_on;
 use crate::settings::{Place, RunSettings, Shown, Target, master_address};
 use crate::signals::Signals;
 use crate::stderr::say;
-use crate::{place, ranges, send, space};
+use crate::{place, ranges, send, space, stream};
 
 /// A job that is all known.
 #[derive(Debug)]
@@ -230,12 +230,39 @@ fn tell(job: &StreamJob, spec: &JobSpec, followed: &Followed, environment: &Envi
             }
             log::info(JOB, &text);
             log::info(JOB, &counters::text(report));
+            let conf = &job.described.conf;
+            for hint in commands(conf).filter_map(|command| hint(command, conf)) {
+                log::warn(STREAM, &hint);
+            }
             log::error(STREAM, "Job not successful!");
             match reason {
                 FailReason::Output => 5,
                 _ => 1,
             }
         }
+    }
+}
+
+fn commands(conf: &Conf) -> impl Iterator<Item = &str> {
+    let reducer = match &conf.reducer {
+        Reducer::Command(command) => Some(command),
+        _ => None,
+    };
+    let commands = [conf.mapper.as_ref(), conf.combiner.as_ref(), reducer];
+    commands.into_iter().flatten().map(String::as_str)
+}
+
+/// Why a command may have failed, if that is to be seen in it.
+fn hint(command: &str, conf: &Conf) -> Option<String> {
+    let program = argv::split(command).into_iter().next()?;
+    let is_sent = |name: &str| conf.files.iter().any(|file| file.name == name);
+    let is_left = !conf.files.is_empty() || !conf.archives.is_empty();
+    let plain = program.strip_prefix("./").unwrap_or(&program);
+    match is_left && !plain.contains('/') && !is_sent(plain) && conf.folder.join(plain).is_file() {
+        true => Some(format!(
+            "`{plain}` is in this folder, but not in the working folder of commands: add it to -files"
+        )),
+        false => stream::shell_hint(command),
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use crate::nearest;
+
 /// What was typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Options {
@@ -107,6 +109,23 @@ const fn old(name: &'static str, takes: Takes, now: &'static str) -> Known {
         takes,
         now: Some(now),
         help: "",
+    }
+}
+
+impl OptionsError {
+    /// What may have been meant.
+    pub(super) fn hint(&self) -> Option<String> {
+        match self {
+            // One of a letter is a command's own.
+            Self::Unknown(word) if word.starts_with('-') && word.len() > 2 => {
+                nearest::did_you_mean(word, TABLE.iter().map(|it| it.name))
+            }
+            Self::Unknown(_) => Some(
+                "a command of several words is one argument, so it is in quotes: -mapper 'sort -u'"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
     }
 }
 
@@ -486,6 +505,13 @@ mod tests {
             "-numReduceTasks takes a number, not `two`",
         );
         check("-D novalue", "-D takes NAME=VALUE, not `novalue`");
+        let hint = |line: &str| parse(line).unwrap_err().hint().unwrap_or_default();
+        assert_eq!(
+            hint("-reduser cat"),
+            "did you mean `-reducer` or `-reducedebug`?"
+        );
+        assert!(hint("-mapper sort -u").contains("in quotes"));
+        assert!(hint("-mapper sed s/a/b/").contains("in quotes"));
     }
 
     #[test]

@@ -79,7 +79,10 @@ fn print_usage(help: Help) {
 
 fn refused(error: &StreamError) -> u8 {
     log::error(STREAM, &Failure::new(FailClass::Job, error).to_string());
-    if matches!(error, StreamError::Options(_)) {
+    if let StreamError::Options(error) = error {
+        if let Some(hint) = error.hint() {
+            say(&format!("{hint}\n"));
+        }
         say("Try -help for more information\n");
     }
     job::say_failed();
@@ -208,6 +211,9 @@ fn warn_of_what_is_not_done(options: &Options, properties: &Properties) {
                 &format!("{name} is not used: a task that fails fails the job."),
             );
         }
+    }
+    for (name, needs) in conf::without_effect(options, properties) {
+        log::warn(STREAM, &format!("{name} is not used: it is for {needs}."));
     }
 }
 

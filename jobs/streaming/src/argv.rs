@@ -33,6 +33,32 @@ pub fn split(line: &str) -> Vec<String> {
     arguments
 }
 
+/// Whether a shell would see other arguments: a quote stands within a word, which it ends here, and vanishes.
+pub fn has_quotes_within(line: &str) -> bool {
+    let mut quote = None;
+    let mut before = ' ';
+    let mut chars = line.chars().peekable();
+    while let Some(char) = chars.next() {
+        match quote {
+            None if matches!(char, '\'' | '"') => {
+                if before != ' ' {
+                    return true;
+                }
+                quote = Some(char);
+            }
+            Some(open) if open == char => {
+                if chars.peek().is_some_and(|after| *after != ' ') {
+                    return true;
+                }
+                quote = None;
+            }
+            _ => {}
+        }
+        before = char;
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,5 +78,25 @@ mod tests {
         check("sh -c 'a | b > c'", &["sh", "-c", "a | b > c"]);
         check("a\tb\nc", &["a\tb\nc"]);
         check("open 'to the end", &["open", "to the end"]);
+    }
+
+    #[test]
+    fn quotes_within_words_are_seen() {
+        for line in [
+            "awk {print\"x\"}",
+            "awk {print \"x\"}",
+            r"'it'\''s'",
+            "grep --color='no'",
+        ] {
+            assert!(has_quotes_within(line), "{line}");
+        }
+        for line in [
+            "cat",
+            "awk '{ print \"x\" }' f",
+            "sh -c \"it's\"",
+            "open 'end",
+        ] {
+            assert!(!has_quotes_within(line), "{line}");
+        }
     }
 }

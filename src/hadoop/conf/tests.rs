@@ -45,6 +45,32 @@ fn programs_classes_and_aggregates_are_told_apart() {
 }
 
 #[test]
+fn options_of_fields_need_their_class() {
+    let check = |line: &str, want: &[&str]| {
+        let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        let options = Options::parse(&args).unwrap();
+        let mut properties = Properties::default();
+        for (name, value) in &options.properties {
+            properties.set(name, value.as_str());
+        }
+        let idle = without_effect(&options, &properties);
+        let names: Vec<&str> = idle.iter().map(|it| it.0).collect();
+        assert_eq!(names, want, "{line}");
+    };
+    let fields = "-D mapred.text.key.partitioner.options=-k1,1 -D mapreduce.partition.keycomparator.options=-k2nr";
+    check(
+        fields,
+        &[
+            "mapreduce.partition.keypartitioner.options",
+            "mapreduce.partition.keycomparator.options",
+        ],
+    );
+    let classes = "-partitioner KeyFieldBasedPartitioner -D mapred.output.key.comparator.class=KeyFieldBasedComparator";
+    check(&format!("{fields} {classes}"), &[]);
+    check(classes, &[]);
+}
+
+#[test]
 fn input_formats_decide_what_mappers_are_fed() {
     let check = |line: &str, records, format, ignore_key| {
         let described = described(line);
