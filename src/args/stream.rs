@@ -74,8 +74,8 @@ pub(crate) struct StreamArgs {
     ///
     /// For lists of commands: `--mapper sh --reducer NONE --format nline:1` runs each line by itself. A line of FILE a task, after one that names the columns:
     /// task, try, host, start (seconds since 1970), seconds, exit code (128 and the signal, if it was killed), input, offset, the line, and what was said last on
-    /// stderr, with TABs between. A program that fails is tried --max-attempts times; if one has failed then, the exit code is 1, and the output
-    /// has what the others have printed. For jobs without reduce tasks.
+    /// stderr, with TABs between. A program that fails, or does nothing for --task-timeout, is tried --max-attempts times; if one has failed then, the exit
+    /// code is 1, and the output has what the others have printed. For jobs without reduce tasks.
     #[arg(long, value_name = "FILE", requires = "output", value_hint = ValueHint::FilePath)]
     pub(crate) job_log: Option<PathBuf>,
 

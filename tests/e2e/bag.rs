@@ -84,6 +84,19 @@ fn every_command_is_in_the_log_and_none_fails_the_others() {
 }
 
 #[test]
+fn a_command_that_hangs_is_in_the_log_too() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.work("commands"), "echo one\necho two; sleep 1000\n").unwrap();
+    let ended = run(&sandbox, &["--task-timeout", "3s"]);
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    let rows = log(&sandbox);
+    assert_eq!(rows[1][5], "0");
+    assert_eq!(rows[2][..2].join("|"), "2|2");
+    assert_eq!(rows[2][5], "137");
+    assert!(rows[2][9].starts_with("killed: it has neither"), "{rows:?}");
+}
+
+#[test]
 fn a_log_is_not_written_over() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.work("commands"), "true\nfalse\n").unwrap();

@@ -50,6 +50,8 @@ pub(crate) struct Start {
     pub(crate) folder: PathBuf,
     /// How long it may give no sign of life while it is waited for; zero: for ever.
     pub(crate) silence_max: Duration,
+    /// Whether it is killed after that and has then ended, rather than being of no use.
+    pub(crate) silence_ends: bool,
 }
 
 /// A running program; killed with all that it has started when dropped.
@@ -68,6 +70,9 @@ pub(crate) struct Program {
     errors: Lines,
     last_words: VecDeque<String>,
     silence_max: Duration,
+    silence_ends: bool,
+    /// The silence that it was killed for.
+    killed: Option<Duration>,
     /// When it gave the last sign of life, or waiting for one began.
     lived: Instant,
     ended: bool,
@@ -134,7 +139,7 @@ pub(crate) enum ProgramError {
     #[error("subprocess failed with code {}{}{}", .0.code, signal(.0.code), words(&.0.last_words))]
     Failed(Ending),
     /// It has given no sign of life for too long.
-    #[error("it has neither read, printed nor reported for {}{}", seconds(*silence), words(last_words))]
+    #[error("{}{}", silent(*silence), words(last_words))]
     Silent {
         /// For how long.
         silence: Duration,
@@ -193,6 +198,8 @@ impl Program {
             errors: Lines::default(),
             last_words: VecDeque::new(),
             silence_max: start.silence_max,
+            silence_ends: start.silence_ends,
+            killed: None,
             lived: Instant::now(),
             ended: false,
         };
@@ -261,6 +268,10 @@ impl Program {
             self.keep(line, listener);
             Ok::<_, ProgramError>(())
         });
+        if let Some(silence) = self.killed {
+            let why = format!("killed: {}", silent(silence));
+            self.last_words.push_back(why);
+        }
         let signal = status.signal().map(|signal| SIGNALS + signal);
         Ok(Ending {
             code: status.code().or(signal).unwrap_or(-1),
@@ -269,7 +280,7 @@ impl Program {
     }
 
     /// It has closed its pipes, so it is about to end; if it does not, it is left to see whether to stop.
-    fn wait_for_end<L: Listener>(&mut self, listener: &L) -> Result<ExitStatus, L::Error> {
+    fn wait_for_end<L: Listener>(&mut self, listener: &mut L) -> Result<ExitStatus, L::Error> {
         let mut pause = Duration::from_micros(50);
         loop {
             if let Some(status) = self.child.try_wait().map_err(|error| self.broken(error))? {
@@ -295,12 +306,19 @@ impl Program {
     }
 
     /// Whether there is a reason to wait no longer.
-    fn look_around<L: Listener>(&mut self, listener: &L) -> Result<(), L::Error> {
+    fn look_around<L: Listener>(&mut self, listener: &mut L) -> Result<(), L::Error> {
         if listener.stopped() {
             return Err(ProgramError::Stopped.into());
         }
         let silence = self.lived.elapsed();
         if self.silence_max.is_zero() || silence < self.silence_max {
+            return Ok(());
+        }
+        if self.silence_ends && self.killed.is_none() {
+            self.kill_group();
+            self.killed = Some(silence);
+            // Its pipes end now, unless another process holds them that has left its group.
+            self.lives(listener);
             return Ok(());
         }
         let last_words = self.last_words.drain(..).collect();
@@ -477,6 +495,11 @@ fn signal(code: i32) -> String {
         signal @ 1..=64 => format!(" ({SIGNALS} and signal {signal}, which killed it)"),
         _ => String::new(),
     }
+}
+
+fn silent(silence: Duration) -> String {
+    let time = seconds(silence);
+    format!("it has neither read, printed nor reported for {time}")
 }
 
 fn seconds(time: Duration) -> String {

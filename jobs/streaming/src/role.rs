@@ -103,13 +103,18 @@ impl Role {
             env: self.environment.of_attempt(attempt, &folder)?,
             folder,
             silence_max: self.silence_max,
+            silence_ends: self.is_noted(attempt),
         })
     }
 
     /// Whether any end is as good as code 0.
     pub(crate) fn bears_failure(&self, attempt: &Attempt<'_>) -> bool {
-        let is_last = |tries| attempt.id().number >= tries;
-        !self.codes_matter || self.tries.is_some_and(is_last)
+        !self.codes_matter || self.is_noted(attempt)
+    }
+
+    /// Whether it is noted how it has ended, whatever that is: its task is not tried again.
+    fn is_noted(&self, attempt: &Attempt<'_>) -> bool {
+        self.tries.is_some_and(|tries| attempt.id().number >= tries)
     }
 
     /// What is told of an error in an attempt.

@@ -38,6 +38,7 @@ fn start(argv: &[&str]) -> Result<Program, ProgramError> {
         env: vec![("GREETING".into(), "hello".into())],
         folder: "/".into(),
         silence_max: Duration::ZERO,
+        silence_ends: false,
     })
 }
 
@@ -148,8 +149,29 @@ fn one_that_is_silent_for_too_long_is_given_up() {
 }
 
 #[test]
+fn silence_may_end_one_as_a_signal_does() {
+    let mut keep = Keep::default();
+    let mut program = shell("echo said >&2; echo printed; exec sleep 1000");
+    while keep.printed.is_empty() || keep.said == 0 {
+        program.feed(b"x", &mut keep).unwrap();
+    }
+    program.silence_max = Duration::from_millis(100);
+    program.silence_ends = true;
+    program.feed(&vec![0; 8 << 20], &mut keep).unwrap();
+    let ending = program.finish(&mut keep).unwrap();
+    assert_eq!((ending.code, ending.last_words.len()), (137, 2));
+    assert_eq!(ending.last_words[0], "said");
+    let why = &ending.last_words[1];
+    assert!(
+        why.starts_with("killed: it has neither read, printed nor reported for "),
+        "{why}"
+    );
+    assert_eq!(keep.printed, b"printed\n");
+}
+
+#[test]
 fn one_that_goes_on_after_it_has_closed_all_is_stopped() {
-    let keep = Keep {
+    let mut keep = Keep {
         stop: true,
         ..Keep::default()
     };
@@ -161,7 +183,7 @@ fn one_that_goes_on_after_it_has_closed_all_is_stopped() {
         pieces += 1;
     }
     assert!(pieces > 0);
-    let error = program.wait_for_end::<Keep>(&keep).unwrap_err();
+    let error = program.wait_for_end::<Keep>(&mut keep).unwrap_err();
     assert!(matches!(error, ProgramError::Stopped));
 }
 
