@@ -1,4 +1,4 @@
-//! `-put`, `-get`, `-cp`, `-mv` and `-getmerge`.
+//! `-put`, `-moveFromLocal`, `-appendToFile`, `-get`, `-cp`, `-mv` and `-getmerge`.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -22,6 +22,43 @@ pub(super) fn put(call: &Call<'_>) -> Outcome {
         return Ok(Done::default());
     }
     to_target(call, &call.uris.local(), sources, &target, copy_all)
+}
+
+pub(super) fn move_from_local(call: &Call<'_>) -> Outcome {
+    let (sources, target) = call.arguments.sources_and_target();
+    let target = call.uris.locate(target)?;
+    to_target(
+        call,
+        &call.uris.local(),
+        sources,
+        &target,
+        |source, target, overwrite| {
+            copy_all(source, target, overwrite)?;
+            super::remove::all(source)
+        },
+    )
+}
+
+/// A source of `-` is stdin.
+pub(super) fn append(call: &Call<'_>) -> Outcome {
+    let (sources, target) = call.arguments.sources_and_target();
+    let target = call.uris.locate(target)?;
+    make_parent(&target)?;
+    let opened = File::options().append(true).create(true).open(&target.path);
+    let mut out = opened.map_err(FsError::at(&target))?;
+    let mut add =
+        |bytes: &mut dyn io::Read| io::copy(bytes, &mut out).map_err(FsError::at(&target));
+    call.each(sources, |typed| {
+        if typed == "-" {
+            return add(&mut io::stdin().lock()).map(drop);
+        }
+        let source = call.uris.local().locate(typed)?;
+        if source.path == target.path {
+            return Err(FsError::IntoItself(target.typed.clone()));
+        }
+        let mut file = File::open(&source.path).map_err(FsError::at(&source))?;
+        add(&mut file).map(drop)
+    })
 }
 
 pub(super) fn get(call: &Call<'_>) -> Outcome {

@@ -20,6 +20,10 @@ pub(super) enum FsError {
     NotEmpty(String),
     #[error("`{0}': is the source itself, or within it")]
     IntoItself(String),
+    #[error("`{0}' is no mode: neither octal, such as 755, nor as in a+rX,o-w")]
+    Mode(String),
+    #[error("`{0}' is no number of copies")]
+    Replication(String),
     #[error("`{path}': {source}")]
     Io { path: String, source: io::Error },
     #[error("cannot write to standard output: {0}")]

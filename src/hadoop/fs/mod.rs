@@ -4,6 +4,7 @@
 //! one is wrong, and ends with 1 then.
 
 mod arguments;
+mod attributes;
 mod copy;
 mod error;
 mod list;
@@ -90,6 +91,22 @@ const COMMANDS: &[Command] = &[
         paths_min: 1,
         usage: "[-f] <localsrc> ... <dst>",
         run: copy::put,
+    },
+    Command {
+        name: "moveFromLocal",
+        flags: &["f", "p", "l", "d"],
+        valued: &["t", "q"],
+        paths_min: 1,
+        usage: "[-f] <localsrc> ... <dst>",
+        run: copy::move_from_local,
+    },
+    Command {
+        name: "appendToFile",
+        flags: &["n"],
+        valued: &[],
+        paths_min: 2,
+        usage: "<localsrc> ... <dst>",
+        run: copy::append,
     },
     Command {
         name: "get",
@@ -194,6 +211,22 @@ const COMMANDS: &[Command] = &[
         paths_min: 1,
         usage: "-[defswrz] <path>",
         run: test::test,
+    },
+    Command {
+        name: "chmod",
+        flags: &["R"],
+        valued: &[],
+        paths_min: 2,
+        usage: "[-R] <mode> <path> ...",
+        run: attributes::chmod,
+    },
+    Command {
+        name: "setrep",
+        flags: &["R", "w"],
+        valued: &[],
+        paths_min: 2,
+        usage: "[-R] [-w] <rep> <path> ...",
+        run: attributes::set_replication,
     },
     Command {
         name: "stat",

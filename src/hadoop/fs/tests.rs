@@ -73,6 +73,41 @@ fn files_go_there_and_back() {
 }
 
 #[test]
+fn local_files_are_moved_and_appended() {
+    let files = Files::new();
+    files.write("a", "A");
+    files.write("b", "B");
+    files.fs("-moveFromLocal a hdfs:///d/a", 0);
+    files.holds("hdfs/d/a", "A");
+    assert!(!files.has("a"));
+    files.fs("-moveFromLocal b hdfs:///d/a", 1);
+    files.holds("b", "B");
+    files.fs("-appendToFile b b hdfs:///d/a", 0);
+    files.holds("hdfs/d/a", "ABB");
+    files.fs("-appendToFile b b", 1);
+    files.fs("-appendToFile nosuch b hdfs:///d/new", 1);
+    files.holds("hdfs/d/new", "B");
+}
+
+#[test]
+fn modes_are_set_and_numbers_of_copies_are_taken() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let files = Files::new();
+    files.write("d/a", "A");
+    files.fs("-chmod -R 750 d", 0);
+    for path in ["d", "d/a"] {
+        let metadata = fs::metadata(files.folder.path().join(path)).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o750, "{path}");
+    }
+    files.fs("-chmod 9 d/a", 1);
+    files.fs("-chmod 644 nosuch", 1);
+    files.fs("-chmod 644", USAGE);
+    files.fs("-setrep -R -w 3 d", 0);
+    files.fs("-setrep three d", 1);
+}
+
+#[test]
 fn the_manifest_of_a_job_is_no_data() {
     let files = Files::new();
     files.write("out/_SUCCESS", "{}");
