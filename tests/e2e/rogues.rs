@@ -262,6 +262,33 @@ fn whatever_a_plugin_does_in_reduce_the_key_is_told() {
     cluster.end();
 }
 
+/// It might have said 0.
+#[test]
+fn a_plugin_that_calls_exit_fails_the_process_that_it_is_in() {
+    let sandbox = Sandbox::new();
+    let plugin = rogue(&sandbox, "rogue", &[]);
+    input(&sandbox);
+    for in_reduce in ["in_reduce=true", "in_reduce=false"] {
+        let plugin = plugin.to_str().unwrap();
+        let args = [
+            "run",
+            plugin,
+            "in.txt",
+            "-o",
+            "out",
+            "-p",
+            "does=exit",
+            "-p",
+            in_reduce,
+        ];
+        let ended = sandbox.start(args).wait();
+        assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+        let said = "error: the job's code ended this process: it called `exit`\n";
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+        assert!(!sandbox.work("out").exists());
+    }
+}
+
 #[test]
 fn a_plugin_that_aborts_on_a_panic_runs_on_a_cluster() {
     let sandbox = Sandbox::new();

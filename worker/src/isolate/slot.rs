@@ -14,7 +14,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::message::{self, News, SlotAsk};
 use super::whereabouts;
-use crate::plugin::{PluginCatalog, PluginFile, look_inside};
+use crate::plugin::{self, PluginCatalog, PluginFile, look_inside};
 use crate::slots::STACK_BYTES;
 
 /// Why a child cannot serve.
@@ -43,6 +43,7 @@ pub fn run_slot(catalog: Arc<dyn Catalog>, data_max: ByteSize) -> Result<(), Slo
     };
     setrlimit(Resource::Data, limit).map_err(|error| SlotError::Limit(error.into()))?;
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    plugin::told_by_parent();
     // The job's code finds nothing to read there.
     rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?).map_err(io::Error::from)?;
     let serving = thread::Builder::new()

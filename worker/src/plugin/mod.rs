@@ -9,6 +9,7 @@
 mod catalog;
 mod elf;
 mod error;
+mod exit;
 mod file;
 mod open;
 mod probe;
@@ -20,5 +21,6 @@ pub use error::OpenPluginError;
 pub use file::PluginFile;
 pub use probe::{Probed, TryJob, probe};
 
+pub(crate) use exit::told_by_parent;
 pub(crate) use open::Plugin;
 pub(crate) use probe::look_inside;

@@ -16,6 +16,7 @@ use mapfold_job::{BuildError, Monitor, TaskError};
 use mapfold_terms::{FailClass, Failure, JobInfo};
 use serde::de::DeserializeOwned;
 
+use super::exit::Inside;
 use super::{OpenPluginError, PluginFile};
 
 /// A plugin of this engine's version, open in this process from here on.
@@ -147,6 +148,7 @@ impl PluginJobMade {
         let ask = serde_json::to_vec(ask).map_err(failed)?;
         let watch = Watch::of(&monitor);
         let mut answer = Answer::EMPTY;
+        let _inside = Inside::begin();
         // SAFETY: `make` gave the job, and it is dropped with `self`; all else lives until the call returns, and nobody else uses
         // `beside` and `answer` meanwhile.
         unsafe {
