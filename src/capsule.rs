@@ -1,6 +1,6 @@
 //! Replay capsules: what it takes to run a failed attempt's task again, in one small file each.
 //!
-//! Whoever ran the job writes them, for the first attempts that failed by the job's fault, into `.mapfold/failed` of its working folder; the
+//! Whoever ran the job writes them, for attempts that failed by the job's fault, into `.mapfold/failed` of its working folder; the
 //! oldest go when there are many. JSON, versioned.
 
 use std::fs;
@@ -25,6 +25,14 @@ const FOLDER: &str = ".mapfold/failed";
 
 /// Capsules that are kept there, of all jobs.
 const KEPT_MAX: usize = 64;
+
+/// A capsule that was left.
+#[derive(Debug)]
+pub(crate) struct Left {
+    pub(crate) task: TaskId,
+    /// As it can be typed.
+    pub(crate) path: PathBuf,
+}
 
 /// What one attempt was about, and how it failed.
 #[derive(Debug, Serialize, Deserialize)]
@@ -58,13 +66,9 @@ struct At {
     excerpt: String,
 }
 
-/// Leaves a capsule for each of these attempts of a job; returns their paths as they can be typed. Lists the input once more,
+/// Leaves a capsule for each of these attempts of a job; returns those that were written. Lists the input once more,
 /// as a map task's split is not part of a report. Best effort: there are none where they cannot be made.
-pub(crate) fn leave(
-    spec: &JobSpec,
-    plugin: Option<&Path>,
-    failed: &[FailedAttempt],
-) -> Vec<PathBuf> {
+pub(crate) fn leave(spec: &JobSpec, plugin: Option<&Path>, failed: &[FailedAttempt]) -> Vec<Left> {
     if failed.is_empty() {
         return Vec::new();
     }
@@ -83,7 +87,8 @@ pub(crate) fn leave(
         );
         let path = folder.join(name);
         fs::write(&path, capsule.to_json()).ok()?;
-        Some(path)
+        let task = attempt.attempt.task;
+        Some(Left { task, path })
     });
     written.collect()
 }

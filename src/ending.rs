@@ -1,10 +1,11 @@
 //! How a job that was run here ended: a report for whoever waits, an exit code for whoever scripts.
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::Path;
 
 use mapfold_terms::{FailClass, JobEnd, JobReport};
 
+use crate::capsule::Left;
 use crate::error::Problem;
 use crate::exit::Exit;
 use crate::follow::Why;
@@ -21,7 +22,7 @@ pub(crate) fn tell(
     shown: &Shown,
     before: &[Ended],
     last: &Ended,
-    replays: &[PathBuf],
+    replays: &[Left],
 ) -> Result<Exit, Problem> {
     let Ended { spec, followed, .. } = last;
     let report = &followed.report;
@@ -46,9 +47,7 @@ pub(crate) fn tell(
         }
         say(&text(settings, shown, report));
     }
-    let replay = replays
-        .first()
-        .map(|first| format!("mapfold replay {}", first.display()));
+    let replay = to_name(replays).map(|path| format!("mapfold replay {}", path.display()));
     if let Some(backtrace) = backtrace(report)
         && !shown.quiet
     {
@@ -65,6 +64,13 @@ pub(crate) fn tell(
         }
         (None, _) => Ok(Exit::Done),
     }
+}
+
+/// The capsule to name: the first of the task that failed last, which is the one that failed the job.
+fn to_name(replays: &[Left]) -> Option<&Path> {
+    let task = replays.last()?.task;
+    let first = replays.iter().find(|left| left.task == task)?;
+    Some(&first.path)
 }
 
 /// The way to the panic that failed the job, if the process that ran it was asked for backtraces.
@@ -135,5 +141,28 @@ fn cancelled_problem(why: Option<Why>) -> Problem {
         .cause(format!("the last one ended with {status}"))
         .hint("run it without --workers, or with -v, to see what happens"),
         None => Problem::new(Exit::Cancelled, "somebody cancelled the job"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mapfold_terms::TaskId;
+
+    use super::*;
+
+    #[test]
+    fn the_capsule_to_name_is_the_first_of_the_task_that_failed_last() {
+        let check = |tasks: &[u32], want: Option<&str>| {
+            let left = |(number, &task): (usize, &u32)| Left {
+                task: TaskId::map(task),
+                path: format!("{number}").into(),
+            };
+            let replays: Vec<Left> = tasks.iter().enumerate().map(left).collect();
+            assert_eq!(to_name(&replays), want.map(Path::new), "{tasks:?}");
+        };
+        check(&[], None);
+        check(&[7], Some("0"));
+        check(&[0, 1, 0, 1], Some("1"));
+        check(&[0, 0, 0, 5], Some("3"));
     }
 }

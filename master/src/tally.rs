@@ -69,7 +69,7 @@ pub(crate) struct Tally {
     reported: Option<(AttemptId, Reported, Duration)>,
     /// Of slots, in attempts that came to nothing.
     time_lost: Duration,
-    /// The first that failed by the job's fault.
+    /// The first that failed by the job's fault, and the last.
     failed: Vec<FailedAttempt>,
     times: Times,
 }
@@ -264,8 +264,9 @@ impl Tally {
     /// A running attempt ends with a failure; to be told before [`Tally::judged`].
     pub(crate) fn failed(&mut self, worker: WorkerId, attempt: AttemptId, failure: &Failure) {
         let ours = self.running.get(&attempt).is_some_and(|it| it.on == worker);
-        let room = self.failed.len() < FailedAttempt::MAX;
-        if ours && room && failure.class == FailClass::Job {
+        if ours && failure.class == FailClass::Job {
+            // The newest is always there: it is the one that fails the job, if it fails.
+            self.failed.truncate(FailedAttempt::MAX - 1);
             self.failed.push(FailedAttempt {
                 attempt,
                 worker,

@@ -2,11 +2,12 @@
 //! `schema`. Times are seconds, sizes bytes, hashes hexadecimal.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use mapfold_terms::{ByteSize, FailReason, Failure, JobEnd, JobReport, TaskTiming};
 use serde::Serialize;
+
+use crate::capsule::Left;
 
 /// The number that tells a program how to read the object.
 const SCHEMA: u32 = 1;
@@ -16,7 +17,7 @@ pub(crate) fn to_json<'a>(
     job: &'a str,
     output: &'a str,
     report: &'a JobReport,
-    replays: &[PathBuf],
+    replays: &[Left],
     before: impl Iterator<Item = (&'a str, &'a JobReport)>,
 ) -> String {
     let mut object = Object::new(job, output, report);
@@ -25,7 +26,7 @@ pub(crate) fn to_json<'a>(
         .collect();
     object.replays = replays
         .iter()
-        .map(|path| path.display().to_string())
+        .map(|left| left.path.display().to_string())
         .collect();
     serde_json::to_string(&object).expect("strings and numbers always serialize")
 }

@@ -300,7 +300,7 @@ pub struct JobReport {
     pub counters: Counters,
     /// Records that were put aside.
     pub skipped: u64,
-    /// The first attempts that failed by the job's fault, at most [`FailedAttempt::MAX`].
+    /// The first attempts that failed by the job's fault, and the last; at most [`FailedAttempt::MAX`].
     pub failed: Vec<FailedAttempt>,
 }
 

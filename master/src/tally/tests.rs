@@ -166,6 +166,27 @@ fn only_the_report_that_is_being_judged_can_win() {
 }
 
 #[test]
+fn the_first_attempts_that_failed_and_the_last_are_kept() {
+    let mut bench = Bench::new(20, 1);
+    let mut fail = |index, class| {
+        let attempt = bench.launch(TaskId::map(index));
+        let failure = Failure::new(class, &std::io::Error::other("bad"));
+        bench.tally.failed(WORKER, attempt, &failure);
+        bench.tally.judged(WORKER, attempt, None);
+        let failed = bench.report().failed;
+        let tasks = failed.iter().map(|failed| failed.attempt.task.index);
+        tasks.collect::<Vec<u32>>()
+    };
+    for index in 0..8 {
+        assert_eq!(fail(index, FailClass::Job), Vec::from_iter(0..=index));
+    }
+    for index in [8, 9] {
+        assert_eq!(fail(index, FailClass::Job), [0, 1, 2, 3, 4, 5, 6, index]);
+    }
+    assert_eq!(fail(10, FailClass::Worker), [0, 1, 2, 3, 4, 5, 6, 9]);
+}
+
+#[test]
 fn the_median_is_a_measured_time() {
     let seconds = |times: &[u64]| times.iter().copied().map(Duration::from_secs).collect();
     assert_eq!(median(seconds(&[])), Duration::ZERO);
