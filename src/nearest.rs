@@ -32,6 +32,11 @@ pub(crate) fn did_you_mean<'a>(
     }
 }
 
+/// How many letters are wrong, missing, too many or in each other's place. For long names that have much in common anyway.
+pub(crate) fn slips(typed: &str, known: &str) -> usize {
+    strsim::osa_distance(&fold(typed), &fold(known))
+}
+
 /// People mix up case, `-` and `_`, or leave them out.
 fn fold(name: &str) -> String {
     name.chars()

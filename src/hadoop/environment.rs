@@ -3,6 +3,8 @@
 use std::env;
 use std::path::PathBuf;
 
+use super::names::Names;
+
 /// Names the folder that `hdfs:///` stands for.
 const HDFS: &str = "MAPFOLD_HDFS";
 /// The file system of paths without a scheme.
@@ -25,7 +27,7 @@ pub(super) struct Environment {
     pub(super) insecure: bool,
     /// `HADOOP_LOG_DIR`: where logs of failed attempts are left.
     pub(super) log_dir: Option<PathBuf>,
-    /// Whose paths `x` in `hdfs:` are: `HADOOP_USER_NAME` or `USER`.
+    /// Whose paths `x` in `hdfs:` are: `HADOOP_USER_NAME`, `USER` or `LOGNAME`, else the name of whoever runs this.
     pub(super) user: String,
     /// The working folder.
     pub(super) folder: PathBuf,
@@ -49,7 +51,7 @@ impl Environment {
             user: user
                 .iter()
                 .find_map(|name| text(name))
-                .unwrap_or_else(|| "nobody".to_owned()),
+                .unwrap_or_else(|| Names::read().own()),
             folder: env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
         }
     }

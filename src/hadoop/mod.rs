@@ -20,6 +20,7 @@ mod inputs;
 mod job;
 mod launcher;
 mod log;
+mod names;
 mod options;
 mod properties;
 mod stream;

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::env;
 
+use crate::nearest::slips;
+
 /// The properties of a job, by their newer names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Properties {
@@ -87,6 +89,15 @@ impl Properties {
         &self.outdated
     }
 
+    /// Names that mean nothing, each with the one that was probably meant. Whoever makes up names of their own is left alone.
+    pub(super) fn misspelt(&self) -> Vec<(&str, &'static str)> {
+        let pairs = self.values.keys().filter_map(|name| {
+            let meant = meant(name)?;
+            Some((name.as_str(), newer(meant).unwrap_or(meant)))
+        });
+        pairs.collect()
+    }
+
     /// All with their values replaced, under their newer and their older names.
     pub(super) fn all(&self) -> BTreeMap<String, String> {
         let mut all = BTreeMap::new();
@@ -141,6 +152,57 @@ fn newer(name: &str) -> Option<&'static str> {
         .find(|(old, _)| *old == name)
         .map(|(_, new)| *new)
 }
+
+/// The known name that is all but the same as an unknown one in a namespace of Hadoop's.
+fn meant(name: &str) -> Option<&'static str> {
+    /// With three, names that mean different things are one.
+    const SLIPS_MAX: usize = 2;
+    let is_hadoops = ["mapred.", "mapreduce.", "stream."]
+        .iter()
+        .any(|start| name.starts_with(start));
+    if !is_hadoops || known().any(|it| it == name) {
+        return None;
+    }
+    let slips = known().map(|it| (slips(&short(name), &short(it)), it));
+    let (slips, nearest) = slips.min()?;
+    (slips <= SLIPS_MAX).then_some(nearest)
+}
+
+/// `mapreduce.reduce.tasks` is meant for `mapred.reduce.tasks`: names are brought up to date by their first word alone.
+fn short(name: &str) -> String {
+    name.replacen("mapreduce.", "mapred.", 1)
+}
+
+fn known() -> impl Iterator<Item = &'static str> {
+    let renamed = RENAMED.iter().flat_map(|(old, new)| [*old, *new]);
+    renamed.chain(OTHERS.iter().copied())
+}
+
+/// Names that mean something and never were others.
+const OTHERS: &[&str] = &[
+    "mapreduce.framework.name",
+    "mapreduce.input.fileinputformat.input.dir.nonrecursive.ignore.subdirs",
+    // Means nothing here, and is near to `mapreduce.job.maps`.
+    "mapreduce.job.tags",
+    "num.key.fields.for.partition",
+    "stream.combine.streamprocessor",
+    "stream.jobconf.truncate.limit",
+    "stream.map.input",
+    "stream.map.input.field.separator",
+    "stream.map.input.ignoreKey",
+    "stream.map.output",
+    "stream.map.output.field.separator",
+    "stream.map.streamprocessor",
+    "stream.non.zero.exit.is.failure",
+    "stream.num.map.output.key.fields",
+    "stream.num.reduce.output.key.fields",
+    "stream.reduce.input",
+    "stream.reduce.input.field.separator",
+    "stream.reduce.output",
+    "stream.reduce.output.field.separator",
+    "stream.reduce.streamprocessor",
+    "stream.stderr.reporter.prefix",
+];
 
 /// Old names and new ones, of those that mean something to a streaming job or that its programs may look for.
 const RENAMED: &[(&str, &str)] = &[
@@ -359,6 +421,45 @@ mod tests {
         assert!(error.to_string().starts_with("property m is `many`"));
         assert_eq!(properties.flag("t"), Some(true));
         assert_eq!(properties.flag("o"), None);
+    }
+
+    #[test]
+    fn misspelt_names_are_seen_and_made_up_ones_are_not() {
+        let check = |name: &str, want: Option<&str>| {
+            let properties = properties(&[(name, "1")]);
+            let want: Vec<(&str, &str)> = want.into_iter().map(|want| (name, want)).collect();
+            assert_eq!(properties.misspelt(), want);
+        };
+        check("mapreduce.job.reduce", Some("mapreduce.job.reduces"));
+        check("mapreduce.job.reducers", Some("mapreduce.job.reduces"));
+        check("mapred.reduce.task", Some("mapreduce.job.reduces"));
+        check("mapreduce.reduce.tasks", Some("mapreduce.job.reduces"));
+        check("mapred.job.reduces", Some("mapreduce.job.reduces"));
+        check("mapreduce.job.nmae", Some("mapreduce.job.name"));
+        check(
+            "stream.map.input.ignorekey",
+            Some("stream.map.input.ignoreKey"),
+        );
+        check(
+            "stream.num.map.output.key.field",
+            Some("stream.num.map.output.key.fields"),
+        );
+        for name in [
+            "my.own.setting",
+            "map.output.key.field.separatr",
+            "user.names",
+            "mapreduce.job.tags",
+            "mapreduce.job.jar",
+            "mapreduce.map.env",
+            "mapreduce.map.java.opts",
+            "mapreduce.task.id",
+            "mapred.child.env",
+            "mapred.my.setting",
+            "stream.recordreader.class",
+        ] {
+            check(name, None);
+        }
+        known().for_each(|name| check(name, None));
     }
 
     #[test]

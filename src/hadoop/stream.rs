@@ -215,6 +215,12 @@ fn warn_of_what_is_not_done(options: &Options, properties: &Properties) {
     for (name, needs) in conf::without_effect(options, properties) {
         log::warn(STREAM, &format!("{name} is not used: it is for {needs}."));
     }
+    for (name, meant) in properties.misspelt() {
+        log::warn(
+            STREAM,
+            &format!("{name} is not used: did you mean {meant}?"),
+        );
+    }
 }
 
 /// `PATH` or `PATH#NAME`.

@@ -74,6 +74,20 @@ fn recorded_cases_come_out_as_with_hadoop() {
 }
 
 #[test]
+fn a_user_is_known_without_the_environment() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.work("mine"), "").unwrap();
+    let owner = hadoop(&sandbox, &["fs", "-stat", "%u", "mine"]);
+    ends(&owner, 0);
+    let none = ["HADOOP_USER_NAME", "USER", "LOGNAME"].map(|name| (name, ""));
+    let mkdir = ["fs", "-fs", "hdfs:///", "-mkdir", "-p", "x"];
+    let made = hadoop_with(&sandbox, &mkdir, &none);
+    ends(&made, 0);
+    let home = format!("hdfs/user/{}/x", stdout(&owner).trim_end());
+    assert!(sandbox.work(&home).is_dir(), "{home}");
+}
+
+#[test]
 fn a_home_of_hadoop_is_made_and_runs_jobs() {
     let sandbox = Sandbox::new();
     let home = sandbox.work("home");

@@ -13,9 +13,9 @@ use std::os::unix::fs::MetadataExt as _;
 
 use super::super::clock::Moment;
 use super::super::glob;
+use super::super::names::Names;
 use super::super::uri::Located;
 use super::error::FsError;
-use super::names::Names;
 use super::usage::shown_size;
 use super::{Call, Outcome};
 

@@ -9,7 +9,6 @@ mod copy;
 mod error;
 mod list;
 mod make;
-mod names;
 mod print;
 mod remove;
 mod stat;

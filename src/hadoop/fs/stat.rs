@@ -5,9 +5,9 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 
 use super::super::clock::Moment;
+use super::super::names::Names;
 use super::super::uri::Located;
 use super::error::FsError;
-use super::names::Names;
 use super::{Call, Outcome};
 
 pub(super) fn stat(call: &Call<'_>) -> Outcome {

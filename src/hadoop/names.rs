@@ -18,6 +18,11 @@ impl Names {
         }
     }
 
+    /// Whoever runs this process.
+    pub(super) fn own(&self) -> String {
+        self.user(rustix::process::getuid().as_raw())
+    }
+
     /// Its name; its number, if it has none here.
     pub(super) fn user(&self, number: u32) -> String {
         named(&self.users, number)
