@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 
 use super::super::glob;
 use super::super::uri::{Located, Uris};
@@ -33,6 +34,7 @@ pub(super) fn move_from_local(call: &Call<'_>) -> Outcome {
         sources,
         &target,
         |source, target, overwrite| {
+            not_into_itself(source, target)?;
             copy_all(source, target, overwrite)?;
             super::remove::all(source)
         },
@@ -53,9 +55,7 @@ pub(super) fn append(call: &Call<'_>) -> Outcome {
             return add(&mut io::stdin().lock()).map(drop);
         }
         let source = call.uris.local().locate(typed)?;
-        if source.path == target.path {
-            return Err(FsError::IntoItself(target.typed.clone()));
-        }
+        not_into_itself(&source, &target)?;
         let mut file = File::open(&source.path).map_err(FsError::at(&source))?;
         add(&mut file).map(drop)
     })
@@ -152,10 +152,20 @@ fn copy_all(source: &Located, target: &Located, overwrite: bool) -> Result<(), F
 }
 
 fn not_into_itself(source: &Located, target: &Located) -> Result<(), FsError> {
-    match source.path.is_dir() && target.path.starts_with(&source.path) {
+    let is_within = source.path.is_dir() && target.path.starts_with(&source.path);
+    match is_within || is_same(source, target) {
         true => Err(FsError::IntoItself(target.typed.clone())),
         false => Ok(()),
     }
+}
+
+/// Whether they are one file, whatever it is called.
+fn is_same(one: &Located, other: &Located) -> bool {
+    let identity = |located: &Located| {
+        let metadata = fs::metadata(&located.path).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    identity(one).is_some_and(|one| Some(one) == identity(other))
 }
 
 /// The file appears whole, or not at all.
@@ -185,9 +195,10 @@ pub(super) fn merge(call: &Call<'_>) -> Outcome {
     make_parent(&target)?;
     let mut merged = File::create(&target.path).map_err(FsError::at(&target))?;
     call.each_found(sources, |source| {
-        for file in files(source)? {
-            let bytes = File::open(&file.path).map_err(FsError::at(&file))?;
-            let mut bytes = bytes.take(data_bytes(&file));
+        // What is merged may stand among what there is to merge.
+        for file in (files(source)?.iter()).filter(|file| !is_same(file, &target)) {
+            let bytes = File::open(&file.path).map_err(FsError::at(file))?;
+            let mut bytes = bytes.take(data_bytes(file));
             let copied = io::copy(&mut bytes, &mut merged).map_err(FsError::at(&target))?;
             if call.has("nl") && !(copied == 0 && call.has("skip-empty-file")) {
                 merged.write_all(b"\n").map_err(FsError::at(&target))?;

@@ -24,6 +24,7 @@ use super::environment::Environment;
 use super::glob;
 use super::uri::{Located, Uris};
 use super::xml;
+use crate::nearest;
 use crate::stderr::say;
 
 /// What arguments that are wrong end with: -1, as the shell sees it.
@@ -180,6 +181,14 @@ const COMMANDS: &[Command] = &[
         run: remove::remove,
     },
     Command {
+        name: "expunge",
+        flags: &["immediate"],
+        valued: &["fs"],
+        paths_min: 0,
+        usage: "[-immediate]",
+        run: remove::empty_trash,
+    },
+    Command {
         name: "rmdir",
         flags: &["ignore-fail-on-non-empty"],
         valued: &[],
@@ -246,6 +255,30 @@ const ALIASES: &[(&str, &str, &[&str])] = &[
     ("copyToLocal", "get", &[]),
 ];
 
+/// Commands of Hadoop's that are not here, and what to do instead.
+const MISSING: &[(&str, &str)] = &[
+    (
+        "find",
+        "`hadoop fs -ls -R` lists all that is below a folder",
+    ),
+    (
+        "df",
+        "files are on this machine's disks, whose room the system's own `df` tells",
+    ),
+    (
+        "chown",
+        "files belong to whoever writes them; the system's own `chown` gives them to others",
+    ),
+    (
+        "chgrp",
+        "files belong to the group of whoever writes them; the system's own `chgrp` changes that",
+    ),
+    (
+        "checksum",
+        "the system's own `sha256sum` tells of files, and `mapfold verify` checks the output of a job",
+    ),
+];
+
 /// Does what stands behind `hadoop fs`; returns the exit code.
 pub(super) fn command(args: &[String], environment: &Environment) -> u8 {
     let (uris, args) = match general(args, environment) {
@@ -267,12 +300,23 @@ pub(super) fn command(args: &[String], environment: &Environment) -> u8 {
     let alias = ALIASES.iter().find(|alias| alias.0 == name);
     let (known, before) = alias.map_or((name, &[][..]), |alias| (alias.1, alias.2));
     let Some(command) = COMMANDS.iter().find(|command| command.name == known) else {
-        say(&format!("{typed}: Unknown command\n{}", usage_text()));
+        let hint = instead(name).map_or_else(usage_text, |hint| format!("{hint}\n"));
+        say(&format!("{typed}: Unknown command\n{hint}"));
         return USAGE;
     };
     let args = before.iter().map(|flag| (*flag).to_owned());
     let args: Vec<String> = args.chain(rest.iter().cloned()).collect();
     run(command, name, &uris, &args)
+}
+
+/// What to do instead of a command that is not here.
+fn instead(name: &str) -> Option<String> {
+    let missing = MISSING.iter().find(|(it, _)| *it == name);
+    let aliases = ALIASES.iter().map(|alias| alias.0);
+    let known = COMMANDS.iter().map(|command| command.name).chain(aliases);
+    missing
+        .map(|(_, hint)| (*hint).to_owned())
+        .or_else(|| nearest::did_you_mean(name, known))
 }
 
 fn run(command: &Command, name: &str, uris: &Uris, args: &[String]) -> u8 {

@@ -1,4 +1,4 @@
-//! `-rm` and `-rmdir`. There is no trash: what is removed is gone.
+//! `-rm`, `-rmdir` and `-expunge`. There is no trash: what is removed is gone.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -6,6 +6,11 @@ use std::io::{self, Write as _};
 use super::super::uri::Located;
 use super::error::FsError;
 use super::{Call, Done, Outcome};
+
+/// There is none.
+pub(super) fn empty_trash(_: &Call<'_>) -> Outcome {
+    Ok(Done::default())
+}
 
 pub(super) fn remove(call: &Call<'_>) -> Outcome {
     let force = call.has("f");

@@ -90,6 +90,46 @@ fn local_files_are_moved_and_appended() {
 }
 
 #[test]
+fn no_file_is_added_to_itself_under_whatever_name() {
+    let files = Files::new();
+    files.write("d/a", "A");
+    std::os::unix::fs::symlink("a", files.folder.path().join("d/b")).unwrap();
+    files.fs("-appendToFile d/b d/a", 1);
+    files.fs("-moveFromLocal -f d/a d/../d/a", 1);
+    files.holds("d/a", "A");
+    for _ in 0..2 {
+        files.fs("-getmerge d d/merged", 0);
+        files.holds("d/merged", "AA");
+    }
+}
+
+#[test]
+fn what_is_not_here_is_told_with_what_to_do_instead() {
+    let files = Files::new();
+    for line in [
+        "-find / -name a",
+        "-df",
+        "-chown me a",
+        "-checksum a",
+        "-mkdri a",
+    ] {
+        files.fs(line, USAGE);
+    }
+    files.fs("-expunge -immediate", 0);
+    let check = |typed, want: Option<&str>| assert_eq!(instead(typed).as_deref(), want, "{typed}");
+    check(
+        "find",
+        Some("`hadoop fs -ls -R` lists all that is below a folder"),
+    );
+    check(
+        "chown",
+        Some("files belong to whoever writes them; the system's own `chown` gives them to others"),
+    );
+    check("mkdri", Some("did you mean `mkdir` or `rmdir`?"));
+    check("xyzzy", None);
+}
+
+#[test]
 fn modes_are_set_and_numbers_of_copies_are_taken() {
     use std::os::unix::fs::PermissionsExt as _;
 
