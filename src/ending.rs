@@ -139,7 +139,7 @@ fn cancelled_problem(why: Option<Why>) -> Problem {
             "job failed: all local workers have ended",
         )
         .cause(format!("the last one ended with {status}"))
-        .hint("run it without --workers, or with -v, to see what happens"),
+        .hint("with --isolate a process that ends is one attempt, and its record or key is told; with -v workers say more"),
         None => Problem::new(Exit::Cancelled, "somebody cancelled the job"),
     }
 }

@@ -1,6 +1,5 @@
 //! A child process, seen from its slot.
 
-use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::OwnedFd;
@@ -13,13 +12,13 @@ use std::thread::{self, JoinHandle};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::last_words::LastWords;
 use super::message::{self, News, SlotAsk};
 use super::{IsolateSettings, LOOK_EVERY, whereabouts};
 
 /// Messages of a child that wait to be taken; one that says more is held up.
 const TOLD_MAX: usize = 16;
-/// Lines that are kept of what a child says on stderr, and bytes of each.
-const LINES_MAX: usize = 8;
+/// Bytes that are kept of a line that a child says on stderr.
 const LINE_MAX: u64 = 512;
 
 /// A child that serves attempts; killed with its process group when dropped.
@@ -28,7 +27,7 @@ pub(super) struct SlotChild {
     child: Child,
     asks: UnixStream,
     told: Receiver<News>,
-    last_words: Arc<Mutex<VecDeque<String>>>,
+    last_words: Arc<Mutex<LastWords>>,
     stderr: Option<JoinHandle<()>>,
     killed: bool,
 }
@@ -118,7 +117,7 @@ impl SlotChild {
     }
 
     /// How a child that has hung up ended, and its last words.
-    pub(super) fn post_mortem(mut self) -> (Option<ExitStatus>, Vec<String>) {
+    pub(super) fn post_mortem(mut self) -> (Option<ExitStatus>, LastWords) {
         // It may live on, having closed its end; what it began may too.
         self.kill();
         let status = self.child.wait().ok();
@@ -129,7 +128,7 @@ impl SlotChild {
             .last_words
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        (status, words.iter().cloned().collect())
+        (status, words.clone())
     }
 
     /// Kills it and all that it has started. Before it is waited for, as its id is its own until then.
@@ -156,24 +155,20 @@ impl Drop for SlotChild {
 }
 
 /// Keeps the last lines; what is said beyond is read and dropped, however much it is.
-fn listen(stderr: ChildStderr, words: &Mutex<VecDeque<String>>) {
+fn listen(stderr: ChildStderr, words: &Mutex<LastWords>) {
     let mut stderr = BufReader::new(stderr);
     let mut line = Vec::new();
+    let mut continued = false;
     loop {
         line.clear();
         match stderr.by_ref().take(LINE_MAX).read_until(b'\n', &mut line) {
             Ok(1..) => {}
             Ok(0) | Err(_) => return,
         }
-        let text = String::from_utf8_lossy(&line).trim_end().to_owned();
-        if text.is_empty() {
-            continue;
-        }
+        let text = String::from_utf8_lossy(&line);
         let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
-        if words.len() == LINES_MAX {
-            words.pop_front();
-        }
-        words.push_back(text);
+        words.add(text.trim_end(), continued);
+        continued = !line.ends_with(b"\n");
     }
 }
 

@@ -86,7 +86,7 @@ impl Children {
                 Heard::Nothing | Heard::News(News::Probed(_) | News::Made(_)) => {}
                 Heard::Ended => {
                     let mut failure = died(child);
-                    failure.backtrace = stack;
+                    failure.backtrace = stack.or(failure.backtrace);
                     return Err(Stopped::Ended(Box::new(Ended {
                         failure,
                         how: How::Died,

@@ -89,10 +89,11 @@ pub(super) fn stood_still(limit: Duration, begun: bool) -> Failure {
 pub(super) fn died(child: SlotChild) -> Failure {
     let (status, words) = child.post_mortem();
     let mut chain = vec![format!("the attempt's process {}", told_end(status))];
-    let starved = words
+    let lines: Vec<&str> = words.lines().collect();
+    let starved = lines
         .iter()
         .any(|line| line.contains("memory allocation of"));
-    match words.as_slice() {
+    match lines.as_slice() {
         [] => {}
         [line] => chain.push(format!("it said: {line}")),
         lines => chain.push(format!("it said last:\n{}", lines.join("\n"))),
@@ -104,6 +105,6 @@ pub(super) fn died(child: SlotChild) -> Failure {
         hint: starved.then(|| {
             "an attempt's process may have twice its share of --memory, and 256 MiB".to_owned()
         }),
-        backtrace: None,
+        backtrace: words.into_stack(),
     }
 }

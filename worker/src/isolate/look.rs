@@ -33,7 +33,7 @@ pub(crate) fn look_in_a_child(
             Heard::News(News::Probed(probed)) => return Ok(Looked::Probed(probed)),
             Heard::Ended => {
                 let (status, words) = child.post_mortem();
-                let words = words.iter().map(|line| format!(": {line}"));
+                let words = words.lines().map(|line| format!(": {line}"));
                 let words: String = words.collect();
                 let how = format!("ended its process, which {}{words}", told_end(status));
                 return Ok(Looked::Ended(how));

@@ -15,6 +15,7 @@ mod child;
 mod children;
 mod culprit;
 mod ended;
+mod last_words;
 mod look;
 mod message;
 mod runner;
