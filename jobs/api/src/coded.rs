@@ -27,8 +27,7 @@ impl<T: Serialize + DeserializeOwned + Clone + Send + 'static> Value for Coded<T
     type Owned = T;
 
     fn kind() -> String {
-        let name = std::any::type_name::<T>();
-        name.rsplit("::").next().unwrap_or(name).to_owned()
+        without_paths(std::any::type_name::<T>())
     }
 
     fn encode(value: T, out: &mut Vec<u8>) {
@@ -67,5 +66,27 @@ impl<T: Serialize + DeserializeOwned + Clone + Send + 'static> Value for Coded<T
         } else {
             Err(error())
         }
+    }
+}
+
+/// The name of a type as it is typed where it is imported: `(u64, Option<ByteBuf>)`.
+fn without_paths(name: &str) -> String {
+    let in_path = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | ':');
+    name.split_inclusive(|letter| !in_path(letter))
+        .map(|part| part.rsplit("::").next().unwrap_or(part))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_the_name_of_its_type_whole() {
+        assert_eq!(Coded::<String>::kind(), "String");
+        assert_eq!(
+            Coded::<(u64, Option<Vec<(bool, String)>>)>::kind(),
+            "(u64, Option<Vec<(bool, String)>>)"
+        );
     }
 }

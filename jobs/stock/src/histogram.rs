@@ -44,8 +44,8 @@ impl Job for Histogram {
     const SUMMARY: &'static str = "count how often each value of a column occurs";
     const HELP: &'static str = "A row is a value, a TAB, and the number of records that have it. The value is a column (`-p column=9 \
         -p delimiter=' '`; empty where a record has no such column), or without that the length of the record.\n\n\
-        With `-p width=0.5` or `-p log=true` the value is the decimal number with which the column begins, after blanks, and a row tells \
-        the bucket in which it falls by its least number (with log by the one nearest to 0: 1 is 1, 2 is 2 and 3, 4 is 4 to 7; 0 is \
+        With `-p width=0.5` or `-p log=true` the value is the decimal number with which the column begins, after blanks, perhaps with a \
+        power of ten (1e-7), and a row tells the bucket in which it falls by its least number (with log by the one nearest to 0: 1 is 1, 2 is 2 and 3, 4 is 4 to 7; 0 is \
         all between -1 and 1). Buckets without records have no row. Records without a number are counted by the counter `no-number`.\n\n\
         Rows are sorted within a part file, numbers as numbers: `-r 1` gives one sorted whole.";
     const FOLD: Option<Fold<Self>> = Some(|_, _, sum, n| *sum += n);

@@ -12,6 +12,8 @@ pub struct Decimal {
 
 /// More digits after the point than this are refused.
 const PLACES_MAX: usize = 9;
+/// A number with a greater power of ten is too large for a bucket, or so near to 0 that no width tells.
+const POWER_MAX: isize = 400;
 
 impl Decimal {
     pub(super) const ZERO: Self = Self {
@@ -65,7 +67,7 @@ pub(super) struct Cut {
     pub(super) floor: i128,
 }
 
-/// The number with which `text` begins, after blanks; `None` if there is none, or if it has more than some 30 digits.
+/// The number with which `text` begins, after blanks, perhaps with a power of ten; `None` if there is none, or if it has more than some 30 digits.
 pub(super) fn read(text: &[u8], places: u32) -> Option<Cut> {
     let text = text.trim_ascii_start();
     let (negative, text) = match text {
@@ -74,26 +76,41 @@ pub(super) fn read(text: &[u8], places: u32) -> Option<Cut> {
         rest => (false, rest),
     };
     let (whole, rest) = digits(text);
-    let fraction = match rest {
-        [b'.', rest @ ..] => digits(rest).0,
-        _ => &[],
+    let (fraction, rest) = match rest {
+        [b'.', rest @ ..] => digits(rest),
+        _ => (&[][..], rest),
     };
     if whole.is_empty() && fraction.is_empty() {
         return None;
     }
-    let (near, far) = fraction.split_at(fraction.len().min(places as usize));
-    let zeros = places as usize - near.len();
-    let kept = whole.iter().chain(near).map(|digit| digit - b'0');
+    let kept = (whole.len() + places as usize).saturating_add_signed(power(rest));
+    let mut digits = whole.iter().chain(fraction).map(|digit| digit - b'0');
     let mut size = 0_i128;
-    for digit in kept.chain(std::iter::repeat_n(0, zeros)) {
+    for digit in digits.by_ref().chain(std::iter::repeat(0)).take(kept) {
         size = size.checked_mul(10)?.checked_add(i128::from(digit))?;
     }
-    let inexact = far.iter().any(|digit| *digit != b'0');
+    let inexact = digits.any(|digit| digit != 0);
     let parts = if negative { -size } else { size };
     Some(Cut {
         parts,
         floor: parts - i128::from(negative && inexact),
     })
+}
+
+/// The power of ten that stands at the front, as in `e-7`; 0 if there is none.
+fn power(text: &[u8]) -> isize {
+    let [b'e' | b'E', text @ ..] = text else {
+        return 0;
+    };
+    let (negative, text) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
+    };
+    let size = digits(text).0.iter().fold(0, |size, digit| {
+        (size * 10 + isize::from(digit - b'0')).min(POWER_MAX)
+    });
+    if negative { -size } else { size }
 }
 
 /// The digits at the front, and what comes after.
@@ -138,7 +155,16 @@ mod tests {
         check("-0.10", 1, Some((-1, -1)));
         check("+5.", 2, Some((500, 500)));
         check(".5", 0, Some((0, 0)));
-        for text in ["", "-", ".", "x1", "- 1"] {
+        check("1e3", 0, Some((1000, 1000)));
+        check("-1.25E+1", 0, Some((-12, -13)));
+        check("12345e-3 ms", 1, Some((123, 123)));
+        check("-1e-7", 2, Some((0, -1)));
+        check("0e999999999999999999999", 2, Some((0, 0)));
+        check("1e-999999999999999999999", 2, Some((0, 0)));
+        check("5 east", 0, Some((5, 5)));
+        check("5e", 0, Some((5, 5)));
+        check("5e-", 0, Some((5, 5)));
+        for text in ["", "-", ".", "x1", "- 1", "e5", "1e400"] {
             check(text, 0, None);
         }
         check(&"9".repeat(50), 0, None);
