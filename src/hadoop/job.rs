@@ -254,15 +254,18 @@ fn commands(conf: &Conf) -> impl Iterator<Item = &str> {
 
 /// Why a command may have failed, if that is to be seen in it.
 fn hint(command: &str, conf: &Conf) -> Option<String> {
-    let program = argv::split(command).into_iter().next()?;
-    let is_sent = |name: &str| conf.files.iter().any(|file| file.name == name);
     let is_left = !conf.files.is_empty() || !conf.archives.is_empty();
-    let plain = program.strip_prefix("./").unwrap_or(&program);
-    match is_left && !plain.contains('/') && !is_sent(plain) && conf.folder.join(plain).is_file() {
-        true => Some(format!(
-            "`{plain}` is in this folder, but not in the working folder of commands: add it to -files"
+    let is_sent = |name: &str| conf.files.iter().any(|file| file.name == name);
+    let left_behind = argv::split(command).into_iter().find_map(|word| {
+        let name = word.strip_prefix("./").unwrap_or(&word);
+        let is_here = !name.contains('/') && conf.folder.join(name).is_file();
+        (is_here && !is_sent(name)).then(|| name.to_owned())
+    });
+    match left_behind.filter(|_| is_left) {
+        Some(name) => Some(format!(
+            "`{name}` is in this folder, but not in the working folder of commands: add it to -files"
         )),
-        false => stream::shell_hint(command),
+        None => stream::shell_hint(command),
     }
 }
 
@@ -290,4 +293,45 @@ fn tell_failures(job: &StreamJob, spec: &JobSpec, report: &JobReport, environmen
 fn plan(spec: &JobSpec) -> Option<Plan> {
     let files = input::discover(&spec.inputs).ok()?;
     input::plan_with(files, PlanOptions::from(spec)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use mapfold_streaming::Shipped;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_a_command_names_and_does_not_have_is_hinted_at() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["map.py", "words.txt"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let mut conf = Conf {
+            folder: folder.path().to_owned(),
+            ..Conf::default()
+        };
+        let is_hinted = |command: &str, conf: &Conf| hint(command, conf).is_some();
+        // It is started in this folder.
+        assert!(!is_hinted("python3 map.py", &conf));
+        let sent = Shipped::named(folder.path().join("words.txt"), None);
+        conf.files.push(sent.unwrap());
+        for command in [
+            "map.py",
+            "./map.py",
+            "python3 map.py",
+            "sh -e ./map.py words.txt",
+        ] {
+            let hint = hint(command, &conf).unwrap();
+            assert!(hint.starts_with("`map.py` is in this folder"), "{hint}");
+        }
+        for command in [
+            "cat",
+            "python3 other.py",
+            "grep -f words.txt",
+            "sh sub/map.py",
+        ] {
+            assert!(!is_hinted(command, &conf), "{command}");
+        }
+    }
 }
