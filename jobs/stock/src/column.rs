@@ -78,16 +78,6 @@ impl Numbers {
         Self(vec![1])
     }
 
-    /// These; counted from 1.
-    pub(crate) fn of(numbers: Vec<u32>) -> Self {
-        Self(numbers)
-    }
-
-    /// How many there are.
-    pub(crate) const fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// One after the other.
     pub(crate) fn columns(&self, delimiter: Delimiter) -> Result<Vec<Columns<1>>, ColumnError> {
         let numbers = self.0.iter();

@@ -1,14 +1,14 @@
 //! `dedup`: the first record of each key.
 
-use mapfold_job::{Emitter, Fold, Job, JobError, Record, Rows, Values, params};
+use mapfold_job::{Block, Emitter, Fold, Job, JobError, Record, Rows, Values, params};
 
 use crate::column::Delimiter;
-use crate::fields::Fields;
+use crate::fields::Typed;
 
 params! {
     /// Parameters of `dedup`.
     pub struct DedupParams {
-        /// Where the key stands: a column, counted from 1, or with `json=true` the name of a field; nothing is the whole record.
+        /// Where the key stands: a column, counted from 1, or the name of a field; nothing is the whole record.
         pub key: String = String::new(),
         /// What stands between columns: one ASCII character, or `tab`.
         pub delimiter: Delimiter = Delimiter::TAB,
@@ -20,7 +20,7 @@ params! {
 /// Keeps the first.
 pub struct Dedup {
     /// None is the whole record.
-    key: Option<Fields<1>>,
+    key: Option<Typed<1>>,
 }
 
 impl Job for Dedup {
@@ -32,14 +32,14 @@ impl Job for Dedup {
     const NAME: &'static str = "dedup";
     const SUMMARY: &'static str = "keep the first record of each key";
     const HELP: &'static str = "A row is a record as it was: the first with its key in the order of the input, which is that of the files as they were named (of a folder, by \
-        name) and of the records in them. The key is the whole record, or a column (`-p key=1`), or with `-p json=true` a field of a JSON object (`-p key=url`). \
-        Rows are sorted by key within a part file, not in the order of the input.\n\n\
+        name) and of the records in them. The key is the whole record, or a column (`-p key=1`), or a field by its name (`-p key=url`): that of a header which \
+        the format knows (`--format csv`), else that of JSON objects. Rows are sorted by key within a part file, not in the order of the input.\n\n\
         A record without that column or field is an error; `--skip-bad N` puts it aside. With the delimiter `,` or `;` columns may stand in double quotes.";
     const FOLD: Option<Fold<Self>> = Some(|_, _, _first, _later| {});
 
     fn new(params: DedupParams) -> Result<Self, JobError> {
         Ok(Self {
-            key: Fields::if_typed(&params.key, params.delimiter, params.json)?,
+            key: Typed::if_any(&params.key, params.delimiter, params.json)?,
         })
     }
 
@@ -48,11 +48,26 @@ impl Job for Dedup {
         match &self.key {
             None => out.emit(record.bytes, b""),
             Some(key) => {
-                let [key] = key.of(record.bytes)?;
+                let [key] = key.within(record.header())?.of(record.bytes)?;
                 out.emit(&key, record.bytes);
             }
         }
         Ok(())
+    }
+
+    #[inline]
+    fn map_block(&self, block: &Block<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+        let Some(key) = &self.key else {
+            return block.records().try_for_each(|record| {
+                out.begin_record(&record);
+                self.map(&record, out)
+            });
+        };
+        key.each(block, out, |record, key, out| {
+            let [key] = key.of(record.bytes)?;
+            out.emit(&key, record.bytes);
+            Ok(())
+        })
     }
 
     fn reduce(
@@ -72,7 +87,7 @@ impl Job for Dedup {
 mod tests {
     use std::collections::BTreeMap;
 
-    use mapfold_job::Trial;
+    use mapfold_job::{Format, Trial};
     use proptest::prelude::*;
 
     use super::*;
@@ -89,6 +104,8 @@ mod tests {
             .param("key", "id")
             .param("json", true);
         assert_eq!(json.check().unwrap().rows(), ["{\"id\":1,\"x\":\"a\"}"]);
+        let csv = Trial::<Dedup>::of("id,x\n1,a\n1,b\n").param("key", "id");
+        assert_eq!(csv.format(Format::CSV).check().unwrap().rows(), ["1,a"]);
         let error = Trial::<Dedup>::of(text).param("key", 2).run().map(drop);
         assert!(format!("{:?}", error.unwrap_err()).contains("there is no column 2"));
     }

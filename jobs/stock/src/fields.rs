@@ -1,9 +1,9 @@
-//! Fields of a record: columns by number, or members of a JSON object by name.
+//! Fields of a record: columns by number, or by name where the file has a header; members of a JSON object by name.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use mapfold_job::JobError;
+use mapfold_job::{Block, Emitter, Header, Job, JobError, Record};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -24,7 +24,9 @@ pub(crate) enum Fields<const N: usize> {
 pub(crate) enum FieldError {
     #[error(transparent)]
     Column(#[from] ColumnError),
-    #[error("it is no JSON object")]
+    #[error(
+        "it is no JSON object, whose fields have names; so have those of a file with a header, which `--format csv` reads"
+    )]
     NoJson(#[source] serde_json::Error),
     #[error("there is no field `{name}`, or it is null")]
     Missing { name: String },
@@ -40,9 +42,25 @@ pub(crate) enum FieldError {
 /// More bytes of a field are not told.
 const TOLD_MAX: usize = 40;
 
-impl Fields<1> {
+/// Fields as they were typed: names, or numbers of columns from 1.
+#[derive(Clone, Debug)]
+pub(crate) struct Typed<const N: usize> {
+    typed: [String; N],
+    /// Where they stand in files without a header.
+    plain: Fields<N>,
+}
+
+/// The header of a file has no such column.
+#[derive(Debug, thiserror::Error)]
+#[error("the file has no column `{name}`; it has {}", columns.join(", "))]
+struct NoColumn {
+    name: String,
+    columns: Vec<String>,
+}
+
+impl Typed<1> {
     /// The field as it was typed; none, if nothing was.
-    pub(crate) fn if_typed(
+    pub(crate) fn if_any(
         typed: &str,
         delimiter: Delimiter,
         json: bool,
@@ -54,28 +72,100 @@ impl Fields<1> {
     }
 }
 
-impl<const N: usize> Fields<N> {
-    /// Fields as they were typed: names, or numbers of columns from 1.
+impl<const N: usize> Typed<N> {
+    /// With a name among them, or with `json`, files without a header have a JSON object for a record.
     pub(crate) fn new(
         typed: [&str; N],
         delimiter: Delimiter,
         json: bool,
     ) -> Result<Self, JobError> {
-        if json {
-            return Ok(Self::Json(typed.map(str::to_owned)));
-        }
         let mut numbers = [0; N];
+        let mut named = json;
         for (typed, number) in typed.iter().zip(&mut numbers) {
-            let parsed = typed.parse().ok().filter(|number| *number > 0);
-            *number = parsed.ok_or_else(|| {
-                format!(
-                    "`{typed}` is no column: they are counted from 1 (names are for `json=true`)"
-                )
-            })?;
+            match number_typed(typed)? {
+                Some(typed) => *number = typed,
+                None => named = true,
+            }
         }
-        Ok(Self::Columns(Columns::new(numbers, delimiter)?))
+        let plain = if named {
+            Fields::Json(typed.map(str::to_owned))
+        } else {
+            Fields::Columns(Columns::new(numbers, delimiter)?)
+        };
+        Ok(Self {
+            typed: typed.map(str::to_owned),
+            plain,
+        })
     }
 
+    /// Where they stand in records of a file with this header, if it has one.
+    #[inline]
+    pub(crate) fn within(&self, header: Option<&Header>) -> Result<Cow<'_, Fields<N>>, JobError> {
+        match header {
+            None => Ok(Cow::Borrowed(&self.plain)),
+            Some(header) => self.named_by(header).map(Cow::Owned),
+        }
+    }
+
+    fn named_by(&self, header: &Header) -> Result<Fields<N>, JobError> {
+        let mut numbers = [0; N];
+        for (typed, number) in self.typed.iter().zip(&mut numbers) {
+            *number = match number_typed(typed)? {
+                Some(typed) => typed,
+                None => number_of(typed, header)?,
+            };
+        }
+        let columns = Columns::new(numbers, Delimiter(header.delimiter()))?;
+        Ok(Fields::Columns(columns.quoted_as_csv()))
+    }
+
+    /// Hands on each record of a block, with where its fields stand.
+    #[inline]
+    pub(crate) fn each<J: Job>(
+        &self,
+        block: &Block<'_>,
+        out: &mut Emitter<'_, J>,
+        mut take: impl FnMut(&Record<'_>, &Fields<N>, &mut Emitter<'_, J>) -> Result<(), JobError>,
+    ) -> Result<(), JobError> {
+        let mut records = block.records().peekable();
+        // A file without records need not have the columns.
+        if records.peek().is_none() {
+            return Ok(());
+        }
+        let fields = self.within(block.header())?;
+        records.try_for_each(|record| {
+            out.begin_record(&record);
+            take(&record, &fields, out)
+        })
+    }
+}
+
+/// The number of a column, unless a name was typed.
+fn number_typed(typed: &str) -> Result<Option<u32>, String> {
+    if !typed.is_empty() && typed.parse::<i64>().is_err() {
+        return Ok(None);
+    }
+    let number = typed.parse().ok().filter(|number| *number > 0);
+    number
+        .map(Some)
+        .ok_or_else(|| format!("`{typed}` is no column: they are counted from 1, or have names"))
+}
+
+/// The number of a column of this name, from 1.
+fn number_of(name: &str, header: &Header) -> Result<u32, NoColumn> {
+    let number = header
+        .column(name)
+        .and_then(|it| u32::try_from(it + 1).ok());
+    number.ok_or_else(|| NoColumn {
+        name: name.to_owned(),
+        columns: header
+            .names()
+            .map(|name| String::from_utf8_lossy(name).into_owned())
+            .collect(),
+    })
+}
+
+impl<const N: usize> Fields<N> {
     /// What stands in them: text as it is read, all else as it is written. A copy where it was escaped.
     #[inline]
     pub(crate) fn of<'r>(&self, record: &'r [u8]) -> Result<[Cow<'r, [u8]>; N], FieldError> {
@@ -188,8 +278,8 @@ mod tests {
     use super::*;
 
     fn found(record: &[u8]) -> Result<[String; 2], String> {
-        let fields = Fields::new(["user", "size"], Delimiter::TAB, true).unwrap();
-        let found = fields.of(record).map_err(|error| error.to_string())?;
+        let fields = Typed::new(["user", "size"], Delimiter::TAB, true).unwrap();
+        let found = fields.plain.of(record).map_err(|error| error.to_string())?;
         Ok(found.map(|field| String::from_utf8_lossy(&field).into_owned()))
     }
 
@@ -231,23 +321,37 @@ mod tests {
             (b"{\"user\":\"\xff\",\"size\":1}", "it is no JSON object"),
             (b"", "it is no JSON object"),
         ] {
-            assert_eq!(
-                found(record),
-                Err(want.to_owned()),
-                "{}",
+            let error = found(record).unwrap_err();
+            assert!(
+                error.starts_with(want),
+                "{}: {error}",
                 record.escape_ascii()
             );
         }
     }
 
     #[test]
-    fn columns_are_numbers() {
-        let columns = Fields::new(["2"], Delimiter::TAB, false).unwrap();
-        let [found] = columns.of(b"a\tb").unwrap();
-        assert_eq!(&*found, b"b");
-        for typed in ["0", "", "size", "-1"] {
-            let error = Fields::new([typed], Delimiter::TAB, false).unwrap_err();
-            assert!(error.to_string().contains("counted from 1"));
+    fn columns_have_numbers_and_where_there_is_a_header_names() {
+        let of = |typed: [&str; 2], header: Option<&Header>, record: &[u8]| {
+            let typed = Typed::new(typed, Delimiter::TAB, false)?;
+            let found = typed.within(header)?.of(record)?;
+            Ok::<_, JobError>(found.map(|field| String::from_utf8_lossy(&field).into_owned()))
+        };
+        assert_eq!(of(["2", "1"], None, b"a\tb").unwrap(), ["b", "a"]);
+        assert_eq!(
+            of(["x", "1"], None, br#"{"1":2,"x":3}"#).unwrap(),
+            ["3", "2"]
+        );
+        let header = Header::new(b"a,the b,c", b',').unwrap();
+        let named = of(["the b", "3"], Some(&header), br#"1,"2,",3"#);
+        assert_eq!(named.unwrap(), ["2,", "3"]);
+        let error = |typed, header| of([typed, "1"], header, b"").unwrap_err().to_string();
+        for typed in ["0", "", "-1", "4294967296"] {
+            assert!(error(typed, None).contains("counted from 1"), "{typed}");
         }
+        assert_eq!(
+            error("b", Some(&header)),
+            "the file has no column `b`; it has a, the b, c"
+        );
     }
 }

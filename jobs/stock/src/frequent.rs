@@ -3,10 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use mapfold_job::{Emitter, Fold, Job, JobError, Partition, Record, Rows, Values, params};
+use mapfold_job::{Block, Emitter, Fold, Job, JobError, Partition, Record, Rows, Values, params};
 
 use crate::column::Delimiter;
-use crate::fields::Fields;
+use crate::fields::Typed;
 use crate::topk::some;
 
 params! {
@@ -14,7 +14,7 @@ params! {
     pub struct FrequentParams {
         /// So many keys.
         pub k: u32 = 10,
-        /// Where the key stands: a column, counted from 1, or with `json=true` the name of a field; nothing is the whole record.
+        /// Where the key stands: a column, counted from 1, or the name of a field; nothing is the whole record.
         pub key: String = String::new(),
         /// What stands between columns: one ASCII character, or `tab`.
         pub delimiter: Delimiter = Delimiter::TAB,
@@ -29,7 +29,7 @@ params! {
 pub struct Frequent {
     k: usize,
     /// None is the whole record.
-    key: Option<Fields<1>>,
+    key: Option<Typed<1>>,
     header: bool,
 }
 
@@ -44,7 +44,8 @@ impl Job for Frequent {
     const NAME: &'static str = "frequent";
     const SUMMARY: &'static str = "the keys with the most records";
     const HELP: &'static str = "A row is a key, a TAB, and the number of its records, the key with the most first; of equals the one whose bytes come first. It is the `-p k=10` \
-        of all, exactly. The key is the whole record, or a column (`-p key=1`), or with `-p json=true` a field of a JSON object (`-p key=url`).\n\n\
+        of all, exactly. The key is the whole record, or a column (`-p key=1`), or a field by its name (`-p key=url`): that of a header which the format knows \
+        (`--format csv`), else that of JSON objects.\n\n\
         All rows are in the first part file: one reduce task sees the counts of all keys, which map tasks have added up, and holds `k` of them.\n\n\
         A record without that column or field is an error; `--skip-bad N` puts it aside. With the delimiter `,` or `;` columns may stand in double quotes.";
     const FOLD: Option<Fold<Self>> = Some(|_, _, sum, n| *sum += n);
@@ -53,7 +54,7 @@ impl Job for Frequent {
     fn new(params: FrequentParams) -> Result<Self, JobError> {
         Ok(Self {
             k: some(params.k)?,
-            key: Fields::if_typed(&params.key, params.delimiter, params.json)?,
+            key: Typed::if_any(&params.key, params.delimiter, params.json)?,
             header: params.header,
         })
     }
@@ -66,11 +67,28 @@ impl Job for Frequent {
         match &self.key {
             None => out.emit(record.bytes, 1),
             Some(key) => {
-                let [key] = key.of(record.bytes)?;
+                let [key] = key.within(record.header())?.of(record.bytes)?;
                 out.emit(&key, 1);
             }
         }
         Ok(())
+    }
+
+    #[inline]
+    fn map_block(&self, block: &Block<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+        let Some(key) = &self.key else {
+            return block.records().try_for_each(|record| {
+                out.begin_record(&record);
+                self.map(&record, out)
+            });
+        };
+        key.each(block, out, |record, key, out| {
+            if !(self.header && record.offset == 0) {
+                let [key] = key.of(record.bytes)?;
+                out.emit(&key, 1);
+            }
+            Ok(())
+        })
     }
 
     fn reduce(

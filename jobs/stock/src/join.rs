@@ -3,6 +3,8 @@
 mod keys;
 mod sided;
 
+use std::borrow::Cow;
+
 use mapfold_job::{
     Block, Emitter, Field, Job, JobError, KeyPart, ParamValue, Record, Rows, Values, params,
 };
@@ -109,8 +111,8 @@ impl Job for Join {
         if params.left.len() != params.right.len() {
             return Err("`left` and `right` name as many columns each".into());
         }
-        let left = SideKey::new(params.left, params.delimiter)?;
-        let right = SideKey::new(params.right, params.delimiter)?;
+        let left = SideKey::new(&params.left, params.delimiter)?;
+        let right = SideKey::new(&params.right, params.delimiter)?;
         Ok(Self {
             kind: params.kind,
             keys: [left, right],
@@ -184,7 +186,7 @@ impl Join {
     fn take(
         &self,
         record: &Record<'_>,
-        fields: &[Fields<1>],
+        fields: &[Cow<'_, Fields<1>>],
         key: &mut Vec<u8>,
         out: &mut Emitter<'_, Self>,
     ) -> Result<(), JobError> {

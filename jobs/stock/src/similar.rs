@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use mapfold_job::{Emitter, Job, JobError, Record, Rows, Values, params};
 
 use crate::column::Delimiter;
-use crate::fields::Fields;
+use crate::fields::Typed;
 use signature::{Sketcher, similarity};
 
 params! {
     /// Parameters of `similar`.
     pub struct SimilarParams {
-        /// Where a document's name stands: a column, counted from 1, or with `json=true` the name of a field; nothing is where it is: file, `:`, offset.
+        /// Where a document's name stands: a column, counted from 1, or the name of a field; nothing is where it is: file, `:`, offset.
         pub id: String = String::new(),
         /// Where its text stands, as `id`; nothing is the whole record.
         pub text: String = String::new(),
@@ -52,8 +52,8 @@ const CROWDED: &str = "crowded";
 
 /// Finds near-duplicates.
 pub struct Similar {
-    id: Option<Fields<1>>,
-    text: Option<Fields<1>>,
+    id: Option<Typed<1>>,
+    text: Option<Typed<1>>,
     sketcher: Sketcher,
     /// Numbers in a band.
     band: usize,
@@ -76,12 +76,13 @@ impl Job for Similar {
         Documents are compared that agree in all 8 numbers of one of 16 bands. Of pairs of similarity 0.9 one in 8,000 is missed, of 0.85 one in 160, \
         of 0.8 one in 19, of 0.7 two in 5; in general (1 - s^band)^bands. Of documents that share a band with more than 1,000 different ones before \
         them (counter `crowded`), the last 1,000 are compared.\n\n\
-        A document is a record: a line, or with `--format files` a file. Its name and text may be columns (`-p id=1 -p text=2`) or, with `-p json=true`, fields. \
+        A document is a record: a line, or with `--format files` a file. Its name and text may be columns (`-p id=1 -p text=2`) or fields by name (`-p id=url -p text=body`): of a header \
+        that the format knows (`--format csv`), else of JSON objects. \
         Documents without words are counted by the counter `no-words`; a record without these columns or fields is an error, which `--skip-bad N` puts aside. \
         The job `components` makes groups of pairs.";
 
     fn new(params: SimilarParams) -> Result<Self, JobError> {
-        let fields = |typed: &str| Fields::if_typed(typed, params.delimiter, params.json);
+        let fields = |typed: &str| Typed::if_any(typed, params.delimiter, params.json);
         if !(1..=WORDS_MAX).contains(&params.words) {
             return Err(format!("`words` is 1 to {WORDS_MAX}").into());
         }
@@ -112,7 +113,7 @@ impl Job for Similar {
 
     fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
         let text = match &self.text {
-            Some(text) => text.of(record.bytes)?,
+            Some(text) => text.within(record.header())?.of(record.bytes)?,
             None => [record.bytes.into()],
         };
         let Some(mut document) = self.sketcher.sketch(&text[0]) else {
@@ -120,7 +121,10 @@ impl Job for Similar {
             return Ok(());
         };
         match &self.id {
-            Some(id) => document.extend_from_slice(&id.of(record.bytes)?[0]),
+            Some(id) => {
+                let [id] = id.within(record.header())?.of(record.bytes)?;
+                document.extend_from_slice(&id);
+            }
             None => {
                 document.extend_from_slice(record.file.name.as_bytes());
                 document.extend_from_slice(format!(":{}", record.offset).as_bytes());

@@ -6,10 +6,11 @@ mod quantiles;
 mod spread;
 mod summary;
 
-use mapfold_job::{Emitter, Field, Fold, Job, JobError, Record, Rows, Values, params};
+use mapfold_job::{Block, Emitter, Field, Fold, Job, JobError, Record, Rows, Values, params};
 
 use crate::column::Delimiter;
-use crate::fields::Fields;
+use crate::fields::{Fields, Typed};
+use crate::number::Number;
 use crate::passed_over::is_passed_over;
 use quantiles::Quantiles;
 use summary::{OneNumber, SomeNumbers, Summary};
@@ -17,7 +18,7 @@ use summary::{OneNumber, SomeNumbers, Summary};
 params! {
     /// Parameters of `stats`.
     pub struct StatsParams {
-        /// Where the number stands: a column, counted from 1, or with `json=true` the name of a field.
+        /// Where the number stands: a column, counted from 1, or the name of a field.
         pub value: String,
         /// Where the group stands, as `value`; nothing is all records as one.
         pub key: String = String::new(),
@@ -44,8 +45,8 @@ pub struct Stats {
 
 /// The number, and perhaps the group.
 enum Wanted {
-    OfAll(Fields<1>),
-    OfEach(Fields<2>),
+    OfAll(Typed<1>),
+    OfEach(Typed<2>),
 }
 
 impl Job for Stats {
@@ -57,8 +58,8 @@ impl Job for Stats {
     const SUMMARY: &'static str =
         "count, sum, least, greatest, mean and quantiles of numbers, by group";
     const HELP: &'static str = "A row is a group, a TAB, and of its numbers: how many they are, their sum, the least, the greatest, the mean, and the quantiles that are \
-        wanted, with TABs between. Number (`-p value=3`) and group (`-p key=1`) are columns; with `-p json=true` records are JSON objects, and these are \
-        names of fields (`-p value=bytes`). With the delimiter `,` or `;` columns may stand in double quotes, as in CSV.\n\n\
+        wanted, with TABs between. Number (`-p value=3`) and group (`-p key=1`) are columns, or have names (`-p value=bytes`): those of a header that the format \
+        knows (`--format csv`), else those of JSON objects, a record each (JSON lines, Parquet). With the delimiter `,` or `;` columns may stand in double quotes, as in CSV.\n\n\
         Numbers are decimal, of up to 38 digits, perhaps with a power of ten (1e-7). Sums are exact, whatever the order of the records: 0.1 and \
         0.2 are 0.3. A mean is rounded to six digits more after the point than its sum has, halves to the even digit. The quantile \
         0.5 is the least number that at least half of all are not above: one that occurs, with nothing put between two. Quantiles of a group of more than \
@@ -77,9 +78,9 @@ impl Job for Stats {
             ..
         } = &params;
         let fields = if key.is_empty() {
-            Wanted::OfAll(Fields::new([value], *delimiter, *json)?)
+            Wanted::OfAll(Typed::new([value], *delimiter, *json)?)
         } else {
-            Wanted::OfEach(Fields::new([value, key], *delimiter, *json)?)
+            Wanted::OfEach(Typed::new([value, key], *delimiter, *json)?)
         };
         if params.exact == 0 {
             return Err("`exact` is at least 1".into());
@@ -94,26 +95,22 @@ impl Job for Stats {
 
     #[inline]
     fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
-        if is_passed_over(record, self.header, out) {
-            return Ok(());
-        }
-        let one = |number| {
-            SomeNumbers::One(OneNumber {
-                number,
-                spread: !self.quantiles.is_empty(),
-            })
-        };
         match &self.fields {
-            Wanted::OfAll(fields) => {
-                let [text] = fields.of(record.bytes)?;
-                out.emit(b"", one(fields.number(0, &text)?));
-            }
-            Wanted::OfEach(fields) => {
-                let [text, group] = fields.of(record.bytes)?;
-                out.emit(&group, one(fields.number(0, &text)?));
-            }
+            Wanted::OfAll(typed) => self.of_all(record, &*typed.within(record.header())?, out),
+            Wanted::OfEach(typed) => self.of_each(record, &*typed.within(record.header())?, out),
         }
-        Ok(())
+    }
+
+    #[inline]
+    fn map_block(&self, block: &Block<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
+        match &self.fields {
+            Wanted::OfAll(typed) => typed.each(block, out, |record, fields, out| {
+                self.of_all(record, fields, out)
+            }),
+            Wanted::OfEach(typed) => typed.each(block, out, |record, fields, out| {
+                self.of_each(record, fields, out)
+            }),
+        }
     }
 
     fn reduce(
@@ -142,6 +139,42 @@ impl Job for Stats {
 }
 
 impl Stats {
+    #[inline]
+    fn of_all(
+        &self,
+        record: &Record<'_>,
+        fields: &Fields<1>,
+        out: &mut Emitter<'_, Self>,
+    ) -> Result<(), JobError> {
+        if !is_passed_over(record, self.header, out) {
+            let [text] = fields.of(record.bytes)?;
+            out.emit(b"", self.one(fields.number(0, &text)?));
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn of_each(
+        &self,
+        record: &Record<'_>,
+        fields: &Fields<2>,
+        out: &mut Emitter<'_, Self>,
+    ) -> Result<(), JobError> {
+        if !is_passed_over(record, self.header, out) {
+            let [text, group] = fields.of(record.bytes)?;
+            out.emit(&group, self.one(fields.number(0, &text)?));
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn one(&self, number: Number) -> SomeNumbers<'static> {
+        SomeNumbers::One(OneNumber {
+            number,
+            spread: !self.quantiles.is_empty(),
+        })
+    }
+
     /// Each with a TAB before it.
     fn write_quantiles(&self, summary: &mut Summary, out: &mut Vec<u8>) {
         let Some(spread) = &mut summary.spread else {
@@ -167,7 +200,7 @@ impl Stats {
 mod tests {
     use std::collections::BTreeMap;
 
-    use mapfold_job::Trial;
+    use mapfold_job::{Format, Trial};
     use proptest::prelude::*;
 
     use super::*;
@@ -220,6 +253,23 @@ mod tests {
             trial.check().unwrap().rows(),
             ["7\t1\t3\t3\t3\t3", "ann\t2\t1.25\t0.25\t1\t0.625"]
         );
+    }
+
+    #[test]
+    fn a_header_names_columns_and_files_may_have_others() {
+        let trial = Trial::<Stats>::new()
+            .file("a.csv", "name,price\n\"a,b\",1.50\nc,2\n")
+            .file("b.csv", "price,sold,name\n3,9,c\n")
+            .file("none.csv", "what\n")
+            .format(Format::CSV)
+            .param("key", "name")
+            .param("value", "price");
+        assert_eq!(
+            trial.check().unwrap().rows(),
+            ["a,b\t1\t1.5\t1.5\t1.5\t1.5", "c\t2\t5\t2\t3\t2.5"]
+        );
+        let error = trial.param("value", "prize").run().map(drop).unwrap_err();
+        assert!(format!("{error:?}").contains("no column `prize`; it has"));
     }
 
     #[test]

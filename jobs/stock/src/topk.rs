@@ -4,7 +4,8 @@ mod largest;
 
 use mapfold_job::{Block, Emitter, Fold, Job, JobError, Record, Rows, Values, params};
 
-use crate::column::{Columns, Delimiter};
+use crate::column::Delimiter;
+use crate::fields::{Fields, Typed};
 use crate::passed_over::is_passed_over;
 use largest::{Entry, Largest, SomeLargest};
 
@@ -13,10 +14,10 @@ params! {
     pub struct TopKParams {
         /// So many records.
         pub k: u32 = 10,
-        /// The column with the number by which records are compared, counted from 1.
-        pub by: u32,
-        /// The best of each group, which is what stands in this column, counted from 1; 0 is the best of all.
-        pub group: u32 = 0,
+        /// Where the number stands by which records are compared: a column, counted from 1, or the name of a field.
+        pub by: String,
+        /// The best of each group, which is what stands there; nothing is the best of all.
+        pub group: String = String::new(),
         /// What stands between columns: one ASCII character, or `tab`.
         pub delimiter: Delimiter = Delimiter::TAB,
         /// The smallest numbers instead.
@@ -40,15 +41,15 @@ pub(crate) fn some(k: u32) -> Result<usize, JobError> {
 /// Finds the largest.
 pub struct TopK {
     k: usize,
-    columns: Wanted,
+    fields: Wanted,
     smallest: bool,
     header: bool,
 }
 
 /// The number, and perhaps the group.
 enum Wanted {
-    OfAll(Columns<1>),
-    OfEach(Columns<2>),
+    OfAll(Typed<1>),
+    OfEach(Typed<2>),
 }
 
 impl Job for TopK {
@@ -58,8 +59,9 @@ impl Job for TopK {
 
     const NAME: &'static str = "topk";
     const SUMMARY: &'static str = "the records with the largest numbers in a column";
-    const HELP: &'static str = "A row is a record as it was, the one with the largest number first; `-p k=10` of all, or of each group (`-p group=1`, a column). The number \
-        is a column (`-p by=2`): a decimal number of up to 38 digits, compared exactly, perhaps with a power of ten (1e-7). Of equal numbers the record \
+    const HELP: &'static str = "A row is a record as it was, the one with the largest number first; `-p k=10` of all, or of each group (`-p group=1`). The number \
+        is a column (`-p by=2`), or a field by its name (`-p by=price`): that of a header which the format knows (`--format csv`), else that of JSON \
+        objects. It is a decimal number of up to 38 digits, compared exactly, perhaps with a power of ten (1e-7). Of equal numbers the record \
         whose bytes come first is the better. Groups are sorted within a part file.\n\n\
         A record without these columns, or with one that is no number, is an error; `--skip-bad N` puts it aside. Empty records are left out and counted by the \
         counter `empty-records`. With the delimiter `,` or `;` columns may stand in double quotes.\n\n\
@@ -68,54 +70,58 @@ impl Job for TopK {
 
     fn new(params: TopKParams) -> Result<Self, JobError> {
         let k = some(params.k)?;
-        let TopKParams { by, delimiter, .. } = params;
-        let columns = match params.group {
-            0 => Columns::new([by], delimiter).map(Wanted::OfAll),
-            group => Columns::new([by, group], delimiter).map(Wanted::OfEach),
+        let TopKParams {
+            by,
+            group,
+            delimiter,
+            ..
+        } = &params;
+        let fields = if group.is_empty() {
+            Wanted::OfAll(Typed::new([by], *delimiter, false)?)
+        } else {
+            Wanted::OfEach(Typed::new([by, group], *delimiter, false)?)
         };
         Ok(Self {
             k,
-            columns: columns?,
+            fields,
             smallest: params.smallest,
             header: params.header,
         })
     }
 
     fn map(&self, record: &Record<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
-        if is_passed_over(record, self.header, out) {
-            return Ok(());
-        }
-        match &self.columns {
-            Wanted::OfAll(columns) => out.emit(b"", SomeLargest::One(self.entry(columns, record)?)),
-            Wanted::OfEach(columns) => {
-                let [text, group] = columns.of(record.bytes)?;
-                let number = columns.number(0, &text)?;
-                let entry = Entry::new(number, self.smallest, record.bytes);
-                out.emit(&group, SomeLargest::One(entry));
+        match &self.fields {
+            Wanted::OfAll(typed) => {
+                let fields = typed.within(record.header())?;
+                if !is_passed_over(record, self.header, out) {
+                    out.emit(b"", SomeLargest::One(self.entry(&fields, record)?));
+                }
+                Ok(())
             }
+            Wanted::OfEach(typed) => self.of_each(record, &*typed.within(record.header())?, out),
         }
-        Ok(())
     }
 
-    /// Most records are worse than the best of their block so far, and need not be emitted.
+    /// Of all records most are worse than the best of their block so far, and need not be emitted.
     fn map_block(&self, block: &Block<'_>, out: &mut Emitter<'_, Self>) -> Result<(), JobError> {
-        let Wanted::OfAll(columns) = &self.columns else {
-            return block.records().try_for_each(|record| {
-                out.begin_record(&record);
-                self.map(&record, out)
-            });
-        };
-        let mut best = Largest::default();
-        for record in block.records() {
-            out.begin_record(&record);
-            if !is_passed_over(&record, self.header, out) {
-                best.add(self.entry(columns, &record)?, self.k);
+        match &self.fields {
+            Wanted::OfAll(typed) => {
+                let mut best = Largest::default();
+                typed.each(block, out, |record, fields, out| {
+                    if !is_passed_over(record, self.header, out) {
+                        best.add(self.entry(fields, record)?, self.k);
+                    }
+                    Ok(())
+                })?;
+                if !best.is_empty() {
+                    out.emit(b"", SomeLargest::Lent(&best));
+                }
+                Ok(())
             }
+            Wanted::OfEach(typed) => typed.each(block, out, |record, fields, out| {
+                self.of_each(record, fields, out)
+            }),
         }
-        if !best.is_empty() {
-            out.emit(b"", SomeLargest::Lent(&best));
-        }
-        Ok(())
     }
 
     fn reduce(
@@ -133,13 +139,29 @@ impl Job for TopK {
 
 impl TopK {
     #[inline]
+    fn of_each(
+        &self,
+        record: &Record<'_>,
+        fields: &Fields<2>,
+        out: &mut Emitter<'_, Self>,
+    ) -> Result<(), JobError> {
+        if !is_passed_over(record, self.header, out) {
+            let [text, group] = fields.of(record.bytes)?;
+            let number = fields.number(0, &text)?;
+            let entry = Entry::new(number, self.smallest, record.bytes);
+            out.emit(&group, SomeLargest::One(entry));
+        }
+        Ok(())
+    }
+
+    #[inline]
     fn entry<'r>(
         &self,
-        columns: &Columns<1>,
+        fields: &Fields<1>,
         record: &Record<'r>,
     ) -> Result<Entry<&'r [u8]>, JobError> {
-        let [text] = columns.of(record.bytes)?;
-        let number = columns.number(0, &text)?;
+        let [text] = fields.of(record.bytes)?;
+        let number = fields.number(0, &text)?;
         Ok(Entry::new(number, self.smallest, record.bytes))
     }
 }
@@ -148,7 +170,7 @@ impl TopK {
 mod tests {
     use std::cmp::Reverse;
 
-    use mapfold_job::Trial;
+    use mapfold_job::{Format, Trial};
     use proptest::prelude::*;
 
     use super::*;
@@ -182,6 +204,18 @@ mod tests {
     }
 
     #[test]
+    fn fields_have_names_in_csv_and_json() {
+        let csv = "what,size\na,1\n\"b,b\",5\na,3\n";
+        let trial = |text: &str| Trial::<TopK>::of(text).param("by", "size").param("k", 1);
+        let csv = trial(csv).format(Format::CSV);
+        assert_eq!(csv.check().unwrap().rows(), ["\"b,b\",5"]);
+        let each = csv.param("group", "what").check().unwrap();
+        assert_eq!(each.rows(), ["a,3", "\"b,b\",5"]);
+        let json = "{\"size\":7}\n{\"size\":7e1}\n";
+        assert_eq!(trial(json).check().unwrap().rows(), ["{\"size\":7e1}"]);
+    }
+
+    #[test]
     fn bad_records_are_told_with_their_column() {
         for (text, want) in [
             ("a\t1\nb\n", "there is no column 2"),
@@ -193,10 +227,7 @@ mod tests {
             let error = format!("{:?}", error.unwrap_err());
             assert!(error.contains(want), "{error}");
         }
-        for (name, value, want) in [
-            ("k", 0, "`k` is 1 to 1000000"),
-            ("by", 0, "columns are counted from 1"),
-        ] {
+        for (name, value, want) in [("k", 0, "`k` is 1 to 1000000"), ("by", 0, "counted from 1")] {
             let trial = Trial::<TopK>::of("").param("by", 2).param(name, value);
             let error = format!("{:?}", trial.run().map(drop).unwrap_err());
             assert!(error.contains(want), "{error}");

@@ -4,29 +4,28 @@ use std::borrow::Cow;
 
 use mapfold_job::{Header, JobError, ParamValue};
 
-use crate::column::{Delimiter, Numbers};
-use crate::fields::Fields;
+use crate::column::Delimiter;
+use crate::fields::{Fields, Typed};
 
 /// The fields that are the key, as they are typed: numbers of columns from 1, or names; at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeyFields {
-    /// Columns.
-    Numbers(Numbers),
-    /// Columns of a file with a header, or members of a JSON object.
-    Names(Vec<String>),
+pub struct KeyFields {
+    fields: Vec<String>,
+    /// They are names: of columns of a file with a header, or of members of a JSON object.
+    named: bool,
 }
 
 impl KeyFields {
     /// The first column.
     pub(super) fn first() -> Self {
-        Self::Numbers(Numbers::one())
+        Self {
+            fields: vec!["1".to_owned()],
+            named: false,
+        }
     }
 
     pub(super) const fn len(&self) -> usize {
-        match self {
-            Self::Numbers(numbers) => numbers.len(),
-            Self::Names(names) => names.len(),
-        }
+        self.fields.len()
     }
 }
 
@@ -37,83 +36,37 @@ impl ParamValue for KeyFields {
 
     fn parse(typed: &str) -> Option<Self> {
         let fields = || typed.split(',');
-        if fields().any(|field| field.parse::<u64>().is_ok()) {
-            return Numbers::parse(typed).map(Self::Numbers);
-        }
-        let named = fields().all(|field| !field.is_empty());
-        named.then(|| Self::Names(fields().map(str::to_owned).collect()))
+        let named = fields().all(|field| field.parse::<u64>().is_err());
+        let field = |field: &str| match field.parse::<u32>() {
+            Ok(number) => (number > 0).then(|| number.to_string()),
+            Err(_) => (named && !field.is_empty()).then(|| field.to_owned()),
+        };
+        let fields = fields().map(field).collect::<Option<_>>()?;
+        Some(Self { fields, named })
     }
 
     fn show(&self) -> String {
-        match self {
-            Self::Numbers(numbers) => numbers.show(),
-            Self::Names(names) => names.join(","),
-        }
+        self.fields.join(",")
     }
 }
 
 /// The key's fields in records of one side.
-pub(super) struct SideKey {
-    fields: KeyFields,
-    /// Where they stand in files without a header.
-    plain: Vec<Fields<1>>,
-}
-
-/// The header of a file has no such column.
-#[derive(Debug, thiserror::Error)]
-#[error("the file has no column `{name}`; it has {}", columns.join(", "))]
-struct NoColumn {
-    name: String,
-    columns: Vec<String>,
-}
+pub(super) struct SideKey(Vec<Typed<1>>);
 
 impl SideKey {
-    pub(super) fn new(fields: KeyFields, delimiter: Delimiter) -> Result<Self, JobError> {
-        let plain = match &fields {
-            KeyFields::Numbers(numbers) => {
-                let columns = numbers.columns(delimiter)?.into_iter();
-                columns.map(Fields::Columns).collect()
-            }
-            KeyFields::Names(names) => {
-                let members = names.iter().map(|name| Fields::Json([name.clone()]));
-                members.collect()
-            }
-        };
-        Ok(Self { fields, plain })
+    pub(super) fn new(key: &KeyFields, delimiter: Delimiter) -> Result<Self, JobError> {
+        let fields = key.fields.iter();
+        let fields = fields.map(|field| Typed::new([field], delimiter, key.named));
+        fields.collect::<Result<_, _>>().map(Self)
     }
 
     /// Where they stand in a file with this header.
-    pub(super) fn fields(&self, header: Option<&Header>) -> Result<Cow<'_, [Fields<1>]>, JobError> {
-        let Some(header) = header else {
-            return Ok(Cow::Borrowed(&self.plain));
-        };
-        let numbers = match &self.fields {
-            KeyFields::Numbers(numbers) => Cow::Borrowed(numbers),
-            KeyFields::Names(names) => {
-                let numbers = names.iter().map(|name| number_of(name, header));
-                Cow::Owned(Numbers::of(numbers.collect::<Result<_, _>>()?))
-            }
-        };
-        let columns = numbers.columns(Delimiter(header.delimiter()))?;
-        let columns = columns
-            .into_iter()
-            .map(|column| Fields::Columns(column.quoted_as_csv()));
-        Ok(columns.collect())
+    pub(super) fn fields(
+        &self,
+        header: Option<&Header>,
+    ) -> Result<Vec<Cow<'_, Fields<1>>>, JobError> {
+        self.0.iter().map(|field| field.within(header)).collect()
     }
-}
-
-/// The number of a column, from 1.
-fn number_of(name: &str, header: &Header) -> Result<u32, NoColumn> {
-    let number = header
-        .column(name)
-        .and_then(|it| u32::try_from(it + 1).ok());
-    number.ok_or_else(|| NoColumn {
-        name: name.to_owned(),
-        columns: header
-            .names()
-            .map(|name| String::from_utf8_lossy(name).into_owned())
-            .collect(),
-    })
 }
 
 #[cfg(test)]
@@ -122,22 +75,15 @@ mod tests {
 
     #[test]
     fn fields_are_numbers_or_names() {
-        let check = |typed, want: &str| {
-            let parsed = KeyFields::parse(typed);
-            let shown = parsed.as_ref().map_or_else(String::new, ParamValue::show);
-            assert_eq!(shown, want, "{typed}");
-            parsed
-        };
-        assert_eq!(
-            check("3,01", "3,1"),
-            Some(KeyFields::Numbers(Numbers::of(vec![3, 1])))
-        );
-        assert!(matches!(
-            check("id,user name", "id,user name"),
-            Some(KeyFields::Names(_))
-        ));
+        for (typed, want, named) in [
+            ("3,01", "3,1", false),
+            ("id,user name", "id,user name", true),
+        ] {
+            let parsed = KeyFields::parse(typed).unwrap();
+            assert_eq!((parsed.show().as_str(), parsed.named), (want, named));
+        }
         for none in ["", "0", "1,", "1,id", "id,2", "id,"] {
-            check(none, "");
+            assert_eq!(KeyFields::parse(none), None, "{none}");
         }
     }
 }
